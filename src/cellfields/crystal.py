@@ -1,0 +1,287 @@
+"""A crystal: reference cell, atoms, and what of it no homogeneous deformation can destroy.
+
+    R_i(ξ) = R⁰_i + Σ_α ξ_α B_{α i}        internal coordinates ξ that keep translations and inversion (paper, sec. 4.1)
+
+The paper's four-atom magnesium cell is one instance: its three internal coordinates, its two-atom primitive cell and
+its inversion centre are found, not told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase.data import atomic_numbers
+from ase.units import Bohr
+
+from cellfields._symmetry import find_symmetry
+from cellfields._typing import FloatArray, IntArray
+from cellfields.deformation import lattice_from_lengths_and_angles, lengths_and_angles
+from cellfields.errors import InputError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+SYMMETRY_TOLERANCE = 1e-3  # Bohr
+
+
+class Crystal:
+    """Reference crystal, immutable.
+
+    Attributes:
+        lattice_ref: (3, 3) rows a⁰, b⁰, c⁰ in Bohr, in the frame a ∥ x, b in the xy plane.
+        species: N chemical symbols.
+        positions_ref: (N, 3) fractional coordinates R̄⁰, made to obey the found symmetry exactly.
+        translations: (T, 3) pure translations, fractional, zero first (T = 2 for the paper's Mg cell).
+        primitive: (3, 3), primitive vectors as combinations of the crystal's own, a_p = primitive @ a.
+        inversion_centre: (3,) fractional, or None when the structure has none.
+        internal_basis: (n_int, N, 3), the displacement patterns B in fractional coordinates.
+    """
+
+    def __init__(
+        self,
+        lattice: FloatArray | Sequence[Sequence[float]],
+        species: Sequence[str],
+        positions: FloatArray | Sequence[Sequence[float]],
+        *,
+        symmetry: bool = True,
+        tolerance: float = SYMMETRY_TOLERANCE,
+    ) -> None:
+        """Rotate to the standard frame and find the symmetry.
+
+        Args:
+            lattice: (3, 3) rows in Bohr, any orientation, right-handed.
+            species: N chemical symbols.
+            positions: (N, 3) fractional coordinates.
+            symmetry: False keeps the cell as it is given, without looking for translations (the inversion centre is
+                still used); results must not change, which is a test.
+            tolerance: distance in Bohr within which symmetric atoms may differ.
+
+        Raises:
+            InputError: left-handed or singular lattice, unknown element, coinciding atoms, wrong shapes.
+        """
+        lattice = np.array(lattice, dtype=float)
+        if lattice.shape != (3, 3) or not np.isfinite(lattice).all():
+            raise InputError("lattice must be three finite vectors of three numbers (Bohr)")
+        volume = float(np.linalg.det(lattice))
+        if abs(volume) < 1e-6 * np.prod(np.linalg.norm(lattice, axis=1)) or volume == 0:
+            raise InputError("lattice is singular: its three vectors lie in a plane; they must span a volume")
+        if volume < 0:
+            raise InputError("lattice is left-handed (negative determinant); exchange two vectors")
+        self.lattice_ref: FloatArray = _frozen(lattice_from_lengths_and_angles(*lengths_and_angles(lattice)))
+        self.species: tuple[str, ...] = tuple(species)
+        for symbol in self.species:
+            if symbol not in atomic_numbers or symbol == "X":
+                raise InputError(f"species: {symbol!r} is not a chemical symbol")
+        positions = np.array(positions, dtype=float)
+        if positions.shape != (len(self.species), 3) or len(self.species) == 0 or not np.isfinite(positions).all():
+            raise InputError(f"positions must be {len(self.species)} rows of three finite numbers, one row per species")
+        _refuse_coinciding(self.lattice_ref, positions)
+        numbers = np.array([atomic_numbers[s] for s in self.species])
+        if not symmetry:  # every atom its own kind apart from inversion: translations cannot be found
+            numbers = _labels_without_translations(self.lattice_ref, positions, numbers, tolerance)
+        found = find_symmetry(self.lattice_ref, positions, numbers, tolerance)
+        self.positions_ref: FloatArray = _frozen(found.positions)
+        self.translations: FloatArray = _frozen(found.translations)
+        self.primitive: FloatArray = _frozen(found.primitive)
+        self.inversion_centre: FloatArray | None = (
+            None if found.inversion_centre is None else _frozen(found.inversion_centre)
+        )
+        self._translation_images = found.translation_images
+        self._inversion_images = found.inversion_images
+        self.internal_basis: FloatArray = _frozen(self._internal_basis())
+
+    # -- constructors -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_lengths_and_angles(
+        cls,
+        lengths: Sequence[float],
+        angles: Sequence[float],
+        species: Sequence[str],
+        positions: Sequence[Sequence[float]] | FloatArray,
+    ) -> Crystal:
+        """From edge lengths in Bohr and angles in degrees, (b,c), (a,c), (a,b)."""
+        if len(lengths) != 3 or not all(np.isfinite(x) and x > 0 for x in lengths):
+            raise InputError("lengths must be three positive numbers (Bohr)")
+        if len(angles) != 3 or not all(20 <= x <= 160 for x in angles):
+            raise InputError("angles must be three numbers in 20 … 160 degrees (not radians)")
+        lattice = lattice_from_lengths_and_angles(np.array(lengths, dtype=float), np.array(angles, dtype=float))
+        return cls(lattice, species, positions)
+
+    @classmethod
+    def from_atoms(cls, atoms: Atoms) -> Crystal:
+        """From an ASE ``Atoms`` (Å) that is periodic in three directions and carries no magnetic moments."""
+        if not atoms.pbc.all():
+            raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
+        if np.abs(atoms.get_initial_magnetic_moments()).max(initial=0.0) > 0:
+            raise InputError("atoms carry magnetic moments: spin polarisation is not supported")
+        return cls(atoms.cell.array / Bohr, atoms.get_chemical_symbols(), atoms.get_scaled_positions(wrap=False))
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Crystal:
+        """From any structure file that ``ase.io.read`` understands (CIF, POSCAR, XSF, …)."""
+        from ase.io import read
+
+        if not Path(path).is_file():
+            raise InputError(f"structure file {path} does not exist")
+        try:
+            atoms = read(str(path))
+        except Exception as error:  # ASE's readers raise anything
+            raise InputError(f"structure file {path} cannot be read by ASE: {error}") from error
+        return cls.from_atoms(atoms)
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Crystal:
+        """From the mapping that :meth:`to_dict` makes."""
+        return cls(table["lattice"], table["species"], table["positions"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional)."""
+        return {
+            "lattice": self.lattice_ref.tolist(),
+            "species": list(self.species),
+            "positions": self.positions_ref.tolist(),
+        }
+
+    def to_atoms(self, lattice: FloatArray | None = None, positions: FloatArray | None = None) -> Atoms:
+        """ASE ``Atoms`` in Å, of the reference cell or of the lattice (Bohr) and fractional positions given."""
+        from ase import Atoms
+
+        cell = (self.lattice_ref if lattice is None else lattice) * Bohr
+        scaled = self.positions_ref if positions is None else positions
+        return Atoms(self.species, scaled_positions=scaled, cell=cell, pbc=True)
+
+    # -- size ---------------------------------------------------------------------------------------------------
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in the cell the user gave."""
+        return len(self.species)
+
+    @property
+    def n_translations(self) -> int:
+        """How many primitive cells the crystal's own cell holds."""
+        return len(self.translations)
+
+    @property
+    def n_internal(self) -> int:
+        """Number of free internal coordinates, 0 for fcc aluminium."""
+        return len(self.internal_basis)
+
+    @property
+    def volume_ref(self) -> float:
+        """Volume of the reference cell, Bohr³."""
+        return float(np.linalg.det(self.lattice_ref))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the crystal's defining numbers, rounded to 1e-10: equal crystals have equal fingerprints."""
+        table = self.to_dict()
+        table["lattice"] = (np.round(self.lattice_ref, 10) + 0.0).tolist()
+        table["positions"] = (np.round(self.positions_ref, 10) + 0.0).tolist()
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Crystal) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        formula = "".join(f"{s}{self.species.count(s)}" for s in dict.fromkeys(self.species))
+        return (
+            f"Crystal({formula}, {self.n_translations} primitive cells, {self.n_internal} internal coordinates, "
+            f"inversion={'yes' if self.inversion_centre is not None else 'no'})"
+        )
+
+    # -- internal coordinates -----------------------------------------------------------------------------------
+
+    @cached_property
+    def primitive_atoms(self) -> IntArray:
+        """Indices of one atom of each translation class: the atoms of the primitive cell."""
+        return np.unique(self._translation_images.min(axis=0))
+
+    @cached_property
+    def representatives(self) -> IntArray:
+        """The atom whose displacement *is* internal coordinates 3α … 3α+2, one for each triple."""
+        representatives = []
+        for atom in self.primitive_atoms:
+            if self._inversion_images is not None:
+                partners = self._translation_images[:, self._inversion_images[atom]]
+                if partners.min() <= atom:  # its own image (fixed), or the image of an earlier atom
+                    continue
+            representatives.append(int(atom))
+        if self._inversion_images is None:
+            representatives = representatives[1:]  # the rigid translation has no energy: the first atom stays
+        return np.array(representatives, dtype=np.int64)
+
+    def _internal_basis(self) -> FloatArray:
+        basis = np.zeros((len(self.representatives), 3, self.n_atoms, 3))
+        for row, atom in enumerate(self.representatives):
+            for axis in range(3):
+                basis[row, axis, self._translation_images[:, atom], axis] = 1.0
+                if self._inversion_images is not None:
+                    partner = self._inversion_images[atom]
+                    basis[row, axis, self._translation_images[:, partner], axis] = -1.0
+        return basis.reshape(-1, self.n_atoms, 3)
+
+    def positions(self, internal: FloatArray | Sequence[float]) -> FloatArray:
+        """Fractional positions (N, 3) from internal coordinates (n_int,)."""
+        internal = np.asarray(internal, dtype=float)
+        if internal.shape != (self.n_internal,):
+            raise InputError(f"internal must hold {self.n_internal} numbers, got shape {internal.shape}")
+        return self.positions_ref + np.einsum("a,ani->ni", internal, self.internal_basis)
+
+    def internal(self, positions: FloatArray) -> FloatArray:
+        """Internal coordinates (n_int,) of fractional positions (N, 3) near the reference ones.
+
+        Raises:
+            InputError: the positions break the crystal's translations or inversion by more than 1e-6.
+        """
+        shift = np.asarray(positions, dtype=float) - self.positions_ref
+        shift = shift - np.rint(shift)
+        internal: FloatArray = shift[self.representatives].reshape(-1)
+        if self.n_atoms and np.abs(self.positions(internal) - self.positions_ref - shift).max() > 1e-6:
+            raise InputError("positions break the translations or the inversion of the reference crystal")
+        return internal
+
+    def internal_gradient(self, forces: FloatArray, lattice: FloatArray) -> FloatArray:
+        """∂F/∂ξ (n_int,) in Hartree from Cartesian forces (N, 3) in Hartree/Bohr on the crystal's atoms."""
+        gradient: FloatArray = -np.einsum("ani,ij,nj->a", self.internal_basis, lattice, forces)
+        return gradient
+
+    def to_primitive(self, lattice: FloatArray, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Primitive row vectors (3, 3) and fractional positions of its atoms, seen from the inversion centre."""
+        centre = np.zeros(3) if self.inversion_centre is None else self.inversion_centre
+        shifted = positions[self.primitive_atoms] - centre
+        return self.primitive @ lattice, shifted @ np.linalg.inv(self.primitive)
+
+
+def _frozen(array: FloatArray) -> FloatArray:
+    array = np.ascontiguousarray(array, dtype=float)
+    array.setflags(write=False)
+    return array
+
+
+def _refuse_coinciding(lattice: FloatArray, positions: FloatArray) -> None:
+    difference = positions[:, None] - positions[None, :]
+    distance = np.linalg.norm((difference - np.rint(difference)) @ lattice, axis=2) + 10 * np.eye(len(positions))
+    if distance.min() < 0.3:
+        first, second = np.unravel_index(distance.argmin(), distance.shape)
+        raise InputError(f"positions: atoms {first} and {second} are {distance.min():.3f} Bohr apart (at least 0.3)")
+
+
+def _labels_without_translations(
+    lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float
+) -> IntArray:
+    """Species labels that distinguish atoms related by a translation, so that only inversion is left to find."""
+    found = find_symmetry(lattice, positions, numbers, tolerance)
+    if found.inversion_images is None:
+        return np.arange(len(positions)) + 1
+    return np.minimum(np.arange(len(positions)), found.inversion_images) + 1

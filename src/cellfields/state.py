@@ -1,0 +1,119 @@
+"""The one result type and the one interface: every engine is the same map (paper, eq. 8, 10 and 11).
+
+    Engine.solve : D → CellState(R̄ᵉ, ρ̄, φ̄, ū, s̄, F, …)
+
+DFT evaluates the map, the surrogate approximates it; what lies downstream takes *an engine*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation
+from cellfields.fields import ElectronicFields
+
+UNITS = {
+    "energy": "Hartree per cell of the crystal given",
+    "length": "Bohr",
+    "positions": "fractional",
+    "internal": "fractional",
+    "forces": "Hartree/Bohr",
+    "stress": "Hartree/Bohr^3, tension positive",
+    "angles": "degrees",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CellState:
+    """What an engine knows of one deformed cell: plain data, in Hartree atomic units, per cell of the crystal given.
+
+    Attributes:
+        deformation: D.
+        lattice: (3, 3) rows, Bohr, standard frame.
+        positions: (N, 3) fractional.
+        internal: (n_int,) fractional.
+        free_energy: F = E − TS.
+        band_energy: U = Σ w f E (paper, eq. 5, 17; mean of V_H + V_loc is zero).
+        entropic_energy: −S/β, "−TS".
+        fermi_energy: E_F (for an insulator the middle of the gap).
+        forces: (N, 3) on the atoms, Cartesian, or None.
+        stress: (3, 3) Cauchy, tension positive, or None when not known.
+        fields: ρ, φ, u, s, or None.
+        energy_terms: name → Hartree, the parts that F is the sum of (may be empty).
+        provenance: who computed it, how long, how many iterations: numbers and strings only.
+    """
+
+    deformation: Deformation
+    lattice: FloatArray
+    positions: FloatArray
+    internal: FloatArray
+    free_energy: float
+    band_energy: float | None = None
+    entropic_energy: float | None = None
+    fermi_energy: float | None = None
+    forces: FloatArray | None = None
+    stress: FloatArray | None = None
+    fields: ElectronicFields | None = None
+    energy_terms: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def volume(self) -> float:
+        """Volume of the deformed cell, Bohr³."""
+        return float(np.linalg.det(self.lattice))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the fields, as plain JSON data with a ``units`` entry; unknown quantities are left out."""
+        table: dict[str, Any] = {
+            "deformation": self.deformation.as_array().tolist(),
+            "free_energy": self.free_energy,
+            "positions": self.positions.tolist(),
+            "internal": self.internal.tolist(),
+            "lattice": self.lattice.tolist(),
+        }
+        for name in ("band_energy", "entropic_energy", "fermi_energy"):
+            if getattr(self, name) is not None:
+                table[name] = getattr(self, name)
+        for name in ("forces", "stress"):
+            if getattr(self, name) is not None:
+                table[name] = getattr(self, name).tolist()
+        table["energy_terms"] = dict(self.energy_terms)
+        table["provenance"] = dict(self.provenance)
+        table["units"] = dict(UNITS)
+        return table
+
+
+@runtime_checkable
+class Start(Protocol):
+    """What a solver may hand to its next call (density, wavefunctions, mixing history). Never stored in a state."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Deformation → relaxed state: the map Φ (paper, eq. 10)."""
+
+    @property
+    def crystal(self) -> Crystal:
+        """The reference crystal that deformations are relative to."""
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        """Relaxed state of the deformed cell."""
+
+    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
+        """Relaxed states, in order."""
+
+
+@runtime_checkable
+class FirstPrinciplesEngine(Engine, Protocol):
+    """… and what only DFT can do: atoms held where you put them."""
+
+    def evaluate(
+        self, deformation: Deformation, internal: FloatArray, *, start: Any | None = None
+    ) -> CellState:
+        """State of the deformed cell with the internal coordinates held fixed."""
