@@ -92,8 +92,8 @@ class Crystal:
         self.inversion_centre: FloatArray | None = (
             None if found.inversion_centre is None else _frozen(found.inversion_centre)
         )
-        self._translation_images = found.translation_images
-        self._inversion_images = found.inversion_images
+        self.translation_images = found.translation_images
+        self.inversion_images = found.inversion_images
         self.internal_basis: FloatArray = _frozen(self._internal_basis())
 
     # -- constructors -------------------------------------------------------------------------------------------
@@ -205,19 +205,19 @@ class Crystal:
     @cached_property
     def primitive_atoms(self) -> IntArray:
         """Indices of one atom of each translation class: the atoms of the primitive cell."""
-        return np.unique(self._translation_images.min(axis=0))
+        return np.unique(self.translation_images.min(axis=0))
 
     @cached_property
     def representatives(self) -> IntArray:
         """The atom whose displacement *is* internal coordinates 3α … 3α+2, one for each triple."""
         representatives = []
         for atom in self.primitive_atoms:
-            if self._inversion_images is not None:
-                partners = self._translation_images[:, self._inversion_images[atom]]
+            if self.inversion_images is not None:
+                partners = self.translation_images[:, self.inversion_images[atom]]
                 if partners.min() <= atom:  # its own image (fixed), or the image of an earlier atom
                     continue
             representatives.append(int(atom))
-        if self._inversion_images is None:
+        if self.inversion_images is None:
             representatives = representatives[1:]  # the rigid translation has no energy: the first atom stays
         return np.array(representatives, dtype=np.int64)
 
@@ -225,10 +225,10 @@ class Crystal:
         basis = np.zeros((len(self.representatives), 3, self.n_atoms, 3))
         for row, atom in enumerate(self.representatives):
             for axis in range(3):
-                basis[row, axis, self._translation_images[:, atom], axis] = 1.0
-                if self._inversion_images is not None:
-                    partner = self._inversion_images[atom]
-                    basis[row, axis, self._translation_images[:, partner], axis] = -1.0
+                basis[row, axis, self.translation_images[:, atom], axis] = 1.0
+                if self.inversion_images is not None:
+                    partner = self.inversion_images[atom]
+                    basis[row, axis, self.translation_images[:, partner], axis] = -1.0
         return basis.reshape(-1, self.n_atoms, 3)
 
     def positions(self, internal: FloatArray | Sequence[float]) -> FloatArray:

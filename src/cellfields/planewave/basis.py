@@ -1,0 +1,177 @@
+"""Plane waves, FFT grid, and the transforms between them, for functions even under inversion.
+
+    wavefunctions  u_k(r) = V^{−½} Σ_G c_k(G) e^{iG·r},  ½|k+G|² < E_cut           (coefficients c are real)
+    ρ, V           f(r) = Σ_G f(G) e^{iG·r},             ½|G|² < 4 E_cut            (coefficients f are real and even)
+
+With real coefficients two wavefunctions share one complex FFT: a real-space multiplication by an even, real V is
+linear, so FFT(V · FFT⁻¹(c₁ + i c₂)) = V c₁ + i V c₂.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.fft
+
+from cellfields._typing import ComplexArray, FloatArray, IntArray
+from cellfields.planewave.geometry import Geometry
+from cellfields.planewave.kpoints import KMesh
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWaveBasis:
+    """Index sets of one cell shape; atoms may move, the lattice may not.
+
+    Attributes:
+        volume: Bohr³.
+        shape: FFT grid (n1, n2, n3).
+        density_m: (D, 3) integer G of the density sphere, G = 0 first.
+        density_g: (D, 3) the same in Cartesian coordinates, 1/Bohr.
+        k_cartesian: (K, 3).
+        k_weights: (K,).
+        wave_m: for each k the (P_k, 3) integer G of its sphere.
+        k_points: (K, 3) in reciprocal coordinates.
+    """
+
+    volume: float
+    shape: tuple[int, int, int]
+    density_m: IntArray
+    density_g: FloatArray
+    k_points: FloatArray
+    k_cartesian: FloatArray
+    k_weights: FloatArray
+    wave_m: tuple[IntArray, ...]
+    reciprocal: FloatArray
+
+    @classmethod
+    def build(
+        cls,
+        geometry: Geometry,
+        mesh: KMesh,
+        cutoff: float,
+        *,
+        plane_waves: str = "k_sphere",
+        shape: tuple[int, int, int] | None = None,
+    ) -> PlaneWaveBasis:
+        """Index sets for a cutoff (Hartree); ``shape`` None means the smallest FFT grid without aliasing."""
+        reciprocal = geometry.reciprocal
+        k_cartesian = mesh.points @ reciprocal
+        m = _candidates(geometry.lattice, 4 * cutoff)
+        g = m @ reciprocal
+        norm2 = (g**2).sum(axis=1)
+        inside = norm2 / 2 < 4 * cutoff
+        density_m = m[inside]
+        order = np.lexsort((*density_m.T, np.round(norm2[inside], 9)))
+        density_m = np.ascontiguousarray(density_m[order])
+        if shape is None:
+            reach = np.abs(density_m).max(axis=0)
+            shape = tuple(int(scipy.fft.next_fast_len(int(2 * r + 1), real=False)) for r in reach)  # type: ignore[assignment]
+        assert shape is not None
+        resolved = (2 * np.abs(density_m) < np.array(shape)).all(axis=1)
+        density_m = density_m[resolved]
+        reach_k = np.sqrt((k_cartesian**2).sum(axis=1).max())
+        near = m[norm2 < (np.sqrt(2 * cutoff) + reach_k) ** 2]
+        spheres = _spheres(near, near @ reciprocal, k_cartesian, cutoff, plane_waves)
+        return cls(
+            geometry.volume,
+            shape,
+            density_m,
+            density_m @ reciprocal,
+            mesh.points,
+            k_cartesian,
+            mesh.weights,
+            spheres,
+            reciprocal,
+        )
+
+    @property
+    def grid_size(self) -> int:
+        """Number of FFT grid points."""
+        return int(np.prod(self.shape))
+
+    def flat_index(self, m: IntArray) -> IntArray:
+        """Position of integer vectors (…, 3) in the flattened FFT grid."""
+        n1, n2, n3 = self.shape
+        return np.asarray((m[..., 0] % n1 * n2 + m[..., 1] % n2) * n3 + m[..., 2] % n3)
+
+    @cached_property
+    def density_index(self) -> IntArray:
+        """Flat FFT index of the density sphere."""
+        return self.flat_index(self.density_m)
+
+    @cached_property
+    def wave_index(self) -> tuple[IntArray, ...]:
+        """Flat FFT index of each k point's sphere."""
+        return tuple(self.flat_index(m) for m in self.wave_m)
+
+    @cached_property
+    def density_g2(self) -> FloatArray:
+        """|G|² of the density sphere (D,)."""
+        return np.asarray((self.density_g**2).sum(axis=1))
+
+    @cached_property
+    def inverse_g2(self) -> FloatArray:
+        """1/|G|², with 0 at G = 0 (D,)."""
+        g2 = self.density_g2.copy()
+        g2[0] = np.inf
+        return 1 / g2
+
+    @cached_property
+    def inversion_index(self) -> IntArray:
+        """Flat grid index of −r for every grid point r."""
+        axes = [(-np.arange(n)) % n for n in self.shape]
+        return self.flat_index(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)).reshape(-1)
+
+    def to_real(self, coefficients: FloatArray) -> FloatArray:
+        """Grid values (n1·n2·n3,) of an even function from its density-sphere coefficients (D,)."""
+        box = np.zeros(self.grid_size, dtype=complex)
+        box[self.density_index] = coefficients
+        values = scipy.fft.ifftn(box.reshape(self.shape), overwrite_x=True)
+        return np.asarray(values.real).reshape(-1) * self.grid_size
+
+    def to_fourier(self, values: FloatArray) -> FloatArray:
+        """Density-sphere coefficients (D,) of an even function from its grid values (n1·n2·n3,)."""
+        box = scipy.fft.fftn(values.reshape(self.shape)).reshape(-1)
+        return np.asarray(box[self.density_index].real) / self.grid_size
+
+    def pack(self, index: IntArray, vectors: FloatArray) -> ComplexArray:
+        """Real-space pairs u₁ + i u₂ (⌈n/2⌉, n1, n2, n3) of real coefficient vectors (P, n), without V^{−½}."""
+        count = vectors.shape[1]
+        box = np.zeros(((count + 1) // 2, self.grid_size), dtype=complex)
+        box[:, index] = vectors[:, 0::2].T
+        box[: count // 2, index] += 1j * vectors[:, 1::2].T
+        grid = box.reshape(-1, *self.shape)
+        return np.asarray(scipy.fft.ifftn(grid, axes=(1, 2, 3), norm="forward", overwrite_x=True))
+
+    def multiply(self, potential: FloatArray, index: IntArray, vectors: FloatArray) -> FloatArray:
+        """⟨G|V|u⟩ for real coefficient vectors (P, n); ``potential`` on the grid, shaped (n1, n2, n3)."""
+        grid = self.pack(index, vectors)
+        grid *= potential
+        spectrum = scipy.fft.fftn(grid, axes=(1, 2, 3), norm="forward", overwrite_x=True)
+        chosen = spectrum.reshape(len(spectrum), -1)[:, index].T
+        product = np.empty_like(vectors)
+        product[:, 0::2] = chosen.real
+        product[:, 1::2] = chosen.imag[:, : vectors.shape[1] // 2]
+        return product
+
+
+def _candidates(lattice: FloatArray, cutoff: float) -> IntArray:
+    """All integer vectors in the box around the sphere ½|G|² < cutoff, with room for k + G."""
+    reach = np.sqrt(2 * cutoff) * np.linalg.norm(lattice, axis=1) / (2 * np.pi)
+    axes = [np.arange(-int(r) - 1, int(r) + 2) for r in reach]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _spheres(
+    m: IntArray, g: FloatArray, k_cartesian: FloatArray, cutoff: float, plane_waves: str
+) -> tuple[IntArray, ...]:
+    limit = 2 * cutoff
+    g2 = (g**2).sum(axis=1)
+    if plane_waves == "k_sphere":
+        return tuple(m[g2 + 2 * (g @ k) + k @ k < limit] for k in k_cartesian)
+    union = np.zeros(len(m), dtype=bool)
+    for k in k_cartesian:  # ±k: the union must be closed under inversion
+        union |= g2 - 2 * np.abs(g @ k) + k @ k < limit
+    return (m[union],) * len(k_cartesian)

@@ -1,0 +1,71 @@
+"""The k mesh: given on the crystal's own cell, folded to the primitive cell with the same k points.
+
+    k = Σ (i_j / n_j) b_j,  0 ≤ i_j < n_j ,      unfolded:  k + G_crystal  modulo  G_primitive ,      weights w, Σ w = 1
+
+The mesh is the set of k with k·(n_j a_j) ∈ 2πℤ, so a crystal cell of T primitive cells gives T n₁n₂n₃ points in the
+primitive zone. Time reversal keeps one of each pair ±k.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class KMesh:
+    """k points of the primitive cell.
+
+    Attributes:
+        points: (K, 3) in the primitive reciprocal basis, each component in (−½, ½].
+        weights: (K,), summing to 1.
+        size: number of points before time reversal.
+    """
+
+    points: FloatArray
+    weights: FloatArray
+    size: int
+
+    @classmethod
+    def folded(cls, mesh: tuple[int, int, int], primitive: FloatArray, *, time_reversal: bool = True) -> KMesh:
+        """Fold a Γ-centred mesh on the crystal's cell to the primitive cell.
+
+        Args:
+            mesh: (n1, n2, n3) on the crystal's own cell.
+            primitive: (3, 3) rows, primitive vectors as combinations of the crystal's own (``Crystal.primitive``).
+            time_reversal: keep one of each pair ±k, with twice the weight.
+
+        Raises:
+            InputError: a mesh number below 1.
+        """
+        if len(mesh) != 3 or min(mesh) < 1:
+            raise InputError(f"kmesh = {tuple(mesh)} must be three numbers of 1 or more")
+        multiplicity = round(1 / np.linalg.det(primitive))
+        # Everything on a common integer grid, so that no k point is lost or doubled by rounding.
+        denominator = int(np.lcm.reduce([*mesh, multiplicity])) * multiplicity
+        axes = [np.arange(n) * (denominator // n) for n in mesh]
+        own = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        shifts = np.array(list(itertools.product(range(multiplicity), repeat=3))) * denominator
+        unfolded = (own[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
+        scaled = np.rint(unfolded @ (primitive * multiplicity).T).astype(np.int64)
+        period = denominator * multiplicity
+        points = np.unique(scaled % period, axis=0)
+        points = np.where(2 * points > period, points - period, points)
+        size = len(points)
+        if not time_reversal:
+            return cls(points / period, np.full(size, 1 / size), size)
+        mirrored = np.where(2 * points == period, points, -points)  # −½ is the same point as ½
+        own_key, mirror_key = _keys(points, period), _keys(mirrored, period)
+        keep = own_key >= mirror_key
+        weights = np.where(own_key == mirror_key, 1.0, 2.0)[keep] / size
+        return cls(points[keep] / period, weights, size)
+
+
+def _keys(points: FloatArray, period: int) -> FloatArray:
+    offset = points + period
+    return (offset[:, 0] * 2 * period + offset[:, 1]) * 2 * period + offset[:, 2]

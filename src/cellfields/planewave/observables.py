@@ -1,0 +1,107 @@
+"""What a ground state shows: forces, stress, energy terms and the four fields.
+
+force_a = −∂F/∂R_a (Hellmann–Feynman),     σ = V⁻¹ ∂F/∂η (Nielsen and Martin, Phys. Rev. B 32, 3780 (1985))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.fields import ElectronicFields, FourierBasis
+from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.density import weighted_density
+from cellfields.planewave.scf import GroundState
+from cellfields.planewave.terms import core, hartree, kinetic, local, nonlocal_, xc
+
+
+def forces(ground: GroundState) -> FloatArray:
+    """(n, 3) on the primitive cell's atoms, Hartree/Bohr.
+
+    Includes the first-order correction for the density that is not quite self-consistent (Chan, Bohnen, Ho, Phys.
+    Rev. B 47, 4771 (1993)), with the response of the density to a moving ion taken from superposed Gaussians.
+    """
+    problem = ground.problem
+    geometry, basis = problem.geometry, problem.basis
+    total = local.forces(geometry, basis, ground.density) + problem.ewald.forces
+    for i, (m, block) in enumerate(zip(basis.wave_m, problem.blocks, strict=True)):
+        total += nonlocal_.forces(geometry, m, block.q, ground.orbitals[i], ground.occupations.weights[i])
+    return total + _self_consistency_correction(ground)
+
+
+def _self_consistency_correction(ground: GroundState) -> FloatArray:
+    geometry, basis = ground.problem.geometry, ground.problem.basis
+    missing = ground.potentials.effective - ground.potentials_in.effective
+    phases = 2 * np.pi * basis.density_m @ geometry.positions.T
+    shape = np.exp(-basis.density_g2 / (4 * 0.35))
+    return np.asarray(geometry.charges[:, None] * (((shape * missing)[:, None] * np.sin(phases)).T @ basis.density_g))
+
+
+def stress(ground: GroundState) -> FloatArray:
+    """Cauchy stress (3, 3), Hartree/Bohr³, tension positive: exact derivative at frozen index sets."""
+    problem = ground.problem
+    geometry, basis = problem.geometry, problem.basis
+    total = (
+        hartree.stress(basis, ground.density)
+        + xc.stress(basis, ground.density)
+        + local.stress(geometry, basis, ground.density)
+        + problem.ewald.stress
+        + core.stress(geometry, problem.electrons)
+    )
+    for i, (m, block) in enumerate(zip(basis.wave_m, problem.blocks, strict=True)):
+        weights = ground.occupations.weights[i]
+        total += kinetic.stress(block.q, ground.orbitals[i], weights)
+        total += nonlocal_.stress(geometry, m, block.q, ground.orbitals[i], weights)
+    return np.asarray(0.5 * (total + total.T) / geometry.volume)
+
+
+def energy_terms(ground: GroundState) -> dict[str, float]:
+    """The parts of F, Hartree per primitive cell; they add up to it (paper, eq. 19 and 21)."""
+    problem = ground.problem
+    weights = ground.occupations.weights
+    kinetic_energy = nonlocal_energy = 0.0
+    for block, vectors, weight in zip(problem.blocks, ground.orbitals, weights, strict=True):
+        kinetic_energy += kinetic.energy(block.q, vectors, weight)
+        nonlocal_energy += block.projectors.energy(vectors, weight)
+    return {
+        "kinetic": kinetic_energy,
+        "hartree": ground.potentials.hartree_energy,
+        "xc": ground.potentials.xc_energy,
+        "local_psp": local.energy(problem.basis, ground.density, problem.local_potential),
+        "nonlocal_psp": nonlocal_energy,
+        "ewald": problem.ewald.energy,
+        "psp_core": problem.core_energy,
+        "entropic": ground.occupations.entropic_energy,
+    }
+
+
+def electronic_fields(ground: GroundState, crystal: Crystal, target: FourierBasis) -> ElectronicFields:
+    """ρ, φ, u, s on the crystal's own reference cell."""
+    basis = ground.problem.basis
+    occupations = ground.occupations
+    densities = {
+        "density": ground.density,
+        "band_energy_density": weighted_density(basis, ground.orbitals, occupations.weights * ground.energies),
+        "entropy_density": weighted_density(basis, ground.orbitals, occupations.entropies),
+    }
+    volume = basis.volume * crystal.n_translations
+    coefficients: Mapping[str, FloatArray] = {
+        **{name: volume * to_crystal(basis, crystal, target, values) for name, values in densities.items()},
+        "coulomb_potential": to_crystal(basis, crystal, target, ground.potentials.coulomb),
+    }
+    return ElectronicFields(target, coefficients, volume)
+
+
+def to_crystal(basis: PlaneWaveBasis, crystal: Crystal, target: FourierBasis, values: FloatArray) -> FloatArray:
+    """Density-sphere coefficients (D,) of the primitive cell → coefficients (M,) on the crystal's cell.
+
+    G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c. What the sphere does not reach is zero.
+    """
+    m = np.rint(target.indices @ crystal.primitive.T).astype(np.int64)
+    box = np.zeros(basis.grid_size)
+    box[basis.density_index] = values
+    resolved = (2 * np.abs(m) < np.array(basis.shape)).all(axis=1)
+    return np.where(resolved, box[basis.flat_index(m)], 0.0)

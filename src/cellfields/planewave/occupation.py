@@ -1,0 +1,150 @@
+"""Occupation of states near the Fermi level: f₁(x) = ∫_{−∞}^{x} δ,  dS₁/dx = −x δ(x),  x = (E_F − E)/σ.
+
+Cold smearing in the cubic form of Marzari's thesis, which the paper and ABINIT (``occopt 4``) use, κ = −0.5634:
+
+    δ(x) = e^{−x²}/√π · (3/2 − 3κx/2 − x² + κx³),      S₁(x) = e^{−x²}/(2√π) · (1/2 − x² + κx³)
+
+Other codes' "cold smearing" (Marzari et al. 1999, a shifted Gaussian) is a different function. f₁ and S₁ are per
+spin; −TS = −σ Σ w 2S₁ (paper, eq. 6 and 7 with the signs of DESIGN corrected: eq. 6 holds with t = +x).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import erf, expit, xlogy
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+
+COLD_KAPPA = -0.5634
+_REACH = 12.0  # |x| beyond which e^{−x²} is below every rounding error
+
+
+class Smearing(Protocol):
+    """A broadening of the Fermi step."""
+
+    def occupation(self, x: FloatArray) -> FloatArray:
+        """f₁(x), electrons per state and spin."""
+
+    def entropy(self, x: FloatArray) -> FloatArray:
+        """S₁(x), per state and spin."""
+
+
+@dataclass(frozen=True)
+class ColdSmearing:
+    """Marzari's cubic polynomial × Gaussian."""
+
+    kappa: float = COLD_KAPPA
+
+    def occupation(self, x: FloatArray) -> FloatArray:
+        x = np.clip(x, -_REACH, _REACH)
+        polynomial = self.kappa / 4 + x / 2 - self.kappa * x**2 / 2
+        return np.asarray(0.5 * (1 + erf(x)) + np.exp(-(x**2)) / np.sqrt(np.pi) * polynomial)
+
+    def entropy(self, x: FloatArray) -> FloatArray:
+        x = np.clip(x, -_REACH, _REACH)
+        return np.asarray(np.exp(-(x**2)) / (2 * np.sqrt(np.pi)) * (0.5 - x**2 + self.kappa * x**3))
+
+
+@dataclass(frozen=True)
+class GaussianSmearing:
+    """δ(x) = e^{−x²}/√π."""
+
+    def occupation(self, x: FloatArray) -> FloatArray:
+        return np.asarray(0.5 * (1 + erf(x)))
+
+    def entropy(self, x: FloatArray) -> FloatArray:
+        return np.asarray(np.exp(-np.minimum(x**2, _REACH**2)) / (2 * np.sqrt(np.pi)))
+
+
+@dataclass(frozen=True)
+class FermiDirac:
+    """f₁ = 1/(1 + e^{−x}), S₁ = −f ln f − (1 − f) ln(1 − f) (paper, footnote 1)."""
+
+    def occupation(self, x: FloatArray) -> FloatArray:
+        return np.asarray(expit(x))
+
+    def entropy(self, x: FloatArray) -> FloatArray:
+        f, g = expit(x), expit(-np.asarray(x))
+        return np.asarray(-xlogy(f, f) - xlogy(g, g))
+
+
+SMEARINGS: dict[str, Smearing] = {
+    "cold": ColdSmearing(),
+    "gaussian": GaussianSmearing(),
+    "fermi-dirac": FermiDirac(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Occupations:
+    """Electrons in each state.
+
+    Attributes:
+        fermi_energy: E_F, Hartree.
+        weights: (K, n) w_k · 2 f₁, so that their sum is the number of electrons.
+        entropies: (K, n) w_k · 2 S₁.
+        band_energy: Σ weights · E.
+        entropic_energy: −σ Σ entropies, "−TS".
+        per_state: (K, n) 2 f₁, without the weight of the k point.
+    """
+
+    fermi_energy: float
+    weights: FloatArray
+    entropies: FloatArray
+    band_energy: float
+    entropic_energy: float
+    per_state: FloatArray
+
+
+def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smearing: str, width: float) -> Occupations:
+    """Find E_F such that the states hold all electrons.
+
+    Args:
+        energies: (K, n) eigenvalues, Hartree.
+        k_weights: (K,) summing to 1.
+        electrons: per primitive cell.
+        smearing: a key of :data:`SMEARINGS`, or "none" for an insulator with filled bands.
+        width: σ, Hartree.
+
+    Raises:
+        InputError: too few bands to hold the electrons, or "none" with an odd number of electrons or no gap.
+    """
+    if smearing == "none":
+        return _filled_bands(energies, k_weights, electrons)
+    form = SMEARINGS[smearing]
+    if 2 * energies.shape[1] <= electrons:
+        raise InputError(f"bands = {energies.shape[1]} cannot hold {electrons:g} electrons; more than half are needed")
+
+    def excess(fermi: float) -> float:
+        return float(2 * (k_weights @ form.occupation((fermi - energies) / width)).sum() - electrons)
+
+    lowest = float(energies.min()) - 40 * width
+    highest = float(energies.max()) + 40 * width
+    fermi = float(brentq(excess, lowest, highest, xtol=1e-15, rtol=1e-14, maxiter=300))
+    x = (fermi - energies) / width
+    per_state = 2 * form.occupation(x)
+    weights = k_weights[:, None] * per_state
+    entropies = k_weights[:, None] * 2 * form.entropy(x)
+    return Occupations(
+        fermi, weights, entropies, float((weights * energies).sum()), float(-width * entropies.sum()), per_state
+    )
+
+
+def _filled_bands(energies: FloatArray, k_weights: FloatArray, electrons: float) -> Occupations:
+    filled = round(electrons / 2)
+    if abs(2 * filled - electrons) > 1e-9 or filled > energies.shape[1]:
+        raise InputError(
+            f'smearing = "none" fills bands with pairs: {electrons:g} electrons a primitive cell do not fit '
+            f"{energies.shape[1]} bands; choose a smearing"
+        )
+    per_state = np.zeros_like(energies)
+    per_state[:, :filled] = 2.0
+    weights = k_weights[:, None] * per_state
+    top = float(energies[:, filled - 1].max())
+    fermi = top if filled == energies.shape[1] else 0.5 * (top + float(energies[:, filled].min()))
+    return Occupations(fermi, weights, np.zeros_like(weights), float((weights * energies).sum()), 0.0, per_state)

@@ -1,0 +1,124 @@
+"""Relaxation of the internal coordinates:  ∂F/∂y = 0,  y the Cartesian displacements of the independent atoms.
+
+Quasi-Newton steps  Δy = −H⁻¹ ∂F/∂y  with BFGS updates of H, limited to a trust radius. One soft direction (basal
+sliding in strained hcp Mg: 1e-3 Ha/Bohr² beside 0.05) makes plain BFGS creep, so H starts from the curvature found by
+finite differences of the forces, unless an earlier solve hands one over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.errors import RelaxationNotConverged
+
+_TRUST_START, _TRUST_MAX, _TRUST_MIN = 0.25, 0.5, 1e-3  # Bohr
+_PROBE = 0.02  # Bohr, displacement of the finite-difference curvature
+_FLOOR = 5e-4  # Hartree/Bohr², smallest curvature a step trusts
+_ENERGY_NOISE = 1e-9  # Hartree
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """Attributes: y (n,) Bohr, gradient (n,) Hartree/Bohr, hessian (n, n), history one mapping a solve."""
+
+    y: FloatArray
+    gradient: FloatArray
+    hessian: FloatArray
+    history: tuple[dict[str, float], ...]
+
+
+def relax(
+    energy_and_gradient: Callable[[FloatArray], tuple[float, FloatArray]],
+    y: FloatArray,
+    *,
+    tolerance: float,
+    max_steps: int,
+    hessian: FloatArray | None = None,
+) -> Relaxed:
+    """Minimise from y.
+
+    Args:
+        energy_and_gradient: y (n,) → F (Hartree) and ∂F/∂y (n,).
+        y: start, Bohr.
+        tolerance: largest component of the gradient *per atom* is the caller's business: max |∂F/∂y|, Hartree/Bohr.
+        max_steps: calls of ``energy_and_gradient``.
+        hessian: start curvature (n, n), or None to measure it.
+
+    Raises:
+        RelaxationNotConverged: with one entry a solve.
+    """
+    history: list[dict[str, float]] = []
+
+    def call(point: FloatArray) -> tuple[float, FloatArray]:
+        if len(history) >= max_steps:
+            raise RelaxationNotConverged(
+                f"relaxation left a gradient of {min(h['gradient'] for h in history):.1e} Ha/Bohr after {max_steps} "
+                f"solves, wanted {tolerance:.1e}",
+                history,
+            )
+        value, slope = energy_and_gradient(point)
+        history.append({"free_energy": value, "gradient": float(np.abs(slope).max(initial=0.0))})
+        return value, slope
+
+    energy, gradient = call(y)
+    if len(y) == 0 or np.abs(gradient).max() < tolerance:
+        return Relaxed(y, gradient, np.eye(len(y)) if hessian is None else hessian, tuple(history))
+    curvature = _measured(call, y, gradient) if hessian is None else hessian
+    trust = _TRUST_START
+    while True:
+        step = _newton_step(curvature, gradient, trust)
+        new_energy, new_gradient = call(y + step)
+        curvature = _updated(curvature, step, new_gradient - gradient)
+        worse = new_energy > energy + _ENERGY_NOISE and np.linalg.norm(new_gradient) > np.linalg.norm(gradient)
+        if worse and np.abs(new_gradient).max() >= tolerance:
+            trust = max(0.3 * float(np.linalg.norm(step)), _TRUST_MIN)
+            continue  # the update has learned from it; try again from y
+        predicted = gradient @ step + 0.5 * step @ curvature @ step
+        if np.linalg.norm(step) > 0.9 * trust and new_energy - energy < 0.5 * predicted:
+            trust = min(2 * trust, _TRUST_MAX)
+        y, energy, gradient = y + step, new_energy, new_gradient
+        if np.abs(gradient).max() < tolerance:
+            return Relaxed(y, gradient, curvature, tuple(history))
+
+
+def _measured(
+    call: Callable[[FloatArray], tuple[float, FloatArray]], y: FloatArray, gradient: FloatArray
+) -> FloatArray:
+    """One-sided finite differences of the gradient, symmetrised; for many coordinates a plain guess instead."""
+    n = len(y)
+    if n > 6:
+        return 0.1 * np.eye(n)
+    columns = []
+    for i in range(n):
+        probe = np.zeros(n)
+        probe[i] = _PROBE if gradient[i] <= 0 else -_PROBE  # downhill
+        columns.append((call(y + probe)[1] - gradient) / probe[i])
+    measured = np.array(columns)
+    return np.asarray(0.5 * (measured + measured.T))
+
+
+def _newton_step(curvature: FloatArray, gradient: FloatArray, trust: float) -> FloatArray:
+    """−|H|⁻¹ g, no longer than the trust radius: downhill also where the curvature is negative."""
+    values, modes = np.linalg.eigh(curvature)
+    step = -modes @ ((modes.T @ gradient) / np.maximum(np.abs(values), _FLOOR))
+    length = float(np.linalg.norm(step))
+    return np.asarray(step if length <= trust else step * (trust / length))
+
+
+def _updated(curvature: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
+    """BFGS where the curvature along the step is positive, symmetric rank one where it is not."""
+    along = float(step @ change)
+    if along > 1e-12:
+        pushed = curvature @ step
+        denominator = float(step @ pushed)
+        if denominator > 1e-14:
+            return np.asarray(curvature + np.outer(change, change) / along - np.outer(pushed, pushed) / denominator)
+    missing = change - curvature @ step
+    denominator = float(missing @ step)
+    if abs(denominator) < 1e-8 * np.linalg.norm(missing) * np.linalg.norm(step) or denominator == 0:
+        return curvature
+    return np.asarray(curvature + np.outer(missing, missing) / denominator)

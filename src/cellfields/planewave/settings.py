@@ -1,0 +1,55 @@
+"""Everything about a plane-wave calculation that changes its numbers, in one immutable, JSON-able record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MeshSize = Annotated[int, Field(ge=1, le=200)]
+
+
+class PlaneWaveSettings(BaseModel):
+    """Settings of :class:`~cellfields.planewave.PlaneWaveEngine` (Hartree atomic units).
+
+    Attributes:
+        cutoff: kinetic-energy cutoff, Hartree.
+        kmesh: Γ-centred mesh on the *crystal's own* cell; folded to the primitive cell with the same k points.
+        smearing: "cold" (Marzari's cubic form, ABINIT occopt 4), "fermi-dirac", "gaussian", or "none" (insulators).
+        smearing_width: σ = 1/β, Hartree; not used by "none".
+        pseudopotentials: symbol → file; symbols not named use the built-in table.
+        bands: bands a k point, or None to let the engine find how many it needs.
+        plane_waves: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of all these spheres.
+        field_cutoff: ½|G|² up to which fields are stored, on the reference cell; None means 4 × cutoff (all of it).
+        fft_grid: FFT grid of the primitive cell, or None for the smallest that holds the density without aliasing.
+        time_reversal: use k ↔ −k.
+        scf_tolerance: |F_Harris − F_KS| at which self-consistency is reached, Hartree per primitive cell.
+        max_scf_steps: steps before the SCF is declared not converged.
+        mixing: fraction of the residual density that is mixed in.
+        force_tolerance: largest force on an atom in a relaxed state, Hartree/Bohr.
+        max_relaxation_steps: solves at fixed atoms before a relaxation is declared not converged.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cutoff: float = Field(ge=1, le=500)
+    kmesh: tuple[MeshSize, MeshSize, MeshSize]
+    smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "cold"
+    smearing_width: float = Field(default=0.01, gt=0, le=1)
+    pseudopotentials: dict[str, Path] = Field(default_factory=dict)
+    bands: int | None = Field(default=None, ge=1)
+    plane_waves: Literal["k_sphere", "union"] = "k_sphere"
+    field_cutoff: float | None = Field(default=None, gt=0)
+    fft_grid: tuple[MeshSize, MeshSize, MeshSize] | None = None
+    time_reversal: bool = True
+    scf_tolerance: float = Field(default=1e-10, gt=0, le=1e-3)
+    max_scf_steps: int = Field(default=60, ge=1)
+    mixing: float = Field(default=0.8, gt=0, le=1)
+    force_tolerance: float = Field(default=5e-7, gt=0, le=1e-2)
+    max_relaxation_steps: int = Field(default=40, ge=1)
+
+    @property
+    def stored_cutoff(self) -> float:
+        """½|G|² up to which fields are stored, Hartree."""
+        return 4 * self.cutoff if self.field_cutoff is None else self.field_cutoff

@@ -1,0 +1,64 @@
+"""What one solve hands to the next: density, orbitals, and the curvature along the internal coordinates.
+
+Everything is keyed by integer reciprocal vectors, so it carries over between strains and atom positions alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.scf import GroundState
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWaveStart:
+    """A continuation object; never stored in a state.
+
+    Attributes:
+        ground: the solution to continue from.
+        hessian: (n, n) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
+    """
+
+    ground: GroundState
+    hessian: FloatArray | None = None
+
+    def density_for(self, problem: KohnShamProblem) -> FloatArray:
+        """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""
+        old = self.ground.problem
+        carried = _carry(old.basis, problem.basis, self.ground.density * old.basis.volume) / problem.basis.volume
+        before = _carry(old.basis, problem.basis, old.superposed_density() * old.basis.volume) / problem.basis.volume
+        density = carried + problem.superposed_density() - before
+        density[0] = problem.electrons / problem.basis.volume
+        return density
+
+    def orbitals_for(self, problem: KohnShamProblem) -> tuple[FloatArray, ...] | None:
+        """Start orbitals for each k, or None when the k meshes differ."""
+        old, new = self.ground.problem.basis, problem.basis
+        if old.k_points.shape != new.k_points.shape or not np.allclose(old.k_points, new.k_points):
+            return None
+        if old is new:
+            return self.ground.orbitals
+        carried = []
+        for m_old, m_new, vectors in zip(old.wave_m, new.wave_m, self.ground.orbitals, strict=True):
+            carried.append(_carry_rows(m_old, m_new, vectors))
+        return tuple(carried)
+
+
+def _carry(old: PlaneWaveBasis, new: PlaneWaveBasis, values: FloatArray) -> FloatArray:
+    if old is new:
+        return values
+    return _carry_rows(old.density_m, new.density_m, values[:, None])[:, 0]
+
+
+def _carry_rows(m_old: IntArray, m_new: IntArray, rows: FloatArray) -> FloatArray:
+    """Rows (P_old, n) re-ordered to the integer vectors of m_new; vectors not known before get 0."""
+    reach = int(max(np.abs(m_old).max(), np.abs(m_new).max()))
+    table = np.full((2 * reach + 1,) * 3, -1)
+    table[tuple((m_old + reach).T)] = np.arange(len(m_old))
+    found = table[tuple((m_new + reach).T)]
+    return np.where(found[:, None] >= 0, rows[found], 0.0)

@@ -1,0 +1,25 @@
+"""Hartree energy:  E_H = ½ V Σ_G ρ(G) V_H(G),   V_H(G) = 4π ρ(G)/G²   (G ≠ 0; the cell is neutral)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.planewave.basis import PlaneWaveBasis
+
+
+def potential(basis: PlaneWaveBasis, density: FloatArray) -> FloatArray:
+    """V_H (D,), Hartree, from ρ (D,)."""
+    return 4 * np.pi * basis.inverse_g2 * density
+
+
+def energy(basis: PlaneWaveBasis, density: FloatArray) -> float:
+    """E_H, Hartree per primitive cell."""
+    return float(0.5 * basis.volume * (density @ potential(basis, density)))
+
+
+def stress(basis: PlaneWaveBasis, density: FloatArray) -> FloatArray:
+    """∂E_H/∂η (3, 3) at fixed Vρ(G):  −δ E_H + V Σ 4πρ² G G / G⁴."""
+    weight = 4 * np.pi * basis.volume * (density * basis.inverse_g2) ** 2
+    tensor = np.einsum("g,gi,gj->ij", weight, basis.density_g, basis.density_g)
+    return np.asarray(tensor - np.eye(3) * energy(basis, density))

@@ -1,0 +1,58 @@
+"""Local pseudopotential:  V_loc(G) = V⁻¹ Σ_s S_s(G) v_s(|G|),  G ≠ 0 ;   E_loc = V Σ_G V_loc(G) ρ(G).
+
+Its mean is set to zero here; the non-Coulomb part of the mean is E_core (terms/core.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.geometry import Geometry
+
+
+def _phases(geometry: Geometry, basis: PlaneWaveBasis, symbol: str) -> FloatArray:
+    """G·τ (D, atoms of the species)."""
+    return np.asarray(2 * np.pi * basis.density_m @ geometry.positions[geometry.atoms_of(symbol)].T)
+
+
+def _form_factor(geometry: Geometry, basis: PlaneWaveBasis, symbol: str, slope: bool = False) -> FloatArray:
+    pseudopotential = geometry.pseudopotentials[symbol]
+    q = np.sqrt(basis.density_g2[1:])
+    values = pseudopotential.local_slope(q) if slope else pseudopotential.local(q)
+    return np.concatenate([[0.0], values])
+
+
+def potential(geometry: Geometry, basis: PlaneWaveBasis) -> FloatArray:
+    """V_loc (D,), Hartree, zero mean."""
+    total = np.zeros(len(basis.density_m))
+    for symbol in dict.fromkeys(geometry.species):
+        structure = np.cos(_phases(geometry, basis, symbol)).sum(axis=1)
+        total += structure * _form_factor(geometry, basis, symbol)
+    return total / geometry.volume
+
+
+def energy(basis: PlaneWaveBasis, density: FloatArray, local_potential: FloatArray) -> float:
+    """E_loc, Hartree per primitive cell, from ρ (D,) and V_loc (D,)."""
+    return float(basis.volume * (density @ local_potential))
+
+
+def forces(geometry: Geometry, basis: PlaneWaveBasis, density: FloatArray) -> FloatArray:
+    """(n, 3) Hartree/Bohr:  F_a = Σ_G ρ(G) v(G) sin(G·τ_a) G."""
+    result = np.zeros((len(geometry.species), 3))
+    for symbol in dict.fromkeys(geometry.species):
+        weight = density * _form_factor(geometry, basis, symbol)
+        sines = np.sin(_phases(geometry, basis, symbol))
+        result[geometry.atoms_of(symbol)] = (weight[:, None] * sines).T @ basis.density_g
+    return result
+
+
+def stress(geometry: Geometry, basis: PlaneWaveBasis, density: FloatArray) -> FloatArray:
+    """∂E_loc/∂η (3, 3) at fixed Vρ(G):  −δ E_loc − Σ ρ S (v'/G) G G."""
+    weight = np.zeros(len(density))
+    for symbol in dict.fromkeys(geometry.species):
+        structure = np.cos(_phases(geometry, basis, symbol)).sum(axis=1)
+        weight += density * structure * _form_factor(geometry, basis, symbol, slope=True)
+    tensor = -np.einsum("g,gi,gj->ij", weight, basis.density_g, basis.density_g)
+    return np.asarray(tensor - np.eye(3) * energy(basis, density, potential(geometry, basis)))

@@ -1,0 +1,145 @@
+"""Separable non-local pseudopotential:  E_nl = Σ_{nk} w f Σ_{a,l,m,ij} ⟨u|β_i⟩ h_ij ⟨β_j|u⟩.
+
+    β_{a,i,lm}(k+G) = V^{−½} p_i(|k+G|) Y_lm(k+G) e^{−iG·τ_a}
+
+The phases i^l and e^{−ik·τ} drop out of E_nl. For a pair of atoms ±τ the two exponentials combine to √2 cos G·τ and
+√2 sin G·τ, so that projectors and wavefunctions stay real. Y_lm are real solid harmonics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.planewave.geometry import Geometry
+from cellfields.planewave.terms._solid_harmonics import solid_harmonics, solid_harmonics_gradient
+
+
+@dataclass(frozen=True, eq=False)
+class FormFactors:
+    """p_i(q) Y_lm(q)/√V of one species on one set of q = k + G.
+
+    Attributes:
+        values: (P, B).
+        coupling: (B, B) h_ij, repeated for each m.
+    """
+
+    values: FloatArray
+    coupling: FloatArray
+
+
+def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
+    """The angular and radial part, without the structure phases; q is (P, 3), 1/Bohr."""
+    length = np.linalg.norm(q, axis=1)
+    columns, blocks = [np.empty((len(q), 0))], []
+    for channel in geometry.pseudopotentials[symbol].channels:
+        radial = channel.radial(length).T / np.sqrt(geometry.volume)
+        for harmonic in solid_harmonics(channel.l, q).T:
+            columns.append(radial * harmonic[:, None])
+            blocks.append(channel.coupling)
+    return FormFactors(np.concatenate(columns, axis=1), block_diag(*blocks) if blocks else np.zeros((0, 0)))
+
+
+def _strained_form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FloatArray:
+    """∂/∂η of :func:`form_factors`' values, (3, 3, P, B), for q → q − ηq and V → V(1 + tr η)."""
+    length = np.linalg.norm(q, axis=1)
+    columns = [np.empty((3, 3, len(q), 0))]
+    qq = np.einsum("pi,pj->ijp", q, q)
+    for channel in geometry.pseudopotentials[symbol].channels:
+        radial = channel.radial(length).T / np.sqrt(geometry.volume)
+        slope = channel.radial_slope(length).T / np.sqrt(geometry.volume)
+        harmonics = solid_harmonics(channel.l, q)
+        gradients = solid_harmonics_gradient(channel.l, q)
+        for index, harmonic in enumerate(harmonics.T):
+            value = radial * harmonic[:, None]
+            turned = np.einsum("pi,pj->ijp", gradients[:, index], q)
+            columns.append(
+                -qq[..., None] * (slope * harmonic[:, None])
+                - turned[..., None] * radial
+                - 0.5 * np.eye(3)[:, :, None, None] * value
+            )
+    return np.concatenate(columns, axis=3)
+
+
+@dataclass(frozen=True, eq=False)
+class Projectors:
+    """All projectors at one k point.
+
+    Attributes:
+        values: (P, B) real β.
+        coupling: (B, B).
+    """
+
+    values: FloatArray
+    coupling: FloatArray
+
+    def apply(self, vectors: FloatArray) -> FloatArray:
+        """V_nl u for coefficients (P, n)."""
+        return np.asarray(self.values @ (self.coupling @ (self.values.T @ vectors)))
+
+    def energy(self, vectors: FloatArray, weights: FloatArray) -> float:
+        """E_nl of one k point, occupation weights (n,)."""
+        projections = self.values.T @ vectors
+        return float(((self.coupling @ projections) * projections).sum(axis=0) @ weights)
+
+
+def structure_phases(geometry: Geometry, atom: int, m: IntArray) -> list[FloatArray]:
+    """Real structure factors of an atom and its inversion image: [√2 cos, √2 sin], or [cos] for a self-image."""
+    phase = 2 * np.pi * (m @ geometry.positions[atom])
+    if geometry.partners[atom] == atom:
+        return [np.cos(phase)]
+    return [np.sqrt(2) * np.cos(phase), np.sqrt(2) * np.sin(phase)]
+
+
+def projectors(geometry: Geometry, m: IntArray, q: FloatArray) -> Projectors:
+    """Projectors for integer vectors m (P, 3) with q = k + G (P, 3)."""
+    values, couplings = [np.empty((len(q), 0))], []
+    forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
+    for atom in geometry.independent:
+        form = forms[geometry.species[atom]]
+        for phase in structure_phases(geometry, atom, m):
+            values.append(form.values * phase[:, None])
+            couplings.append(form.coupling)
+    coupling = block_diag(*couplings) if couplings else np.zeros((0, 0))
+    return Projectors(np.ascontiguousarray(np.concatenate(values, axis=1)), coupling)
+
+
+def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, weights: FloatArray) -> FloatArray:
+    """(n, 3) contribution of one k point, Hartree/Bohr.
+
+    Moving an atom moves its image oppositely: each of the two feels minus half the derivative along the pair.
+    """
+    result = np.zeros((len(geometry.species), 3))
+    g = m @ geometry.reciprocal
+    for atom in geometry.independent:
+        partner = geometry.partners[atom]
+        if partner == atom:
+            continue
+        form = form_factors(geometry, geometry.species[atom], q)
+        cosine, sine = structure_phases(geometry, atom, m)
+        for phase, slope in ((cosine, -sine), (sine, cosine)):
+            projection = form.coupling @ ((form.values * phase[:, None]).T @ vectors)
+            for axis in range(3):
+                turned = (form.values * (slope * g[:, axis])[:, None]).T @ vectors
+                force = -float((projection * turned).sum(axis=0) @ weights)
+                result[atom, axis] += force
+                result[partner, axis] -= force
+    return result
+
+
+def stress(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, weights: FloatArray) -> FloatArray:
+    """∂E_nl/∂η (3, 3) of one k point."""
+    result = np.zeros((3, 3))
+    for symbol in dict.fromkeys(geometry.species):
+        form = form_factors(geometry, symbol, q)
+        strained = _strained_form_factors(geometry, symbol, q)
+        for atom in set(geometry.independent) & set(geometry.atoms_of(symbol)):
+            for phase in structure_phases(geometry, int(atom), m):
+                phased = vectors * phase[:, None]
+                projection = (form.coupling @ (form.values.T @ phased)) * weights
+                turned = np.einsum("ijpb,pn->ijbn", strained, phased, optimize=True)
+                result += 2 * np.einsum("ijbn,bn->ij", turned, projection)
+    return result
