@@ -29,7 +29,24 @@ _PUBLIC = {
     "ConvergenceError": "cellfields.errors",
 }
 
-__all__ = [*sorted(_PUBLIC), "__version__"]  # noqa: PLE0604
+__all__ = [
+    "CellFieldsError",
+    "CellState",
+    "ConvergenceError",
+    "Crystal",
+    "DatasetStore",
+    "Deformation",
+    "ElectronicFields",
+    "Engine",
+    "FirstPrinciplesEngine",
+    "FourierBasis",
+    "InputError",
+    "PlaneWaveEngine",
+    "PlaneWaveSettings",
+    "Surrogate",
+    "__version__",
+    "sample_deformations",
+]
 
 if TYPE_CHECKING:
     from cellfields.crystal import Crystal

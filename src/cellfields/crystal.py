@@ -134,7 +134,7 @@ class Crystal:
             atoms = read(str(path))
         except Exception as error:  # ASE's readers raise anything
             raise InputError(f"structure file {path} cannot be read by ASE: {error}") from error
-        return cls.from_atoms(atoms)
+        return cls.from_atoms(atoms[-1] if isinstance(atoms, list) else atoms)
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
@@ -246,10 +246,10 @@ class Crystal:
         """
         shift = np.asarray(positions, dtype=float) - self.positions_ref
         shift = shift - np.rint(shift)
-        internal: FloatArray = shift[self.representatives].reshape(-1)
+        internal = np.asarray(shift[self.representatives], dtype=float).reshape(-1)
         if self.n_atoms and np.abs(self.positions(internal) - self.positions_ref - shift).max() > 1e-6:
             raise InputError("positions break the translations or the inversion of the reference crystal")
-        return internal
+        return np.asarray(internal)
 
     def internal_gradient(self, forces: FloatArray, lattice: FloatArray) -> FloatArray:
         """∂F/∂ξ (n_int,) in Hartree from Cartesian forces (N, 3) in Hartree/Bohr on the crystal's atoms."""

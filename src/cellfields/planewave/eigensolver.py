@@ -1,6 +1,8 @@
 """Lowest eigenpairs of H(k) by a block Davidson method (Davidson 1975), real symmetric arithmetic.
 
-    V ← orth[V, M⁻¹ R],   R = H x − ε x,   M⁻¹ = Teter–Payne–Allan preconditioner (Phys. Rev. B 40, 12255 (1989), eq. 5.16)
+    V ← orth[V, M⁻¹ R],   R = H x − ε x
+
+M⁻¹ is the preconditioner of Teter, Payne and Allan, Phys. Rev. B 40, 12255 (1989), eq. 5.16.
 
 Warm-started from the previous self-consistency step, one or two expansions are enough.
 """
@@ -50,16 +52,16 @@ def davidson(
         max_iterations: expansions.
     """
     needed = bands if needed is None else min(needed, bands)
-    basis, _ = scipy.linalg.qr(start, mode="economic", check_finite=False)
+    basis = _orthonormal(start)
     h_basis = apply(basis)
     iteration = 0
     while True:
         small = basis.T @ h_basis
-        values, rotation = scipy.linalg.eigh(0.5 * (small + small.T), check_finite=False)
-        values, rotation = values[:bands], rotation[:, :bands]
+        all_values, all_vectors = scipy.linalg.eigh(0.5 * (small + small.T), check_finite=False)
+        values, rotation = np.asarray(all_values[:bands]), np.asarray(all_vectors[:, :bands])
         x, hx = basis @ rotation, h_basis @ rotation
         residual = hx - x * values
-        norms = np.linalg.norm(residual, axis=0)
+        norms = np.asarray(np.linalg.norm(residual, axis=0))
         active = np.flatnonzero(norms[:needed] > tolerance)
         if len(active) == 0 or iteration == max_iterations or basis.shape[1] + len(active) > len(kinetic):
             return Eigenpairs(values, x, norms, iteration)
@@ -67,11 +69,15 @@ def davidson(
             basis, h_basis = x, hx
         new = residual[:, active] * _precondition(kinetic, x[:, active])
         for _ in range(2):  # twice is enough (Kahan)
-            new -= basis @ (basis.T @ new)
-            new, _ = scipy.linalg.qr(new, mode="economic", check_finite=False)
+            new = _orthonormal(new - basis @ (basis.T @ new))
         basis = np.concatenate([basis, new], axis=1)
         h_basis = np.concatenate([h_basis, apply(new)], axis=1)
         iteration += 1
+
+
+def _orthonormal(vectors: FloatArray) -> FloatArray:
+    q, _ = scipy.linalg.qr(vectors, mode="economic", check_finite=False)
+    return np.asarray(q)
 
 
 def _precondition(kinetic: FloatArray, vectors: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def solve_scf(
         residual = 0.0
         for i, block in enumerate(problem.blocks):
             pairs = davidson(
-                lambda x, block=block: block.apply(grid, x),  # type: ignore[misc]
+                partial(block.apply, grid),
                 block.kinetic,
                 vectors[i],
                 bands,

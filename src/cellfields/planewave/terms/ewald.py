@@ -72,4 +72,4 @@ def _box(rows: FloatArray, reach: float) -> FloatArray:
     """Integer vectors that contain every lattice vector shorter than ``reach``."""
     dual = np.linalg.norm(np.linalg.inv(rows), axis=0)
     axes = [np.arange(-int(x) - 1, int(x) + 2) for x in reach * dual]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(float)
