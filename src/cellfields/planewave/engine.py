@@ -19,13 +19,14 @@ from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.fields import FourierBasis
 from cellfields.planewave import observables
+from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh
 from cellfields.planewave.pseudopotential import Pseudopotential, load_pseudopotential
 from cellfields.planewave.relax import Relaxed, relax
-from cellfields.planewave.scf import GroundState, solve_scf
+from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import PlaneWaveStart
 from cellfields.state import CellState
@@ -157,14 +158,12 @@ class PlaneWaveEngine:
         return KohnShamProblem(geometry, basis, geometry.electrons)
 
     def _ground(self, problem: KohnShamProblem, start: PlaneWaveStart | None) -> GroundState:
+        bands = starting_bands(self.settings, problem.electrons)
         if start is None:
-            return solve_scf(problem, self.settings)
-        return solve_scf(
-            problem,
-            self.settings,
-            density=start.density_for(problem),
-            orbitals=start.orbitals_for(problem),
-        )
+            solver = PlaneWaveBands(problem, bands)
+            return self_consistent(problem, self.settings, solver, problem.superposed_density())
+        solver = PlaneWaveBands(problem, bands, start.orbitals_for(problem))
+        return self_consistent(problem, self.settings, solver, start.density_for(problem), first_residual=1e-3)
 
     def _crystal_forces(self, ground: GroundState) -> FloatArray:
         """(N, 3): translation images feel the same force."""

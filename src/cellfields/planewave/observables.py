@@ -13,9 +13,8 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.planewave.basis import PlaneWaveBasis
-from cellfields.planewave.density import weighted_density
 from cellfields.planewave.scf import GroundState
-from cellfields.planewave.terms import core, hartree, kinetic, local, nonlocal_, xc
+from cellfields.planewave.terms import core, hartree, local, xc
 
 
 def forces(ground: GroundState) -> FloatArray:
@@ -27,8 +26,7 @@ def forces(ground: GroundState) -> FloatArray:
     problem = ground.problem
     geometry, basis = problem.geometry, problem.basis
     total = local.forces(geometry, basis, ground.density) + problem.ewald.forces
-    for i, (m, block) in enumerate(zip(basis.wave_m, problem.blocks, strict=True)):
-        total += nonlocal_.forces(geometry, m, block.q, ground.orbitals[i], ground.occupations.weights[i])
+    total += ground.orbitals.nonlocal_forces(ground.occupations.weights)
     return total + _self_consistency_correction(ground)
 
 
@@ -50,11 +48,8 @@ def stress(ground: GroundState) -> FloatArray:
         + local.stress(geometry, basis, ground.density)
         + problem.ewald.stress
         + core.stress(geometry, problem.electrons)
+        + ground.orbitals.stress(ground.occupations.weights)
     )
-    for i, (m, block) in enumerate(zip(basis.wave_m, problem.blocks, strict=True)):
-        weights = ground.occupations.weights[i]
-        total += kinetic.stress(block.q, ground.orbitals[i], weights)
-        total += nonlocal_.stress(geometry, m, block.q, ground.orbitals[i], weights)
     return np.asarray(0.5 * (total + total.T) / geometry.volume)
 
 
@@ -62,16 +57,12 @@ def energy_terms(ground: GroundState) -> dict[str, float]:
     """The parts of F, Hartree per primitive cell; they add up to it (paper, eq. 19 and 21)."""
     problem = ground.problem
     weights = ground.occupations.weights
-    kinetic_energy = nonlocal_energy = 0.0
-    for block, vectors, weight in zip(problem.blocks, ground.orbitals, weights, strict=True):
-        kinetic_energy += kinetic.energy(block.q, vectors, weight)
-        nonlocal_energy += block.projectors.energy(vectors, weight)
     return {
-        "kinetic": kinetic_energy,
+        "kinetic": ground.orbitals.kinetic_energy(weights),
         "hartree": ground.potentials.hartree_energy,
         "xc": ground.potentials.xc_energy,
         "local_psp": local.energy(problem.basis, ground.density, problem.local_potential),
-        "nonlocal_psp": nonlocal_energy,
+        "nonlocal_psp": ground.orbitals.nonlocal_energy(weights),
         "ewald": problem.ewald.energy,
         "psp_core": problem.core_energy,
         "entropic": ground.occupations.entropic_energy,
@@ -84,8 +75,8 @@ def electronic_fields(ground: GroundState, crystal: Crystal, target: FourierBasi
     occupations = ground.occupations
     densities = {
         "density": ground.density,
-        "band_energy_density": weighted_density(basis, ground.orbitals, occupations.weights * ground.energies),
-        "entropy_density": weighted_density(basis, ground.orbitals, occupations.entropies),
+        "band_energy_density": ground.orbitals.density(occupations.weights * ground.energies),
+        "entropy_density": ground.orbitals.density(occupations.entropies),
     }
     volume = basis.volume * crystal.n_translations
     coefficients: Mapping[str, FloatArray] = {

@@ -8,26 +8,23 @@ Both are stationary; their difference measures what is left to converge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.errors import SCFNotConverged
-from cellfields.planewave.density import weighted_density
-from cellfields.planewave.eigensolver import davidson
-from cellfields.planewave.hamiltonian import BlochHamiltonian, KohnShamProblem, Potentials
+from cellfields.planewave.bands import EMPTY, BandSolver
+from cellfields.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.planewave.mixing import AndersonMixer
 from cellfields.planewave.occupation import Occupations, occupy
+from cellfields.planewave.orbitals import Orbitals
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.terms import local
 
-_EMPTY = 1e-10  # occupation below which a band need not converge
-_START_EXTRA = 4  # start vectors beyond the wanted bands
 _LOOSEST, _TIGHTEST = 1e-2, 1e-8  # bounds of the eigensolver's residual norm, Hartree
 _EIGEN_TO_DENSITY = 0.03  # eigensolver tolerance over density residual: looser spoils the mixing history
+_DENSITY_TO_ENERGY = 0.2  # density residual wanted, in units of √(energy tolerance): U is first order in it
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +35,7 @@ class GroundState:
         problem: what was solved.
         density: ρ_out (D,); density_in the one whose potential made the orbitals.
         potentials: of ``density``; potentials_in of ``density_in``.
-        orbitals: for each k coefficients (P_k, n).
+        orbitals: the orbitals.
         energies: (K, n) eigenvalues.
         occupations: of the states.
         free_energy: F_KS.
@@ -50,71 +47,51 @@ class GroundState:
     density_in: FloatArray
     potentials: Potentials
     potentials_in: Potentials
-    orbitals: tuple[FloatArray, ...]
+    orbitals: Orbitals
     energies: FloatArray
     occupations: Occupations
     free_energy: float
     history: tuple[dict[str, float], ...]
 
 
-def solve_scf(
+def self_consistent(
     problem: KohnShamProblem,
     settings: PlaneWaveSettings,
+    solver: BandSolver,
+    density_in: FloatArray,
     *,
-    density: FloatArray | None = None,
-    orbitals: Sequence[FloatArray] | None = None,
+    mixer: AndersonMixer | None = None,
+    tolerance: float | None = None,
+    first_residual: float = _LOOSEST,
 ) -> GroundState:
     """Iterate to self-consistency.
 
     Args:
         problem: cell, ions, basis.
         settings: tolerances, smearing, bands.
-        density: start density (D,), or None for superposed ions.
-        orbitals: start orbitals for each k, or None.
+        solver: gives the eigenpairs.
+        density_in: start density (D,).
+        mixer: carries a mixing history, or None for a new one.
+        tolerance: |F_Harris − F_KS| wanted, Hartree (default: the settings').
+        first_residual: eigensolver tolerance of the first step.
 
     Raises:
         SCFNotConverged: with the history of energies and residuals.
     """
     basis = problem.basis
-    density_in = problem.superposed_density() if density is None else density
-    bands = settings.bands or default_bands(problem.electrons, settings.smearing)
-    vectors = [_start_vectors(block, bands) for block in problem.blocks] if orbitals is None else list(orbitals)
-    mixer = AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
+    wanted = settings.scf_tolerance if tolerance is None else tolerance
+    mixer = mixer or AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
     history: list[dict[str, float]] = []
-    tolerance = _LOOSEST if orbitals is None else 1e-3
-    needed = [bands] * len(vectors)
+    eigen_tolerance = first_residual
 
     for step in range(settings.max_scf_steps):
         potentials_in = problem.potentials(density_in)
-        grid = basis.to_real(potentials_in.effective).reshape(basis.shape)
-        energies = np.empty((len(vectors), bands))
-        residual = 0.0
-        for i, block in enumerate(problem.blocks):
-            pairs = davidson(
-                partial(block.apply, grid),
-                block.kinetic,
-                vectors[i],
-                bands,
-                tolerance=tolerance,
-                needed=needed[i],
-            )
-            energies[i], vectors[i] = pairs.values, pairs.vectors
-            residual = max(residual, float(pairs.residuals[: needed[i]].max()))
-        occupations = occupy(energies, basis.k_weights, problem.electrons, settings.smearing, settings.smearing_width)
-        if (
-            settings.bands is None
-            and np.abs(occupations.per_state[:, -1]).max() > _EMPTY
-            and settings.smearing != "none"
-        ):
-            bands += max(2, bands // 4)
-            vectors = [_grown(block, x, bands) for block, x in zip(problem.blocks, vectors, strict=True)]
-            needed = [bands] * len(vectors)
-        filled = np.abs(occupations.per_state[:, : energies.shape[1]]) > _EMPTY
-        needed = [max(1, min(int(f.sum()) + 1, bands)) for f in filled]
-
-        density_out = weighted_density(basis, vectors, _padded(occupations.weights, bands))
+        energies, residual = solver.solve(basis.to_real(potentials_in.effective), eigen_tolerance)
+        occupations = occupy(energies, solver.k_weights, problem.electrons, settings.smearing, settings.smearing_width)
+        orbitals = solver.orbitals()
+        density_out = orbitals.density(occupations.weights)
         potentials_out = problem.potentials(density_out)
-        harris, kohn_sham = _energies(problem, density_in, density_out, potentials_in, potentials_out, occupations)
+        harris, kohn_sham = _free_energies(problem, density_in, density_out, potentials_in, potentials_out, occupations)
         change = density_out - density_in
         norm = float(np.sqrt(4 * np.pi * basis.volume * (change**2 @ basis.inverse_g2)))
         history.append(
@@ -127,49 +104,45 @@ def solve_scf(
                 "fermi_energy": occupations.fermi_energy,
             }
         )
-        small = abs(harris - kohn_sham) < settings.scf_tolerance and norm < 0.2 * np.sqrt(settings.scf_tolerance)
-        if small and energies.shape[1] == bands and residual**2 < settings.scf_tolerance:
+        enough_bands = _enough_bands(settings, occupations)
+        if (
+            enough_bands
+            and abs(harris - kohn_sham) < wanted
+            and norm < _DENSITY_TO_ENERGY * np.sqrt(wanted)
+            and residual**2 < wanted
+        ):
             return GroundState(
-                problem, density_out, density_in, potentials_out, potentials_in, tuple(vectors), energies,
+                problem, density_out, density_in, potentials_out, potentials_in, orbitals, energies,
                 occupations, kohn_sham, tuple(history),
             )  # fmt: skip
+        if enough_bands:
+            solver.learn(occupations.per_state)
+        else:
+            solver.grow(solver.bands + max(2, solver.bands // 4))
         density_in = mixer.mix(density_in, density_out)
-        tolerance = float(np.clip(_EIGEN_TO_DENSITY * norm, _TIGHTEST, tolerance))
+        eigen_tolerance = float(np.clip(_EIGEN_TO_DENSITY * norm, _TIGHTEST, eigen_tolerance))
     raise SCFNotConverged(
         f"self-consistency was not reached in {settings.max_scf_steps} steps: "
-        f"|F_Harris − F_KS| = {abs(history[-1]['harris_minus_kohn_sham']):.1e} Ha, wanted {settings.scf_tolerance:.1e}",
+        f"|F_Harris − F_KS| = {abs(history[-1]['harris_minus_kohn_sham']):.1e} Ha, wanted {wanted:.1e}",
         history,
     )
 
 
-def default_bands(electrons: float, smearing: str) -> int:
-    """Filled bands, plus a third (at least three) for the smeared states of a metal; the SCF adds more when needed."""
+def starting_bands(settings: PlaneWaveSettings, electrons: float) -> int:
+    """The settings' bands, or the filled ones plus a few for the smeared states; the SCF adds more when needed."""
+    if settings.bands is not None:
+        return settings.bands
     filled = int(np.ceil(electrons / 2 - 1e-9))
-    return filled if smearing == "none" else filled + max(3, filled // 3)
+    return filled if settings.smearing == "none" else filled + max(3, filled // 3)
 
 
-def _start_vectors(block: BlochHamiltonian, bands: int) -> FloatArray:
-    """The plane waves of lowest kinetic energy."""
-    count = min(bands + _START_EXTRA, len(block.kinetic))
-    vectors = np.zeros((len(block.kinetic), count))
-    vectors[np.argsort(block.kinetic, kind="stable")[:count], np.arange(count)] = 1.0
-    return vectors
+def _enough_bands(settings: PlaneWaveSettings, occupations: Occupations) -> bool:
+    if settings.bands is not None or settings.smearing == "none":
+        return True
+    return bool(np.abs(occupations.per_state[:, -1]).max() <= EMPTY)
 
 
-def _grown(block: BlochHamiltonian, vectors: FloatArray, bands: int) -> FloatArray:
-    """Orbitals with more start vectors: the next plane waves, mixed so that they are independent of the orbitals."""
-    extra = _start_vectors(block, bands)
-    extra = extra - vectors @ (vectors.T @ extra)
-    norms = np.linalg.norm(extra, axis=0)
-    keep = np.argsort(-norms, kind="stable")[: bands - vectors.shape[1] + 2]
-    return np.concatenate([vectors, extra[:, np.sort(keep)]], axis=1)
-
-
-def _padded(weights: FloatArray, bands: int) -> FloatArray:
-    return np.pad(weights, ((0, 0), (0, bands - weights.shape[1])))
-
-
-def _energies(
+def _free_energies(
     problem: KohnShamProblem,
     density_in: FloatArray,
     density_out: FloatArray,

@@ -12,6 +12,7 @@ import numpy as np
 from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.orbitals import PlaneWaveOrbitals
 from cellfields.planewave.scf import GroundState
 
 
@@ -39,12 +40,15 @@ class PlaneWaveStart:
     def orbitals_for(self, problem: KohnShamProblem) -> tuple[FloatArray, ...] | None:
         """Start orbitals for each k, or None when the k meshes differ."""
         old, new = self.ground.problem.basis, problem.basis
+        orbitals = self.ground.orbitals
+        if not isinstance(orbitals, PlaneWaveOrbitals):
+            return None
         if old.k_points.shape != new.k_points.shape or not np.allclose(old.k_points, new.k_points):
             return None
         if old is new:
-            return self.ground.orbitals
+            return orbitals.vectors
         carried = []
-        for m_old, m_new, vectors in zip(old.wave_m, new.wave_m, self.ground.orbitals, strict=True):
+        for m_old, m_new, vectors in zip(old.wave_m, new.wave_m, orbitals.vectors, strict=True):
             carried.append(_carry_rows(m_old, m_new, vectors))
         return tuple(carried)
 

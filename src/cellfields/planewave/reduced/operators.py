@@ -1,0 +1,159 @@
+"""H(k) in the reduced basis, for all k of a mesh at once.
+
+    H_ij(k) = ½k² δ_ij + k·p_ij + T_ij + V_ij + Σ_β ⟨B_i|β(k)⟩ h ⟨β(k)|B_j⟩
+
+T and p are made once a basis, the projections once a geometry, V once an SCF step. p joins even with odd functions,
+T and V do not mix them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from cellfields._typing import FloatArray
+from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.geometry import Geometry
+from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.terms.nonlocal_ import form_factors, structure_phases
+
+_CHUNK = 64  # k points whose form factors are held in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class RealSpace:
+    """Basis functions on one half of the FFT grid (the other half follows by parity).
+
+    Attributes:
+        half: (H,) flat grid indices.
+        mirror: (H,) flat grid indices of −r.
+        multiplicity: (H,) 2, or 1 where r = −r.
+        even: (H, n_even) values of Σ B cos G·r; odd: (H, n_odd) values of Σ B sin G·r.
+    """
+
+    half: FloatArray
+    mirror: FloatArray
+    multiplicity: FloatArray
+    even: FloatArray
+    odd: FloatArray
+
+    @classmethod
+    def of(cls, basis: PlaneWaveBasis, bloch: BlochBasis) -> RealSpace:
+        """Transform the functions to the grid."""
+        every = np.arange(basis.grid_size)
+        half = np.flatnonzero(every <= basis.inversion_index)
+        mirror = basis.inversion_index[half]
+        index = basis.flat_index(bloch.m)
+        values = []
+        for functions, odd in ((bloch.even, False), (bloch.odd, True)):
+            packed = basis.pack(index, functions).reshape(-1, basis.grid_size)[:, half]
+            count = functions.shape[1]
+            table = np.empty((count, len(half)))
+            # even: u₁ + i u₂ with real u;  odd: i w₁ − w₂ with real w
+            table[0::2] = packed.imag if odd else packed.real
+            table[1::2] = (-packed.real if odd else packed.imag)[: count // 2]
+            values.append(np.ascontiguousarray(table.T))
+        return cls(half, mirror, np.where(half == mirror, 1.0, 2.0), values[0], values[1])
+
+    def matrix(self, potential: FloatArray) -> FloatArray:
+        """V_ij (N_B, N_B) of an even potential on the grid (n1·n2·n3,)."""
+        weight = (potential[self.half] * self.multiplicity / len(potential))[:, None]
+        return np.asarray(block_diag(self.even.T @ (self.even * weight), self.odd.T @ (self.odd * weight)))
+
+    def density(self, matrix: FloatArray) -> FloatArray:
+        """Σ_ij P_ij B_i* B_j on the grid (n1·n2·n3,), even part; divide by the volume for a density."""
+        n = self.even.shape[1]
+        values = ((self.even @ matrix[:n, :n]) * self.even).sum(axis=1)
+        values += ((self.odd @ matrix[n:, n:]) * self.odd).sum(axis=1)
+        total = np.empty(int(self.multiplicity.sum()))
+        total[self.half] = values
+        total[self.mirror] = values
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedHamiltonian:
+    """H(k) without V_eff, for the k points of a mesh.
+
+    Attributes:
+        k: (K, 3) Cartesian.
+        kinetic: (N_B, N_B) ½G².
+        momentum: (3, N_B, N_B).
+        projections: (K, N_B, B) ⟨B_i|β⟩.
+        coupling: (B, B).
+    """
+
+    k: FloatArray
+    kinetic: FloatArray
+    momentum: FloatArray
+    projections: FloatArray
+    coupling: FloatArray
+
+    @classmethod
+    def build(cls, geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> ReducedHamiltonian:
+        """Operators for Cartesian k points (K, 3)."""
+        functions = bloch.functions
+        g = bloch.m @ geometry.reciprocal
+        kinetic = functions.T @ (functions * (0.5 * (g**2).sum(axis=1))[:, None])
+        momentum = np.stack([functions.T @ (functions * g[:, axis, None]) for axis in range(3)])
+        projections, coupling = projections_of(geometry, bloch, k)
+        return cls(k, kinetic, momentum, projections, coupling)
+
+    def restricted(self, rows: FloatArray) -> ReducedHamiltonian:
+        """The same operators on some of the k points."""
+        return replace(self, k=self.k[rows], projections=self.projections[rows])
+
+    @cached_property
+    def weighted_projections(self) -> FloatArray:
+        """⟨B|β⟩ h (K, N_B, B)."""
+        return self.projections @ self.coupling
+
+    def dense(self, potential: FloatArray, row: int) -> FloatArray:
+        """H(k) (N_B, N_B) of one k point."""
+        k = self.k[row]
+        h = self.kinetic + potential
+        for axis in range(3):
+            h += k[axis] * self.momentum[axis]
+        h += self.weighted_projections[row] @ self.projections[row].T
+        h[np.diag_indices_from(h)] += 0.5 * (k @ k)
+        return h
+
+    def apply(self, potential: FloatArray, vectors: FloatArray) -> FloatArray:
+        """H(k) C for vectors (K, N_B, n)."""
+        count, size, n = vectors.shape
+        flat = np.ascontiguousarray(vectors.transpose(1, 0, 2)).reshape(size, count * n)
+        result = (self.kinetic + potential) @ flat
+        for axis in range(3):
+            result += (self.momentum[axis] @ flat) * np.repeat(self.k[:, axis], n)
+        result += flat * np.repeat(0.5 * (self.k**2).sum(axis=1), n)
+        projected = np.matmul(self.projections.transpose(0, 2, 1), vectors)
+        return np.asarray(
+            result.reshape(size, count, n).transpose(1, 0, 2) + np.matmul(self.weighted_projections, projected)
+        )
+
+
+def projections_of(geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """⟨B_i|β(k)⟩ (K, N_B, B) and the coupling (B, B), in the order of :func:`terms.nonlocal_.projectors`."""
+    functions = bloch.functions
+    g = bloch.m @ geometry.reciprocal
+    per_atom = []
+    couplings = []
+    phased: list[tuple[str, FloatArray]] = []
+    for atom in geometry.independent:
+        for phase in structure_phases(geometry, int(atom), bloch.m):
+            phased.append((geometry.species[atom], np.ascontiguousarray((functions * phase[:, None]).T)))
+    for start in range(0, len(k), _CHUNK):
+        chunk = k[start : start + _CHUNK]
+        q = (g[:, None, :] + chunk[None, :, :]).reshape(-1, 3)
+        forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
+        rows = []
+        for symbol, left in phased:
+            form = forms[symbol].values.reshape(len(g), -1)
+            rows.append((left @ form).reshape(bloch.size, len(chunk), -1).transpose(1, 0, 2))
+            if start == 0:
+                couplings.append(forms[symbol].coupling)
+        per_atom.append(np.concatenate(rows, axis=2))
+    return np.concatenate(per_atom), block_diag(*couplings)
