@@ -7,8 +7,10 @@ Everything else in the space group moves to the deformation (it maps D to anothe
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import spglib
@@ -50,7 +52,7 @@ def find_symmetry(
         numbers: (N,) a label a species.
         tolerance: distance in Bohr within which atoms coincide.
     """
-    found = spglib.get_symmetry((lattice, positions, numbers), symprec=tolerance)
+    found = _space_group(lattice, positions, numbers, tolerance)
     if found is None:
         raise InputError("positions: spglib finds no symmetry at all in this structure; do two atoms coincide?")
     rotations, shifts = found["rotations"], found["translations"]
@@ -67,6 +69,16 @@ def find_symmetry(
     return DeformationProofSymmetry(
         translations, images, centre, inverted, _primitive(lattice, translations), positions
     )
+
+
+def _space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:
+    """spglib's operations, or None; old versions return None on failure (and warn of that), new ones raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return spglib.get_symmetry((lattice, positions, numbers), symprec=tolerance)
+        except Exception:  # spglib's own error type exists only in its newest versions
+            return None
 
 
 def _snap(translations: FloatArray, order: int) -> FloatArray:

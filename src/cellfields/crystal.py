@@ -73,6 +73,7 @@ class Crystal:
             raise InputError("lattice is singular: its three vectors lie in a plane; they must span a volume")
         if volume < 0:
             raise InputError("lattice is left-handed (negative determinant); exchange two vectors")
+        self._symmetry_used = symmetry
         self.lattice_ref: FloatArray = _frozen(lattice_from_lengths_and_angles(*lengths_and_angles(lattice)))
         self.species: tuple[str, ...] = tuple(species)
         for symbol in self.species:
@@ -139,11 +140,12 @@ class Crystal:
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
         """From the mapping that :meth:`to_dict` makes."""
-        return cls(table["lattice"], table["species"], table["positions"])
+        return cls(table["lattice"], table["species"], table["positions"], symmetry=table.get("symmetry", True))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional)."""
+        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and whether symmetry is used."""
         return {
+            "symmetry": self._symmetry_used,
             "lattice": self.lattice_ref.tolist(),
             "species": list(self.species),
             "positions": self.positions_ref.tolist(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy.stats import truncnorm
+from scipy.special import ndtr, ndtri
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
@@ -207,7 +207,7 @@ def sample_deformations(
     if count < 0 or stretch_sigma < 0 or angle_sigma < 0 or cut <= 0:
         raise InputError("count, stretch_sigma and angle_sigma must not be negative, and cut must be positive")
     rng = np.random.default_rng(seed)
-    normal = np.asarray(truncnorm.rvs(-cut, cut, size=(count, 6), random_state=rng))
+    normal = ndtri(rng.uniform(ndtr(-cut), ndtr(cut), size=(count, 6)))  # truncated normal by its inverse
     reference = Deformation.identity(crystal).as_array()
     values = np.round(reference + normal * np.repeat([stretch_sigma, angle_sigma], 3), decimals)
     return [Deformation.from_array(row) for row in values]

@@ -93,7 +93,10 @@ class FourierBasis:
         return np.asarray(coefficients / self._weights)
 
     def to_grid(
-        self, coefficients: Array, shape: tuple[int, int, int], origin: FloatArray | tuple[float, float, float] = (0, 0, 0)
+        self,
+        coefficients: Array,
+        shape: tuple[int, int, int],
+        origin: FloatArray | tuple[float, float, float] = (0, 0, 0),
     ) -> FloatArray:
         """Values on a uniform grid (n1, n2, n3); point (0, 0, 0) sits at fractional coordinate ``origin``.
 
@@ -112,9 +115,7 @@ class FourierBasis:
         spectrum[tuple(mirrored.T)] = values.conj()
         return np.asarray(np.fft.ifftn(spectrum).real * n.prod())
 
-    def from_grid(
-        self, values: FloatArray, origin: FloatArray | tuple[float, float, float] = (0, 0, 0)
-    ) -> Array:
+    def from_grid(self, values: FloatArray, origin: FloatArray | tuple[float, float, float] = (0, 0, 0)) -> Array:
         """Coefficients (M,) of grid values (n1, n2, n3) whose point (0, 0, 0) sits at ``origin``.
 
         Indices that the grid cannot resolve get 0.
@@ -132,9 +133,7 @@ class FourierBasis:
 def _upper_half(m: IntArray) -> Array:
     """One of each pair ±m: the first non-zero component is positive; zero itself is kept."""
     first, second, third = m.T
-    return np.asarray(
-        (first > 0) | ((first == 0) & (second > 0)) | ((first == 0) & (second == 0) & (third >= 0))
-    )
+    return np.asarray((first > 0) | ((first == 0) & (second > 0)) | ((first == 0) & (second == 0) & (third >= 0)))
 
 
 @dataclass(frozen=True, eq=False)

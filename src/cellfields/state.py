@@ -113,7 +113,5 @@ class Engine(Protocol):
 class FirstPrinciplesEngine(Engine, Protocol):
     """… and what only DFT can do: atoms held where you put them."""
 
-    def evaluate(
-        self, deformation: Deformation, internal: FloatArray, *, start: Any | None = None
-    ) -> CellState:
+    def evaluate(self, deformation: Deformation, internal: FloatArray, *, start: Any | None = None) -> CellState:
         """State of the deformed cell with the internal coordinates held fixed."""

@@ -54,7 +54,7 @@ class PlaneWaveBands:
         self.bands = bands
         self.k_weights = problem.basis.k_weights
         if vectors is None:
-            self._vectors = [_slowest_plane_waves(block, bands) for block in problem.blocks]
+            self._vectors = [slowest_plane_waves(block, bands) for block in problem.blocks]
         else:
             self._vectors = [
                 _grown(block, x, bands) if x.shape[1] < bands else x
@@ -97,7 +97,8 @@ class PlaneWaveBands:
         return PlaneWaveOrbitals(self._problem, tuple(self._vectors))
 
 
-def _slowest_plane_waves(block: BlochHamiltonian, bands: int) -> FloatArray:
+def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> FloatArray:
+    """Start vectors (P, bands + a few): the plane waves of lowest kinetic energy."""
     count = min(bands + _START_EXTRA, len(block.kinetic))
     vectors = np.zeros((len(block.kinetic), count))
     vectors[np.argsort(block.kinetic, kind="stable")[:count], np.arange(count)] = 1.0
@@ -106,7 +107,7 @@ def _slowest_plane_waves(block: BlochHamiltonian, bands: int) -> FloatArray:
 
 def _grown(block: BlochHamiltonian, vectors: FloatArray, bands: int) -> FloatArray:
     """More start vectors: the slowest plane waves, made orthogonal to the orbitals, those that keep most norm."""
-    extra = _slowest_plane_waves(block, bands)
+    extra = slowest_plane_waves(block, bands)
     extra = extra - vectors @ (vectors.T @ extra)
     norms = np.linalg.norm(extra, axis=0)
     keep = np.argsort(-norms, kind="stable")[: bands - vectors.shape[1] + 2]

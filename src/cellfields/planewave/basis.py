@@ -17,7 +17,7 @@ import scipy.fft
 
 from cellfields._typing import ComplexArray, FloatArray, IntArray
 from cellfields.planewave.geometry import Geometry
-from cellfields.planewave.kpoints import KMesh
+from cellfields.planewave.kpoints import KMesh, shortest_equivalents
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,10 @@ class PlaneWaveBasis:
     ) -> PlaneWaveBasis:
         """Index sets for a cutoff (Hartree); ``shape`` None means the smallest FFT grid without aliasing."""
         reciprocal = geometry.reciprocal
-        k_cartesian = mesh.points @ reciprocal
+        k_points = mesh.points
+        if plane_waves == "union":  # of spheres around the shortest equivalents: the smallest, roundest union
+            k_points = shortest_equivalents(k_points, reciprocal)
+        k_cartesian = k_points @ reciprocal
         m = _candidates(geometry.lattice, 4 * cutoff)
         g = m @ reciprocal
         norm2 = (g**2).sum(axis=1)
@@ -79,7 +82,7 @@ class PlaneWaveBasis:
             shape,
             density_m,
             density_m @ reciprocal,
-            mesh.points,
+            k_points,
             k_cartesian,
             mesh.weights,
             spheres,

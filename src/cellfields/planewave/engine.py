@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -23,13 +24,19 @@ from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
-from cellfields.planewave.kpoints import KMesh
+from cellfields.planewave.kpoints import KMesh, shortest_equivalents
 from cellfields.planewave.pseudopotential import Pseudopotential, load_pseudopotential
+from cellfields.planewave.reduced.solver import ReducedStart, solve_reduced
 from cellfields.planewave.relax import Relaxed, relax
 from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import PlaneWaveStart
 from cellfields.state import CellState
+
+_REDUCED_PAYS = 40  # k points from which the reduced basis is faster than full plane waves
+_COARSE_POINTS = 60
+_MULTILEVEL_PAYS = 150  # k points from which a rough relaxation on a coarse mesh comes first
+_ROUGH_FORCE = 1e-5  # Hartree/Bohr
 
 
 class PlaneWaveEngine:
@@ -60,14 +67,36 @@ class PlaneWaveEngine:
         """k points of the primitive cell."""
         return KMesh.folded(self.settings.kmesh, self.crystal.primitive, time_reversal=self.settings.time_reversal)
 
+    @property
+    def reduced(self) -> bool:
+        """Whether the reduced Bloch basis is used: on request, or where there are enough k points for it to pay."""
+        if self.settings.basis == "auto":
+            return len(self.kmesh.points) >= _REDUCED_PAYS
+        return self.settings.basis == "reduced"
+
+    @cached_property
+    def coarse_mesh(self) -> KMesh:
+        """Some 60 k points off the special ones: where a reduced basis is made and tested."""
+        return KMesh.folded(self._coarse_size, self.crystal.primitive, shifted=True)
+
+    @property
+    def _coarse_size(self) -> tuple[int, int, int]:
+        shrink = max(1.0, (len(self.kmesh.points) / _COARSE_POINTS) ** (1 / 3))
+        n1, n2, n3 = (max(1, round(n / shrink)) for n in self.settings.kmesh)
+        return n1, n2, n3
+
     @cached_property
     def field_basis(self) -> FourierBasis:
         """Where the fields of every state are expanded."""
         return FourierBasis.for_crystal(self.crystal, self.settings.stored_cutoff)
 
     def fingerprint_table(self) -> dict[str, Any]:
-        """What identifies the numbers this engine makes: its name, settings and pseudopotentials (JSON data)."""
-        settings = self.settings.model_dump(mode="json")
+        """What identifies the numbers this engine makes: its name, settings and pseudopotentials (JSON data).
+
+        Settings that only decide how a result is reached, or when to give up, are left out: a dataset can be resumed
+        with more patience.
+        """
+        settings = self.settings.model_dump(mode="json", exclude={"max_scf_steps", "max_relaxation_steps", "mixing"})
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
         return {"engine": "plane waves", "settings": settings}
 
@@ -106,43 +135,68 @@ class PlaneWaveEngine:
     ) -> tuple[CellState, PlaneWaveStart]:
         """Relaxed state, and what a neighbouring solve may start from."""
         clock = _Clock()
-        crystal = self.crystal
-        reps = crystal.representatives
-        lattice = deformation.lattice(crystal)
-        inverse = np.linalg.inv(lattice)
-        basis = None
-        current: GroundState | None = None
+        y = np.zeros(3 * len(self.crystal.representatives))
         steps: list[int] = []
-
-        def internal_of(y: FloatArray) -> FloatArray:
-            return (y.reshape(-1, 3) @ inverse).reshape(-1)
-
-        # ∂F/∂y counts the atoms that move together; the force on one atom is that divided by their number.
-        together = 2.0
-
-        def energy_and_gradient(y: FloatArray) -> tuple[float, FloatArray]:
-            nonlocal basis, current
-            problem = self._problem(deformation, internal_of(y), basis)
-            basis = problem.basis
-            begin = start if current is None else PlaneWaveStart(current)
-            current = self._ground(problem, begin)
-            steps.append(len(current.history))
-            on_atoms = self._crystal_forces(current)[reps]
-            return current.free_energy, -together * on_atoms.reshape(-1)
-
-        hessian = None if start is None else start.hessian
-        result: Relaxed = relax(
-            energy_and_gradient,
-            np.zeros(3 * len(reps)),
-            tolerance=together * self.settings.force_tolerance,
-            max_steps=self.settings.max_relaxation_steps,
-            hessian=hessian,
-        )
-        assert current is not None
-        state = self._state(deformation, internal_of(result.y), current, clock, steps)
-        return state, PlaneWaveStart(current, result.hessian if len(reps) else None)
+        coarser = self._coarser()
+        if coarser is not None and len(y):
+            # The curvature and most of the way cost little on a coarse mesh; this mesh has the last word.
+            rough, start, steps = coarser._relax(deformation, y, start)
+            y = rough.y
+        result, last, own_steps = self._relax(deformation, y, start)
+        state = self._state(deformation, self._internal(deformation, result.y), last.ground, clock, own_steps)
+        provenance = {**state.provenance, "coarse_solves": len(steps), "coarse_scf_steps": sum(steps)}
+        return replace(state, provenance=provenance), last
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _coarser(self) -> PlaneWaveEngine | None:
+        """An engine for a rough relaxation: fewer k points, smaller basis, looser forces."""
+        if not self.reduced or len(self.kmesh.points) < _MULTILEVEL_PAYS:
+            return None
+        settings = self.settings
+        update = {
+            "kmesh": self._coarse_size,
+            "basis": "reduced",
+            "basis_tolerance": 10 * settings.basis_tolerance,
+            "scf_tolerance": 100 * settings.scf_tolerance,
+            "force_tolerance": max(_ROUGH_FORCE, settings.force_tolerance),
+        }
+        return PlaneWaveEngine(self.crystal, settings.model_copy(update=update))
+
+    def _internal(self, deformation: Deformation, y: FloatArray) -> FloatArray:
+        """Internal coordinates (fractional) from Cartesian displacements y of the representatives (Bohr)."""
+        inverse = np.linalg.inv(deformation.lattice(self.crystal))
+        return np.asarray(y.reshape(-1, 3) @ inverse).reshape(-1)
+
+    def _relax(
+        self, deformation: Deformation, y: FloatArray, start: PlaneWaveStart | None
+    ) -> tuple[Relaxed, PlaneWaveStart, list[int]]:
+        """Relax from displacements y; returns also what to continue from, and the SCF steps of each solve."""
+        basis: PlaneWaveBasis | None = None
+        current = start
+        steps: list[int] = []
+        # ∂F/∂y counts the two atoms that move together; the force on one atom is half of it.
+        together = 2.0
+
+        def energy_and_gradient(point: FloatArray) -> tuple[float, FloatArray]:
+            nonlocal basis, current
+            problem = self._problem(deformation, self._internal(deformation, point), basis)
+            basis = problem.basis
+            ground = self._ground(problem, current)
+            current = PlaneWaveStart.of(ground, self.settings)
+            steps.append(len(ground.history))
+            on_atoms = self._crystal_forces(ground)[self.crystal.representatives]
+            return ground.free_energy, -together * on_atoms.reshape(-1)
+
+        result = relax(
+            energy_and_gradient,
+            y,
+            tolerance=together * self.settings.force_tolerance,
+            max_steps=self.settings.max_relaxation_steps,
+            hessian=None if start is None else start.hessian,
+        )
+        assert current is not None
+        return result, replace(current, hessian=result.hessian if len(y) else None), steps
 
     def _problem(
         self, deformation: Deformation, internal: FloatArray, basis: PlaneWaveBasis | None = None
@@ -153,17 +207,30 @@ class PlaneWaveEngine:
         if basis is None:
             settings = self.settings
             basis = PlaneWaveBasis.build(
-                geometry, self.kmesh, settings.cutoff, plane_waves=settings.plane_waves, shape=settings.fft_grid
+                geometry,
+                self.kmesh,
+                settings.cutoff,
+                plane_waves="union" if self.reduced else settings.plane_waves,
+                shape=settings.fft_grid,
             )
         return KohnShamProblem(geometry, basis, geometry.electrons)
 
     def _ground(self, problem: KohnShamProblem, start: PlaneWaveStart | None) -> GroundState:
+        if self.reduced:
+            return self._reduced_ground(problem, start)
         bands = starting_bands(self.settings, problem.electrons)
         if start is None:
             solver = PlaneWaveBands(problem, bands)
             return self_consistent(problem, self.settings, solver, problem.superposed_density())
         solver = PlaneWaveBands(problem, bands, start.orbitals_for(problem))
         return self_consistent(problem, self.settings, solver, start.density_for(problem), first_residual=1e-3)
+
+    def _reduced_ground(self, problem: KohnShamProblem, start: PlaneWaveStart | None) -> GroundState:
+        points = shortest_equivalents(self.coarse_mesh.points, problem.geometry.reciprocal)
+        mesh = replace(self.coarse_mesh, points=points)
+        if start is None:
+            return solve_reduced(problem, self.settings, mesh)
+        return solve_reduced(problem, self.settings, mesh, ReducedStart(start.density_for(problem), start.bloch))
 
     def _crystal_forces(self, ground: GroundState) -> FloatArray:
         """(N, 3): translation images feel the same force."""
@@ -182,7 +249,7 @@ class PlaneWaveEngine:
         scf_steps: list[int],
     ) -> CellState:
         crystal, copies = self.crystal, self.crystal.n_translations
-        occupations = ground.occupations
+        occupations = ground.final_occupations
         terms = {name: copies * value for name, value in observables.energy_terms(ground).items()}
         forces = self._crystal_forces(ground)
         stress = observables.stress(ground)
@@ -208,6 +275,8 @@ class PlaneWaveEngine:
                 "scf_steps": sum(scf_steps),
                 "k_points": len(ground.energies),
                 "bands": int(ground.energies.shape[1]),
+                "basis": "reduced" if self.reduced else "full",
+                "basis_correction": copies * (ground.free_energy - ground.uncorrected_free_energy),
                 "scf_residual": abs(last["harris_minus_kohn_sham"]),
                 "max_force": float(np.abs(forces).max()),
                 **clock.elapsed(),

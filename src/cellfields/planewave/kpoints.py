@@ -16,6 +16,8 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 
+_NEIGHBOURS = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
+
 
 @dataclass(frozen=True, eq=False)
 class KMesh:
@@ -32,13 +34,16 @@ class KMesh:
     size: int
 
     @classmethod
-    def folded(cls, mesh: tuple[int, int, int], primitive: FloatArray, *, time_reversal: bool = True) -> KMesh:
+    def folded(
+        cls, mesh: tuple[int, int, int], primitive: FloatArray, *, time_reversal: bool = True, shifted: bool = False
+    ) -> KMesh:
         """Fold a Γ-centred mesh on the crystal's cell to the primitive cell.
 
         Args:
             mesh: (n1, n2, n3) on the crystal's own cell.
             primitive: (3, 3) rows, primitive vectors as combinations of the crystal's own (``Crystal.primitive``).
             time_reversal: keep one of each pair ±k, with twice the weight.
+            shifted: move the mesh by half a step in each direction, away from Γ and the zone's special points.
 
         Raises:
             InputError: a mesh number below 1.
@@ -47,8 +52,8 @@ class KMesh:
             raise InputError(f"kmesh = {tuple(mesh)} must be three numbers of 1 or more")
         multiplicity = round(1 / np.linalg.det(primitive))
         # Everything on a common integer grid, so that no k point is lost or doubled by rounding.
-        denominator = int(np.lcm.reduce([*mesh, multiplicity])) * multiplicity
-        axes = [np.arange(n) * (denominator // n) for n in mesh]
+        denominator = 2 * int(np.lcm.reduce([*mesh, multiplicity])) * multiplicity
+        axes = [(2 * np.arange(n) + int(shifted)) * (denominator // (2 * n)) for n in mesh]
         own = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         shifts = np.array(list(itertools.product(range(multiplicity), repeat=3))) * denominator
         unfolded = (own[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
@@ -64,6 +69,14 @@ class KMesh:
         keep = own_key >= mirror_key
         weights = np.where(own_key == mirror_key, 1.0, 2.0)[keep] / size
         return cls(points[keep] / period, weights, size)
+
+
+def shortest_equivalents(points: FloatArray, reciprocal: FloatArray) -> FloatArray:
+    """Move k points (K, 3), in reciprocal coordinates, into the first zone (ties broken the same way for all)."""
+    candidates = points[:, None, :] + _NEIGHBOURS[None, :, :]
+    lengths = np.linalg.norm(candidates @ reciprocal, axis=2)
+    best = (np.round(lengths, 9) + 1e-11 * np.arange(len(_NEIGHBOURS))).argmin(axis=1)
+    return np.asarray(candidates[np.arange(len(points)), best])
 
 
 def _keys(points: FloatArray, period: int) -> FloatArray:

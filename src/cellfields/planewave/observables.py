@@ -57,7 +57,7 @@ def energy_terms(ground: GroundState) -> dict[str, float]:
     """The parts of F, Hartree per primitive cell; they add up to it (paper, eq. 19 and 21)."""
     problem = ground.problem
     weights = ground.occupations.weights
-    return {
+    terms = {
         "kinetic": ground.orbitals.kinetic_energy(weights),
         "hartree": ground.potentials.hartree_energy,
         "xc": ground.potentials.xc_energy,
@@ -65,17 +65,20 @@ def energy_terms(ground: GroundState) -> dict[str, float]:
         "nonlocal_psp": ground.orbitals.nonlocal_energy(weights),
         "ewald": problem.ewald.energy,
         "psp_core": problem.core_energy,
-        "entropic": ground.occupations.entropic_energy,
+        "entropic": ground.final_occupations.entropic_energy,
     }
+    if ground.corrected is not None:
+        terms["basis_correction"] = ground.final_occupations.band_energy - ground.occupations.band_energy
+    return terms
 
 
 def electronic_fields(ground: GroundState, crystal: Crystal, target: FourierBasis) -> ElectronicFields:
     """ρ, φ, u, s on the crystal's own reference cell."""
     basis = ground.problem.basis
-    occupations = ground.occupations
+    occupations = ground.final_occupations
     densities = {
         "density": ground.density,
-        "band_energy_density": ground.orbitals.density(occupations.weights * ground.energies),
+        "band_energy_density": ground.orbitals.density(occupations.weights * ground.final_energies),
         "entropy_density": ground.orbitals.density(occupations.entropies),
     }
     volume = basis.volume * crystal.n_translations

@@ -38,8 +38,9 @@ class GroundState:
         orbitals: the orbitals.
         energies: (K, n) eigenvalues.
         occupations: of the states.
-        free_energy: F_KS.
+        free_energy: F_KS, corrected for the basis where it is a reduced one.
         history: one mapping a step.
+        corrected: eigenvalues and occupations beyond the reduced basis, when there is a correction.
     """
 
     problem: KohnShamProblem
@@ -52,6 +53,24 @@ class GroundState:
     occupations: Occupations
     free_energy: float
     history: tuple[dict[str, float], ...]
+    corrected: tuple[FloatArray, Occupations] | None = None
+
+    @property
+    def uncorrected_free_energy(self) -> float:
+        """F_KS in the basis that was used."""
+        before, after = self.occupations, self.final_occupations
+        change = after.band_energy + after.entropic_energy - before.band_energy - before.entropic_energy
+        return self.free_energy - change
+
+    @property
+    def final_energies(self) -> FloatArray:
+        """Best known eigenvalues (K, n)."""
+        return self.energies if self.corrected is None else self.corrected[0]
+
+    @property
+    def final_occupations(self) -> Occupations:
+        """Occupations that belong to them."""
+        return self.occupations if self.corrected is None else self.corrected[1]
 
 
 def self_consistent(

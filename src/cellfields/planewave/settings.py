@@ -20,7 +20,12 @@ class PlaneWaveSettings(BaseModel):
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
         bands: bands a k point, or None to let the engine find how many it needs.
-        plane_waves: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of all these spheres.
+        basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
+            "auto" takes the reduced one where it pays (many k points).
+        basis_tolerance: estimated error of F from the reduced basis, before its correction, Hartree per primitive
+            cell; the corrected F is some 30 times closer.
+        plane_waves: of the full basis: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of
+            all these spheres (what the reduced basis lives in).
         field_cutoff: ½|G|² up to which fields are stored, on the reference cell; None means 4 × cutoff (all of it).
         fft_grid: FFT grid of the primitive cell, or None for the smallest that holds the density without aliasing.
         time_reversal: use k ↔ −k.
@@ -39,6 +44,8 @@ class PlaneWaveSettings(BaseModel):
     smearing_width: float = Field(default=0.01, gt=0, le=1)
     pseudopotentials: dict[str, Path] = Field(default_factory=dict)
     bands: int | None = Field(default=None, ge=1)
+    basis: Literal["auto", "reduced", "full"] = "auto"
+    basis_tolerance: float = Field(default=1e-6, ge=1e-10, le=1e-2)
     plane_waves: Literal["k_sphere", "union"] = "k_sphere"
     field_cutoff: float | None = Field(default=None, gt=0)
     fft_grid: tuple[MeshSize, MeshSize, MeshSize] | None = None

@@ -13,7 +13,10 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.orbitals import PlaneWaveOrbitals
+from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.solver import carried_basis
 from cellfields.planewave.scf import GroundState
+from cellfields.planewave.settings import PlaneWaveSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +26,17 @@ class PlaneWaveStart:
     Attributes:
         ground: the solution to continue from.
         hessian: (n, n) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
+        bloch: reduced basis to extend from, or None.
     """
 
     ground: GroundState
     hessian: FloatArray | None = None
+    bloch: BlochBasis | None = None
+
+    @classmethod
+    def of(cls, ground: GroundState, settings: PlaneWaveSettings) -> PlaneWaveStart:
+        """From a solution, with the part of its reduced basis that is worth keeping."""
+        return cls(ground, bloch=carried_basis(ground, settings))
 
     def density_for(self, problem: KohnShamProblem) -> FloatArray:
         """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""

@@ -1,7 +1,8 @@
-"""Proper orthogonal decomposition of coarse periodic parts:  {u_{n,k+g}(G)} → N_B orthonormal functions B_i(G).
+"""Proper orthogonal decomposition of periodic parts:  many u(G) → N_B orthonormal functions B_i(G).
 
-    min over B of  Σ_{n,k,g} w_n ‖u_{n,k+g} − B Bᵀ u_{n,k+g}‖²   in the norm  ‖u‖² = Σ (1 + α G²/2) |u(G)|²
+    min over B of  Σ_c ‖u_c − B Bᵀ u_c‖²   in the energy norm  ‖u‖² = Σ_G (½G² + V̄ − E_F) |u(G)|²
 
+In that norm a discarded direction costs its σ² in Hartree, so the number of functions follows from an energy.
 With an inversion centre u_{−k}(G) = u_k(−G), so the even and odd parts of u_k span both; the basis is split by parity,
 which makes V_loc block diagonal and its real-space functions real on half the grid.
 """
@@ -14,10 +15,8 @@ import numpy as np
 import scipy.linalg
 
 from cellfields._typing import FloatArray, IntArray
-from cellfields.planewave.reduced.zone import image_shifts
 
-_SOBOLEV = 0.3  # α: errors of fast components cost kinetic energy
-_DEPENDENT = 1e-6  # singular values below this (relative) are linear dependence, not information
+_DEPENDENT = 1e-7  # singular values below this (relative) are linear dependence, not information
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +33,75 @@ class BlochBasis:
     even: FloatArray
     odd: FloatArray
 
+    @classmethod
+    def empty(cls, m: IntArray) -> BlochBasis:
+        """No functions yet."""
+        return cls(m, np.empty((len(m), 0)), np.empty((len(m), 0)))
+
     @property
     def size(self) -> int:
         """N_B."""
-        return self.even.shape[1] + self.odd.shape[1]
+        return int(self.even.shape[1] + self.odd.shape[1])
 
     @property
     def functions(self) -> FloatArray:
         """(P, N_B), even functions first."""
         return np.concatenate([self.even, self.odd], axis=1)
+
+    def extended(
+        self, columns: FloatArray, norm: FloatArray, *, discard: float = 0.0, most: int | None = None
+    ) -> BlochBasis:
+        """Add the leading functions of columns (P, c).
+
+        Args:
+            columns: snapshots, scaled by the square root of their weight.
+            norm: (P,) the energy norm's diagonal, Hartree.
+            discard: energy (Hartree) that may be left out in total.
+            most: at most so many new functions.
+        """
+        mirror = IndexTable(self.m).rows(-self.m)
+        root = np.sqrt(norm)[:, None]
+        parts = []
+        for sign, old in ((1, self.even), (-1, self.odd)):
+            part = 0.5 * (columns + sign * columns[mirror])
+            part = part - old @ (old.T @ part)
+            values, rotation = scipy.linalg.eigh((root * part).T @ (root * part), check_finite=False)
+            parts.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
+        ranked = np.sort(np.concatenate([energies for _, _, energies, _ in parts]))
+        keep = int((np.cumsum(ranked) > discard).sum()) if most is None else min(most, len(ranked))
+        smallest = max(ranked[len(ranked) - keep] if keep else np.inf, _DEPENDENT**2 * ranked[-1])
+        made = []
+        for old, part, energies, rotation in parts:
+            count = int((energies >= smallest).sum())
+            new = part @ (rotation[:, :count] / np.sqrt(energies[:count]))
+            new = _orthonormal(new - old @ (old.T @ new))
+            made.append(np.concatenate([old, new], axis=1))
+        return BlochBasis(self.m, made[0], made[1])
+
+    def compressed(self, density_matrix: FloatArray, discard: float) -> BlochBasis:
+        """Keep the combinations that the occupied states use: eigenvectors of P (N_B, N_B), by parity.
+
+        The eigenvalues left out add up to less than ``discard`` electrons.
+        """
+        n = self.even.shape[1]
+        pairs = [scipy.linalg.eigh(block) for block in (density_matrix[:n, :n], density_matrix[n:, n:])]
+        ranked = np.sort(np.abs(np.concatenate([values for values, _ in pairs])))
+        smallest = ranked[int((np.cumsum(ranked) <= discard).sum())]
+        even, odd = (
+            functions @ vectors[:, np.abs(values) >= smallest]
+            for functions, (values, vectors) in zip((self.even, self.odd), pairs, strict=True)
+        )
+        return BlochBasis(self.m, even, odd)
+
+    def carried_to(self, m: IntArray) -> BlochBasis:
+        """The same functions on another set of plane waves (a strained neighbour's), made orthonormal again."""
+        if m is self.m:
+            return self
+        rows = IndexTable(self.m).rows(m)
+        even, odd = (
+            _orthonormal(np.where(rows[:, None] >= 0, functions[rows], 0.0)) for functions in (self.even, self.odd)
+        )
+        return BlochBasis(m, even, odd)
 
 
 class IndexTable:
@@ -56,66 +115,14 @@ class IndexTable:
 
     def rows(self, m: IntArray) -> IntArray:
         """Row of each integer vector (n, 3)."""
-        return np.asarray(self._table[tuple(np.clip(m + self._reach, 0, 2 * self._reach).T)])
+        inside = (np.abs(m) <= self._reach).all(axis=1)
+        rows = self._table[tuple(np.clip(m + self._reach, 0, 2 * self._reach).T)]
+        return np.asarray(np.where(inside, rows, -1))
 
     def shifted(self, vectors: FloatArray, shift: IntArray) -> FloatArray:
         """u(G + g) (P, n): zero where G + g leaves the set."""
         rows = self.rows(self._m + shift)
         return np.where(rows[:, None] >= 0, vectors[rows], 0.0)
-
-    def mirrored(self) -> IntArray:
-        """Row of −G for each G."""
-        return self.rows(-self._m)
-
-
-def snapshots(
-    table: IndexTable,
-    points: FloatArray,
-    orbitals: list[FloatArray],
-    weights: list[FloatArray],
-    reciprocal: FloatArray,
-) -> FloatArray:
-    """All weighted images u_{k+g} (P, total) of the orbitals (P, n) at the k points (K, 3)."""
-    columns = []
-    for point, vectors, weight in zip(points, orbitals, weights, strict=True):
-        weighted = vectors * np.sqrt(weight)
-        columns += [table.shifted(weighted, shift) for shift in image_shifts(point, reciprocal)]
-    return np.concatenate(columns, axis=1)
-
-
-def proper_orthogonal(
-    m: IntArray, g2: FloatArray, columns: FloatArray, size: int, fixed: BlochBasis | None = None
-) -> BlochBasis:
-    """The ``size`` leading functions of the columns (P, c), by parity; with ``fixed`` they are added to it.
-
-    Args:
-        m: (P, 3) plane waves.
-        g2: (P,) |G|².
-        columns: snapshots, weighted.
-        size: number of functions to make.
-        fixed: basis to extend; the columns are made orthogonal to it first.
-    """
-    mirror = IndexTable(m).mirrored()
-    metric = np.sqrt(1 + 0.5 * _SOBOLEV * g2)[:, None]
-    parts = []
-    for sign, old in ((1, None if fixed is None else fixed.even), (-1, None if fixed is None else fixed.odd)):
-        part = 0.5 * (columns + sign * columns[mirror])
-        if old is not None:
-            part = part - old @ (old.T @ part)
-        values, rotation = scipy.linalg.eigh((metric * part).T @ (metric * part), check_finite=False)
-        singular = np.sqrt(np.maximum(values[::-1], 0))
-        parts.append((old, part, singular, rotation[:, ::-1]))
-    ranked = np.sort(np.concatenate([p[2] for p in parts]))[::-1]
-    threshold = max(ranked[min(size, len(ranked)) - 1], _DEPENDENT * ranked[0])
-    made = []
-    for old, part, singular, rotation in parts:
-        count = int((singular >= threshold).sum())
-        new = part @ (rotation[:, :count] / singular[:count])
-        if old is not None:
-            new -= old @ (old.T @ new)
-        new = _orthonormal(new)
-        made.append(new if old is None else np.concatenate([old, new], axis=1))
-    return BlochBasis(m, made[0], made[1])
 
 
 def _orthonormal(vectors: FloatArray) -> FloatArray:

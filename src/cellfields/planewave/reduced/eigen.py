@@ -74,21 +74,23 @@ def refine(
     nodes: Nodes,
     *,
     tolerance: float,
-    needed: int,
+    importance: FloatArray,
     max_steps: int,
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Davidson steps from vectors (K, N_B, n) until the ``needed`` lowest residuals are below ``tolerance``.
+    """Davidson steps from vectors (K, N_B, n) until max(importance · ‖residual‖) < ``tolerance``.
+
+    ``importance`` (K, n) is the square root of the occupation: what a state's error counts in ρ and F.
 
     Returns:
-        eigenvalues (K, n), vectors (K, N_B, n), largest residual norm of the needed ones (Hartree) before the last
-        step taken, or after it when it is the tolerance that stopped the iteration.
+        eigenvalues (K, n), vectors (K, N_B, n), largest weighted residual norm (Hartree).
     """
     bands = vectors.shape[2]
     values, vectors, h_vectors = _rayleigh_ritz(vectors, h.apply(potential, vectors), bands)
     step = 0
     while True:
         residual = h_vectors - vectors * values[:, None, :]
-        worst = float(np.linalg.norm(residual[:, :, :needed], axis=1).max())
+        norms = np.sqrt(np.einsum("kbn,kbn->kn", residual, residual))
+        worst = float((importance * norms).max())
         if worst < tolerance or step == max_steps:
             return values, vectors, worst
         new = _orthogonal(_preconditioned(nodes, residual, values), vectors)

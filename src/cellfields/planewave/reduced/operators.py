@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from cellfields._typing import FloatArray
+from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
@@ -34,8 +34,8 @@ class RealSpace:
         even: (H, n_even) values of Σ B cos G·r; odd: (H, n_odd) values of Σ B sin G·r.
     """
 
-    half: FloatArray
-    mirror: FloatArray
+    half: IntArray
+    mirror: IntArray
     multiplicity: FloatArray
     even: FloatArray
     odd: FloatArray
@@ -84,6 +84,7 @@ class ReducedHamiltonian:
         momentum: (3, N_B, N_B).
         projections: (K, N_B, B) ⟨B_i|β⟩.
         coupling: (B, B).
+        n_even: how many of the functions, the first ones, are even.
     """
 
     k: FloatArray
@@ -91,6 +92,7 @@ class ReducedHamiltonian:
     momentum: FloatArray
     projections: FloatArray
     coupling: FloatArray
+    n_even: int
 
     @classmethod
     def build(cls, geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> ReducedHamiltonian:
@@ -100,9 +102,9 @@ class ReducedHamiltonian:
         kinetic = functions.T @ (functions * (0.5 * (g**2).sum(axis=1))[:, None])
         momentum = np.stack([functions.T @ (functions * g[:, axis, None]) for axis in range(3)])
         projections, coupling = projections_of(geometry, bloch, k)
-        return cls(k, kinetic, momentum, projections, coupling)
+        return cls(k, kinetic, momentum, projections, coupling, bloch.even.shape[1])
 
-    def restricted(self, rows: FloatArray) -> ReducedHamiltonian:
+    def restricted(self, rows: IntArray) -> ReducedHamiltonian:
         """The same operators on some of the k points."""
         return replace(self, k=self.k[rows], projections=self.projections[rows])
 
@@ -122,17 +124,24 @@ class ReducedHamiltonian:
         return h
 
     def apply(self, potential: FloatArray, vectors: FloatArray) -> FloatArray:
-        """H(k) C for vectors (K, N_B, n)."""
+        """H(k) C for vectors (K, N_B, n); parity halves the work."""
         count, size, n = vectors.shape
+        e = self.n_even
         flat = np.ascontiguousarray(vectors.transpose(1, 0, 2)).reshape(size, count * n)
-        result = (self.kinetic + potential) @ flat
-        for axis in range(3):
-            result += (self.momentum[axis] @ flat) * np.repeat(self.k[:, axis], n)
-        result += flat * np.repeat(0.5 * (self.k**2).sum(axis=1), n)
+        static = self.kinetic + potential
+        k = np.repeat(self.k.T, n, axis=1)
+        along = (flat[None, :, :] * k[:, None, :]).astype(float, copy=False)
+        half_k2 = np.repeat(0.5 * (self.k**2).sum(axis=1), n)
+        result = flat * half_k2
+        result[:e] += static[:e, :e] @ flat[:e]
+        result[e:] += static[e:, e:] @ flat[e:]
+        joined = np.concatenate(list(self.momentum[:, :e, e:]), axis=1)  # (n_even, 3 n_odd)
+        result[:e] += joined @ along[:, e:].reshape(-1, count * n)
+        joined = np.concatenate(list(self.momentum[:, e:, :e]), axis=1)
+        result[e:] += joined @ along[:, :e].reshape(-1, count * n)
         projected = np.matmul(self.projections.transpose(0, 2, 1), vectors)
-        return np.asarray(
-            result.reshape(size, count, n).transpose(1, 0, 2) + np.matmul(self.weighted_projections, projected)
-        )
+        nonlocal_part = np.matmul(self.weighted_projections, projected)
+        return np.asarray(result.reshape(size, count, n).transpose(1, 0, 2) + nonlocal_part)
 
 
 def projections_of(geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> tuple[FloatArray, FloatArray]:

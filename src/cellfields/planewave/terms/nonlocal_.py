@@ -43,25 +43,27 @@ def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
     return FormFactors(np.concatenate(columns, axis=1), block_diag(*blocks) if blocks else np.zeros((0, 0)))
 
 
-def _strained_form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FloatArray:
-    """∂/∂η of :func:`form_factors`' values, (3, 3, P, B), for q → q − ηq and V → V(1 + tr η)."""
+def strain_contraction(geometry: Geometry, symbol: str, q: FloatArray, amplitudes: FloatArray) -> FloatArray:
+    """Σ_{p,b} Z_pb ∂F_pb/∂η (3, 3), F the values of :func:`form_factors` and Z (P, B) any amplitudes.
+
+    With q → q − ηq and V → V(1 + tr η):  ∂F/∂η = −(F'/q) Y q q − F ∇Y q − ½ δ F Y.
+    """
     length = np.linalg.norm(q, axis=1)
-    columns = [np.empty((3, 3, len(q), 0))]
-    qq = np.einsum("pi,pj->ijp", q, q)
+    tensor = np.zeros((3, 3))
+    first = 0
     for channel in geometry.pseudopotentials[symbol].channels:
         radial = channel.radial(length).T / np.sqrt(geometry.volume)
         slope = channel.radial_slope(length).T / np.sqrt(geometry.volume)
         harmonics = solid_harmonics(channel.l, q)
         gradients = solid_harmonics_gradient(channel.l, q)
-        for index, harmonic in enumerate(harmonics.T):
-            value = radial * harmonic[:, None]
-            turned = np.einsum("pi,pj->ijp", gradients[:, index], q)
-            columns.append(
-                -qq[..., None] * (slope * harmonic[:, None])
-                - turned[..., None] * radial
-                - 0.5 * np.eye(3)[:, :, None, None] * value
-            )
-    return np.concatenate(columns, axis=3)
+        shape = (harmonics.shape[1], radial.shape[1])
+        z = amplitudes[:, first : first + shape[0] * shape[1]].reshape(-1, *shape)
+        first += shape[0] * shape[1]
+        by_harmonic = (z * radial[:, None, :]).sum(axis=2)
+        bent = ((z * slope[:, None, :]).sum(axis=2) * harmonics).sum(axis=1)
+        turned = np.einsum("pm,pmi->pi", by_harmonic, gradients)
+        tensor -= (q * bent[:, None]).T @ q + turned.T @ q + 0.5 * np.eye(3) * float((by_harmonic * harmonics).sum())
+    return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +124,10 @@ def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, 
         cosine, sine = structure_phases(geometry, atom, m)
         for phase, slope in ((cosine, -sine), (sine, cosine)):
             projection = form.coupling @ ((form.values * phase[:, None]).T @ vectors)
-            for axis in range(3):
-                turned = (form.values * (slope * g[:, axis])[:, None]).T @ vectors
-                force = -float((projection * turned).sum(axis=0) @ weights)
-                result[atom, axis] += force
-                result[partner, axis] -= force
+            amplitude = (form.values * (vectors @ (projection * weights).T)).sum(axis=1)
+            force = -(slope * amplitude) @ g
+            result[atom] += force
+            result[partner] -= force
     return result
 
 
@@ -135,11 +136,11 @@ def stress(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, 
     result = np.zeros((3, 3))
     for symbol in dict.fromkeys(geometry.species):
         form = form_factors(geometry, symbol, q)
-        strained = _strained_form_factors(geometry, symbol, q)
+        amplitudes = np.zeros_like(form.values)
         for atom in set(geometry.independent) & set(geometry.atoms_of(symbol)):
             for phase in structure_phases(geometry, int(atom), m):
                 phased = vectors * phase[:, None]
                 projection = (form.coupling @ (form.values.T @ phased)) * weights
-                turned = np.einsum("ijpb,pn->ijbn", strained, phased, optimize=True)
-                result += 2 * np.einsum("ijbn,bn->ij", turned, projection)
+                amplitudes += phased @ projection.T
+        result += 2 * strain_contraction(geometry, symbol, q, amplitudes)
     return result

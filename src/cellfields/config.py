@@ -1,0 +1,308 @@
+"""One TOML file says everything: crystal, engine, strains to sample, surrogate recipe, where to write.
+
+    [crystal]  [engine]  [sampling]  [surrogate]  [output]   →   Configuration   (unknown keys are refused)
+
+Lengths are in Bohr unless the key says ``_angstrom``; paths are relative to the TOML file. Whatever is wrong becomes
+one sentence that names ``table.key``, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from ase.units import Bohr
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from cellfields.crystal import Crystal
+from cellfields.deformation import ANGLE_RANGE, Deformation, sample_deformations
+from cellfields.errors import InputError
+from cellfields.planewave import PlaneWaveSettings
+from cellfields.surrogate import Recipe
+
+Triple = tuple[float, float, float]
+Rows = tuple[Triple, Triple, Triple]
+Positive = Annotated[float, Field(gt=0)]
+Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
+
+MINIMUM_TRAINING_STATES = 8
+_GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class CrystalTable(_Table):
+    """``[crystal]``: the reference cell, by exactly one of lengths + angles, lattice vectors, or a structure file."""
+
+    lengths: tuple[Positive, Positive, Positive] | None = Field(default=None, description="edge lengths in Bohr")
+    lengths_angstrom: tuple[Positive, Positive, Positive] | None = Field(default=None, description="edge lengths in Å")
+    angles: tuple[Angle, Angle, Angle] | None = Field(
+        default=None, description="angles (b,c), (a,c), (a,b) in degrees, not radians"
+    )
+    lattice: tuple[Triple, Triple, Triple] | None = Field(
+        default=None, description="lattice vectors in Bohr, one a row"
+    )
+    lattice_angstrom: tuple[Triple, Triple, Triple] | None = Field(
+        default=None, description="lattice vectors in Å, one a row"
+    )
+    species: tuple[str, ...] | None = Field(default=None, description="chemical symbols, one an atom")
+    positions: tuple[Triple, ...] | None = Field(default=None, description="fractional coordinates, one row an atom")
+    structure: Path | None = Field(default=None, description="structure file that ASE reads")
+
+    def build(self) -> Crystal:
+        """The crystal that this table describes.
+
+        Raises:
+            InputError: none or several geometries, missing companions, or anything :class:`Crystal` refuses.
+        """
+        given = [name for name in _GEOMETRIES if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(f"crystal.{name}" for name in given) or "none"
+            raise InputError(f"[crystal] needs exactly one of {', '.join(_GEOMETRIES)}; found {found}")
+        geometry = given[0]
+        needed = {"structure": set(), "lattice": {"species", "positions"}}.get(
+            geometry.removesuffix("_angstrom"), {"species", "positions", "angles"}
+        )
+        for name in ("species", "positions", "angles"):
+            if (getattr(self, name) is not None) != (name in needed):
+                verb = "is missing: it must" if name in needed else "must not"
+                raise InputError(f"crystal.{name} {verb} be given together with crystal.{geometry}")
+        if self.structure is not None:
+            return Crystal.from_file(self.structure)
+        assert self.species is not None and self.positions is not None  # the loop above saw to it
+        scale = 1 / Bohr if geometry.endswith("_angstrom") else 1.0
+        try:
+            if self.angles is not None:
+                lengths = [x * scale for x in getattr(self, geometry)]
+                return Crystal.from_lengths_and_angles(lengths, self.angles, self.species, self.positions)
+            lattice = [[x * scale for x in row] for row in getattr(self, geometry)]
+            return Crystal(lattice, self.species, self.positions)
+        except InputError as error:
+            raise InputError(f"[crystal] {error}") from error
+
+
+class SamplingTable(_Table):
+    """``[sampling]``: how many strains to draw, and how far they reach (paper, section 4.2)."""
+
+    train: int = Field(..., ge=MINIMUM_TRAINING_STATES, le=1_000_000, description="number of training strains")
+    test: int = Field(..., ge=2, le=1_000_000, description="number of unseen test strains")
+    seed: int = Field(default=0, ge=0, description="training strains use seed, test strains seed + 1")
+    stretch_sigma: float = Field(default=0.05, gt=0, le=0.2, description="standard deviation of each stretch")
+    angle_sigma: float = Field(default=3.0, ge=0, le=15, description="standard deviation of each angle, degrees")
+    cut: float = Field(default=2.0, gt=0, le=4, description="truncation in standard deviations")
+    decimals: int = Field(default=4, ge=2, le=12, description="rounding of the six numbers of D")
+
+    def train_deformations(self, crystal: Crystal) -> list[Deformation]:
+        """The training strains: drawn with ``seed``; a larger ``train`` extends the list."""
+        return self._draw(crystal, self.train, self.seed)
+
+    def test_deformations(self, crystal: Crystal) -> list[Deformation]:
+        """The unseen strains: drawn with ``seed + 1``, without those that the training set happens to hold."""
+        seen = {tuple(d.as_array()) for d in self.train_deformations(crystal)}
+        return [d for d in self._draw(crystal, self.test, self.seed + 1) if tuple(d.as_array()) not in seen]
+
+    def _draw(self, crystal: Crystal, count: int, seed: int) -> list[Deformation]:
+        options = self.model_dump(include={"stretch_sigma", "angle_sigma", "cut", "decimals"})
+        return sample_deformations(crystal, count, seed=seed, **options)
+
+
+class OutputTable(_Table):
+    """``[output]``: where results go, and how many solves run at a time."""
+
+    directory: Path = Field(default=Path("run"), description="folder for dataset, model and report")
+    workers: int = Field(default=1, ge=1, le=4096, description="number of solves at a time, one core each")
+
+
+class Configuration(_Table):
+    """A study from crystal to report. Paths are absolute once loaded with :func:`load_configuration`."""
+
+    crystal: CrystalTable
+    engine: PlaneWaveSettings
+    sampling: SamplingTable
+    surrogate: Recipe = Recipe()
+    output: OutputTable = OutputTable()
+
+    @property
+    def dataset_directory(self) -> Path:
+        """Where the solves are kept; training and test states share it."""
+        return self.output.directory / "dataset"
+
+    @property
+    def model_path(self) -> Path:
+        """The trained surrogate."""
+        return self.output.directory / "model.safetensors"
+
+    @property
+    def evaluation_path(self) -> Path:
+        """The numbers of the evaluation."""
+        return self.output.directory / "evaluation.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The report, one self-contained page."""
+        return self.output.directory / "report.html"
+
+
+def load_configuration(path: str | Path) -> Configuration:
+    """Read and check a TOML file.
+
+    Raises:
+        InputError: the file is missing or not TOML, a key is unknown or missing, or a value is out of range.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"configuration file {path} does not exist (`cellfields init` writes one)") from None
+    except OSError as error:
+        raise InputError(f"configuration file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"configuration file {path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from None
+    return parse_configuration(table, path.resolve().parent)
+
+
+def parse_configuration(table: Mapping[str, Any], folder: Path) -> Configuration:
+    """Check a table as :mod:`tomllib` makes it; relative paths in it are relative to ``folder``.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
+    # Strict JSON validation: a list may be a tuple and a string a path, but "3" is no number and true is no 1.
+    try:
+        text = json.dumps(_with_absolute_paths(table, folder), default=str)
+        configuration = Configuration.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        # A key that is misspelt is also missing: say the former.
+        first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+        raise InputError(_sentence(first)) from None
+    if configuration.output.directory.exists() and not configuration.output.directory.is_dir():
+        raise InputError(f"output.directory = {str(configuration.output.directory)!r} is a file, it must be a folder")
+    return configuration
+
+
+def _with_absolute_paths(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    resolved: dict[str, Any] = json.loads(json.dumps(table, default=str))
+
+    def resolve(holder: Any, key: str) -> None:
+        if isinstance(holder, dict) and isinstance(holder.get(key), str):
+            holder[key] = str(folder / Path(holder[key]).expanduser())
+
+    resolve(resolved.get("crystal"), "structure")
+    output = resolved.setdefault("output", {})
+    if isinstance(output, dict):
+        output.setdefault("directory", "run")
+    resolve(output, "directory")
+    engine = resolved.get("engine")
+    files = engine.get("pseudopotentials") if isinstance(engine, dict) else None
+    for symbol in files if isinstance(files, dict) else ():
+        resolve(files, symbol)
+    return resolved
+
+
+# -- from pydantic's errors to one sentence -----------------------------------------------------------------------
+
+_KINDS = {
+    "int": "an integer",
+    "float": "a number",
+    "string": "a string in quotes",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a table",
+    "model": "a table",
+    "path": "a path in quotes",
+    "none": "absent",
+}
+_BOUNDS = {
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+}
+
+
+def _sentence(error: ErrorDetails) -> str:
+    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    field, owner = _field_at(location)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = list(owner.model_fields)
+        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return f"unknown key {name}{hint}; allowed here: {', '.join(allowed)}"
+    about = f" ({field.description})" if field is not None and field.description else ""
+    if kind == "missing":
+        if isinstance(location[-1], int):
+            name = name[: name.rindex("[")]
+            return (
+                f"{name} = {_short(error['input'])} holds too few entries, number {location[-1] + 1} is missing{about}"
+            )
+        return f"{'table [' + name + ']' if len(location) == 1 else name} is missing{about}"
+    start = f"{name} = {_short(error['input'])}"
+    if kind == "value_error":
+        message = str(context.get("error", error["msg"]))
+        return message if name in message else f"{start}: {message}"
+    if kind in _BOUNDS:
+        return f"{start} must be {_range(field) or _BOUNDS[kind].format(**context)}{about}"
+    if kind in ("literal_error", "enum"):
+        return f"{start} must be one of {context['expected']}{about}"
+    if kind in ("too_long", "too_short"):
+        limit = f"at most {context['max_length']}" if kind == "too_long" else f"at least {context['min_length']}"
+        return f"{start} must hold {limit} entries, not {context['actual_length']}{about}"
+    if kind == "finite_number":
+        return f"{start} must be a finite number{about}"
+    if kind.endswith(("_type", "_parsing", "_from_float")):
+        what = _KINDS.get(kind.split("_")[0], "of another type")
+        if numbers := _range(field):
+            what += f" of numbers {numbers}" if what == "a list" else f" {numbers}"
+        return f"{start} must be {what}{about}"
+    return f"{start}: {error['msg'][0].lower()}{error['msg'][1:]}{about}"
+
+
+def _field_at(location: tuple[Any, ...]) -> tuple[FieldInfo | None, type[BaseModel]]:
+    """The pydantic field at a location (None for an unknown key), and the table that holds or should hold it."""
+    owner: type[BaseModel] = Configuration
+    field: FieldInfo | None = None
+    for depth, part in enumerate(location, start=1):
+        field = owner.model_fields.get(part)
+        inner: Any = getattr(field, "annotation", None)
+        if depth == len(location) or not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        owner = inner
+    return field, owner
+
+
+def _range(field: FieldInfo | None) -> str:
+    """The numbers that a field (or each entry of it) allows, in words; empty when it has no bounds of its own."""
+    bounds: dict[str, float] = {}
+    if field is not None:
+        _collect_bounds([*field.metadata, field.annotation], bounds)
+    low, high = bounds.get("ge"), bounds.get("le")
+    if low is not None and high is not None:
+        return f"in {low:.10g} … {high:.10g}"
+    words = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+    return " and ".join(f"{words[name]} {bounds[name]:.10g}" for name in words if name in bounds)
+
+
+def _collect_bounds(items: Iterable[Any], bounds: dict[str, float]) -> None:
+    for item in items:
+        for name in ("gt", "ge", "lt", "le"):
+            if getattr(item, name, None) is not None:
+                bounds[name] = getattr(item, name)
+        _collect_bounds([*getattr(item, "metadata", ()), *getattr(item, "__metadata__", ()), *get_args(item)], bounds)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"

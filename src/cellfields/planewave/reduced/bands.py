@@ -1,0 +1,112 @@
+"""The band solver of the reduced basis: small dense or warm-started batched eigenproblems at all k."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.eigen import Nodes, dense_eigenpairs, make_nodes, refine, start_from_nodes
+from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
+from cellfields.planewave.reduced.orbitals import ReducedOrbitals
+
+_FEW = 100  # k points up to which LAPACK, one by one, beats the batched solver
+_PER_NODE = 24  # k points a node serves, about
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedSpace:
+    """A basis and what does not change with the potential.
+
+    Attributes:
+        problem: cell and ions.
+        bloch: basis functions; real_space the same on the grid.
+    """
+
+    problem: KohnShamProblem
+    bloch: BlochBasis
+    real_space: RealSpace
+
+    @classmethod
+    def of(cls, problem: KohnShamProblem, bloch: BlochBasis) -> ReducedSpace:
+        """Put the functions on the grid."""
+        return cls(problem, bloch, RealSpace.of(problem.basis, bloch))
+
+
+class ReducedBands:
+    """A :class:`~cellfields.planewave.bands.BandSolver`."""
+
+    def __init__(self, space: ReducedSpace, k_points: FloatArray, k_weights: FloatArray, bands: int) -> None:
+        """k points (K, 3) in reciprocal coordinates, in the first zone."""
+        self._space = space
+        self._k_points = k_points
+        self.k_weights = k_weights
+        self.bands = bands
+        geometry = space.problem.geometry
+        self._hamiltonian = ReducedHamiltonian.build(geometry, space.bloch, k_points @ geometry.reciprocal)
+        self._vectors: FloatArray | None = None
+        self._nodes: Nodes | None = None
+        self._importance = self._unknown_importance()
+
+    def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
+        """See :class:`BandSolver`."""
+        matrix = self._space.real_space.matrix(potential)
+        if len(self._k_points) <= _FEW:
+            values, self._vectors = dense_eigenpairs(self._hamiltonian, matrix, self.bands)
+            return values, 0.0
+        if self._nodes is None:
+            self._nodes = self._make_nodes(matrix)
+        if self._vectors is None:
+            _, self._vectors = start_from_nodes(self._hamiltonian, matrix, self._nodes, self.bands)
+        values, self._vectors, worst = refine(
+            self._hamiltonian,
+            matrix,
+            self._vectors,
+            self._nodes,
+            tolerance=tolerance,
+            importance=self._importance,
+            max_steps=12,
+        )
+        return values, worst
+
+    def learn(self, per_state: FloatArray) -> None:
+        """See :class:`BandSolver`."""
+        self._importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
+
+    def grow(self, bands: int) -> None:
+        """See :class:`BandSolver`."""
+        self.bands = min(bands, self._space.bloch.size)
+        self._importance = self._unknown_importance()
+        self._vectors = None
+
+    def orbitals(self) -> ReducedOrbitals:
+        """See :class:`BandSolver`."""
+        assert self._vectors is not None
+        space = self._space
+        return ReducedOrbitals(space.problem, space.bloch, space.real_space, self._hamiltonian, self._vectors)
+
+    def _unknown_importance(self) -> FloatArray:
+        """Before any occupations are known: the bands that the electrons would fill, and one more."""
+        filled = int(np.ceil(self._space.problem.electrons / 2)) + 1
+        return np.repeat((np.arange(self.bands) < filled)[None, :], len(self._k_points), axis=0).astype(float)
+
+    def _make_nodes(self, matrix: FloatArray) -> Nodes:
+        geometry = self._space.problem.geometry
+        members = cluster(self._k_points, geometry.reciprocal, max(1, len(self._k_points) // _PER_NODE))
+        centres = np.array([self._k_points[rows].mean(axis=0) for rows in members])
+        nodes = ReducedHamiltonian.build(geometry, self._space.bloch, centres @ geometry.reciprocal)
+        return make_nodes(nodes, matrix, members)
+
+
+def cluster(points: FloatArray, reciprocal: FloatArray, count: int) -> tuple[IntArray, ...]:
+    """Group k points (K, 3) into about ``count`` compact cells of a Cartesian grid."""
+    k = points @ reciprocal
+    extent = np.ptp(k, axis=0) + 1e-9
+    edge = (extent.prod() / count) ** (1 / 3)
+    cells = np.floor((k - k.min(axis=0)) / edge).astype(np.int64)
+    _, labels = np.unique(cells, axis=0, return_inverse=True)
+    labels = labels.reshape(-1)
+    return tuple(np.flatnonzero(labels == label) for label in range(labels.max() + 1))

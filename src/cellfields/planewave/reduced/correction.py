@@ -1,0 +1,82 @@
+"""What the reduced basis misses, to second order: the residual in full plane waves.
+
+    Δε_n(k) = −Σ_G |R_n(k, G)|² / (½|k+G|² + V̄ − ε_n) ,      R = H u − ε u
+
+It estimates the basis' error (a posteriori), corrects the energies by all but a few per cent of it, and its direction
+R/(½|k+G|² + V̄ − ε) is what an insufficient basis is extended by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.planewave.reduced.orbitals import PlaneWaveChunk, ReducedOrbitals
+from cellfields.planewave.terms import nonlocal_
+
+_SMALLEST = 0.3  # Hartree; the basis holds everything slower
+
+
+def _residuals(
+    orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
+) -> Iterator[tuple[PlaneWaveChunk, FloatArray, FloatArray]]:
+    """For each chunk of k points: R (P, c, n) and the denominators (P, c, n)."""
+    problem = orbitals.problem
+    geometry, basis = problem.geometry, problem.basis
+    functions = orbitals.bloch.functions
+    index = basis.flat_index(orbitals.bloch.m)
+    grid = potential.reshape(basis.shape)
+    moved = basis.multiply(grid, index, functions)
+    mean = float(potential.mean())
+    phases = [
+        phase
+        for atom in geometry.independent
+        for phase in nonlocal_.structure_phases(geometry, int(atom), orbitals.bloch.m)
+    ]
+    for chunk in orbitals.lifted(weights):
+        bands = chunk.vectors.shape[2]
+        c = np.ascontiguousarray(orbitals.vectors[chunk.rows][:, :, :bands].transpose(1, 0, 2))
+        residual = (moved @ c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
+        kinetic = 0.5 * (chunk.q**2).sum(axis=2)[:, :, None]
+        epsilon = energies[chunk.rows][None, :, :bands]
+        residual += (kinetic - epsilon) * chunk.vectors
+        residual += orbitals.nonlocal_action(chunk, phases)
+        yield chunk, residual, np.maximum(kinetic + mean - epsilon, _SMALLEST)
+
+
+def energy_correction(
+    orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Δε (K, n) ≤ 0, Hartree; bands without weight get the mean shift of the highest one that has some.
+
+    Args:
+        orbitals: eigenvectors in the reduced basis.
+        potential: V_eff on the grid (n1·n2·n3,) that they belong to.
+        energies: (K, n).
+        weights: (K, n) occupations: bands that no k point fills are left out.
+    """
+    shift = np.zeros_like(energies)
+    bands = 0
+    for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights):
+        bands = residual.shape[2]
+        shift[chunk.rows, :bands] = -(residual**2 / denominator).sum(axis=0)
+    shift[:, bands:] = shift[:, bands - 1].mean()
+    return shift
+
+
+def missing_directions(
+    orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
+) -> tuple[FloatArray, float]:
+    """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
+
+    In the energy norm (making.py) the columns' squares add up to about that energy.
+    """
+    columns = []
+    error = 0.0
+    for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights):
+        weight = np.abs(weights[chunk.rows][:, : residual.shape[2]])
+        error += float(((residual**2 / denominator).sum(axis=0) * weight).sum())
+        columns.append((residual / denominator * np.sqrt(weight)).reshape(len(residual), -1))
+    return np.concatenate(columns, axis=1), error

@@ -1,0 +1,101 @@
+"""Self-consistency in a reduced Bloch basis, made, tested and if need be extended on the way.
+
+first basis → SCF on a coarse mesh → extension by residuals → SCF on the full mesh → Δε on the full mesh
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cellfields._typing import FloatArray
+from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.kpoints import KMesh
+from cellfields.planewave.mixing import AndersonMixer
+from cellfields.planewave.occupation import occupy
+from cellfields.planewave.reduced.bands import ReducedBands, ReducedSpace
+from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.correction import energy_correction
+from cellfields.planewave.reduced.making import extended_basis, first_basis
+from cellfields.planewave.reduced.orbitals import ReducedOrbitals
+from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.planewave.settings import PlaneWaveSettings
+
+_COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
+_COMPRESSION = 0.02  # electrons per Hartree of tolerance: what a carried basis may forget
+_SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedStart:
+    """Attributes: density (D,) on the new problem's basis, bloch a basis from a neighbouring solve (or None)."""
+
+    density: FloatArray
+    bloch: BlochBasis | None
+
+
+def solve_reduced(
+    problem: KohnShamProblem, settings: PlaneWaveSettings, coarse_mesh: KMesh, start: ReducedStart | None = None
+) -> GroundState:
+    """Ground state with :class:`ReducedOrbitals` and corrected energies.
+
+    Args:
+        problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
+        settings: ``basis_tolerance`` bounds the estimated error of F before correction.
+        coarse_mesh: some 60 k points away from special ones, in the first zone.
+        start: density and basis of a neighbouring state.
+
+    Raises:
+        SCFNotConverged: with its history.
+    """
+    basis = problem.basis
+    tolerance = settings.basis_tolerance
+    bands = starting_bands(settings, problem.electrons)
+    mixer = AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
+    density = problem.superposed_density() if start is None else start.density
+    potential = basis.to_real(problem.potentials(density).effective)
+    if start is None or start.bloch is None:
+        bloch = first_basis(problem, settings, potential, bands)
+    else:
+        bloch = start.bloch.carried_to(basis.wave_m[0])
+
+    history: tuple[dict[str, float], ...] = ()
+    if start is None:
+        solver = ReducedBands(ReducedSpace.of(problem, bloch), coarse_mesh.points, coarse_mesh.weights, bands)
+        coarse = self_consistent(problem, settings, solver, density, mixer=mixer, tolerance=_COARSE_SCF)
+        mixer.change_problem()
+        history, bands, density = coarse.history, solver.bands, coarse.density
+        potential = basis.to_real(coarse.potentials.effective)
+    while True:
+        bloch = extended_basis(problem, settings, bloch, potential, coarse_mesh, bands, tolerance)
+        solver = ReducedBands(ReducedSpace.of(problem, bloch), basis.k_points, basis.k_weights, bands)
+        ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=1e-3)
+        mixer.change_problem()
+        history += ground.history
+        final = _corrected(replace(ground, history=history), settings)
+        error = abs(final.free_energy - final.uncorrected_free_energy)
+        if error < _SLACK * settings.basis_tolerance or tolerance < 0.02 * settings.basis_tolerance:
+            return final
+        tolerance *= 0.3 * settings.basis_tolerance / error
+        density, bands = ground.density, solver.bands
+        potential = basis.to_real(ground.potentials.effective)
+
+
+def carried_basis(ground: GroundState, settings: PlaneWaveSettings) -> BlochBasis | None:
+    """The part of a solution's basis that is worth handing to a neighbour."""
+    orbitals = ground.orbitals
+    if not isinstance(orbitals, ReducedOrbitals):
+        return None
+    matrix = orbitals.density_matrix(ground.occupations.weights)
+    return orbitals.bloch.compressed(matrix, _COMPRESSION * settings.basis_tolerance)
+
+
+def _corrected(ground: GroundState, settings: PlaneWaveSettings) -> GroundState:
+    """Second-order correction of the eigenvalues, and of F through U and −TS."""
+    problem = ground.problem
+    assert isinstance(ground.orbitals, ReducedOrbitals)
+    potential = problem.basis.to_real(ground.potentials_in.effective)
+    occupations = ground.occupations
+    energies = ground.energies + energy_correction(ground.orbitals, potential, ground.energies, occupations.weights)
+    final = occupy(energies, problem.basis.k_weights, problem.electrons, settings.smearing, settings.smearing_width)
+    change = final.band_energy + final.entropic_energy - occupations.band_energy - occupations.entropic_energy
+    return replace(ground, free_energy=ground.free_energy + change, corrected=(energies, final))
