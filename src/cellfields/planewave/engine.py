@@ -59,7 +59,8 @@ class PlaneWaveEngine:
         self.crystal = crystal
         self.settings = settings
         self.pseudopotentials: dict[str, Pseudopotential] = {
-            symbol: load_pseudopotential(symbol, settings.pseudopotentials) for symbol in dict.fromkeys(crystal.species)
+            symbol: load_pseudopotential(symbol, settings.pseudopotentials, settings.local_channels)
+            for symbol in dict.fromkeys(crystal.species)
         }
 
     @cached_property

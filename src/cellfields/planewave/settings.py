@@ -19,6 +19,7 @@ class PlaneWaveSettings(BaseModel):
         smearing: "cold" (Marzari's cubic form, ABINIT occopt 4), "fermi-dirac", "gaussian", or "none" (insulators).
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
+        local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
         bands: bands a k point, or None to let the engine find how many it needs.
         basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
             "auto" takes the reduced one where it pays (many k points).
@@ -43,6 +44,7 @@ class PlaneWaveSettings(BaseModel):
     smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "cold"
     smearing_width: float = Field(default=0.01, gt=0, le=1)
     pseudopotentials: dict[str, Path] = Field(default_factory=dict)
+    local_channels: dict[str, int] = Field(default_factory=dict)
     bands: int | None = Field(default=None, ge=1)
     basis: Literal["auto", "reduced", "full"] = "auto"
     basis_tolerance: float = Field(default=1e-6, ge=1e-10, le=1e-2)

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ase.data import atomic_numbers
+
 from cellfields.errors import InputError
 from cellfields.planewave.pseudopotential._base import Pseudopotential
 from cellfields.planewave.pseudopotential.gth import GTHChannel, GTHPseudopotential, hgh_coupling
+from cellfields.planewave.pseudopotential.psp5 import read_psp5
 
 _Entry = tuple[float, float, tuple[float, ...], tuple[tuple[float, tuple[float, ...]], ...]]
 
@@ -43,8 +46,22 @@ def builtin_pseudopotential(symbol: str) -> GTHPseudopotential:
     )
 
 
-def load_pseudopotential(symbol: str, files: Mapping[str, Path]) -> Pseudopotential:
-    """The pseudopotential of an element: from the file named for it, else the built-in one."""
+def load_pseudopotential(
+    symbol: str, files: Mapping[str, Path], local_channels: Mapping[str, int] | None = None
+) -> Pseudopotential:
+    """The pseudopotential of an element: from the file named for it, else the built-in one.
+
+    Args:
+        symbol: chemical symbol.
+        files: symbol → file (ABINIT format 5).
+        local_channels: symbol → l of the local potential, where it is not to be the file's own.
+
+    Raises:
+        InputError: no built-in one, or a file that cannot be used.
+    """
+    chosen = (local_channels or {}).get(symbol)
     if symbol in files:
-        raise InputError(f"pseudopotentials.{symbol}: reading pseudopotential files is not supported yet")
+        return read_psp5(symbol, atomic_numbers[symbol], Path(files[symbol]), chosen)
+    if chosen is not None:
+        raise InputError(f"local_channels.{symbol}: the built-in pseudopotential has a local part of its own")
     return builtin_pseudopotential(symbol)

@@ -1,0 +1,88 @@
+"""Radial functions given as tables: their spherical Bessel transforms, interpolated in x = q².
+
+f(q)/q^l = 4π ∫ r² [j_l(qr)/q^l] f(r) dr        is analytic in q², so is its spline; the slope (1/q) d/dq = 2 d/dx
+of the transform is the exact derivative of the interpolant, which keeps energies and stresses consistent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import factorial
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.special import spherical_jn
+
+from cellfields._typing import FloatArray
+
+_STEP = 0.02  # spacing in x = q², 1/Bohr²
+_FIRST_REACH = 120.0  # x that a table holds at first; it doubles on demand
+
+
+class SquareSpline:
+    """A smooth function of q² on a uniform grid that grows as far as it is asked for."""
+
+    def __init__(self, function: Callable[[FloatArray], FloatArray]) -> None:
+        """``function`` maps q (n,) > 0 to values (n,); it is called for the table only."""
+        self._function = function
+        self._coefficients = np.empty((4, 0))
+
+    def __call__(self, q: FloatArray) -> FloatArray:
+        """Value at q (…)."""
+        cell, t = self._locate(q)
+        c = self._coefficients
+        return np.asarray(((c[0, cell] * t + c[1, cell]) * t + c[2, cell]) * t + c[3, cell])
+
+    def slope(self, q: FloatArray) -> FloatArray:
+        """(1/q) d/dq = 2 d/dx at q (…)."""
+        cell, t = self._locate(q)
+        c = self._coefficients
+        return np.asarray(2 * ((3 * c[0, cell] * t + 2 * c[1, cell]) * t + c[2, cell]))
+
+    def _locate(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+        x = np.asarray(q, dtype=float) ** 2
+        reach = float(x.max(initial=0.0))
+        if reach >= _STEP * self._coefficients.shape[1]:
+            self._build(max(_FIRST_REACH, 2 * reach))
+        cell = (x / _STEP).astype(np.int64)
+        return cell, x - _STEP * cell  # type: ignore[return-value]
+
+    def _build(self, reach: float) -> None:
+        x = _STEP * np.arange(int(reach / _STEP) + 2)
+        q = np.sqrt(x)
+        q[0] = 1e-3  # the limit to seven digits: the function is even and smooth
+        self._coefficients = np.ascontiguousarray(CubicSpline(x, self._function(q)).c)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_function": self._function, "_coefficients": np.empty((4, 0))}
+
+
+def bessel_transform(l: int, r: FloatArray, weighted: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """q ↦ 4π Σ_r j_l(qr)/q^l · weighted(r), with weighted = r² f(r) dr on the radial grid (n,)."""
+    return _BesselTransform(l, r, weighted)
+
+
+class _BesselTransform:
+    """Callable and picklable."""
+
+    def __init__(self, l: int, r: FloatArray, weighted: FloatArray) -> None:
+        used = np.flatnonzero(weighted)
+        last = int(used[-1]) + 1 if len(used) else 1
+        self._l, self._r, self._weighted = l, r[:last], weighted[:last]
+
+    def __call__(self, q: FloatArray) -> FloatArray:
+        result = np.empty(len(q))
+        for start in range(0, len(q), 512):
+            part = q[start : start + 512, None]
+            argument = part * self._r
+            small = argument < 1e-2
+            series = self._r**self._l / _double_factorial(2 * self._l + 1)
+            series = series * (1 - argument**2 / (2 * (2 * self._l + 3)))
+            exact = spherical_jn(self._l, np.where(small, 1.0, argument)) / part**self._l
+            result[start : start + 512] = np.where(small, series, exact) @ self._weighted
+        return 4 * np.pi * result
+
+
+def _double_factorial(odd: int) -> float:
+    half = (odd - 1) // 2
+    return float(factorial(odd) / (2**half * factorial(half)))
