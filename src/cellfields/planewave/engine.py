@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,9 +24,9 @@ from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
-from cellfields.planewave.kpoints import KMesh, shortest_equivalents
+from cellfields.planewave.kpoints import KMesh
 from cellfields.planewave.pseudopotential import Pseudopotential, load_pseudopotential
-from cellfields.planewave.reduced.solver import ReducedStart, solve_reduced
+from cellfields.planewave.reduced.solver import ReducedMeshes, ReducedStart, corrected, solve_reduced
 from cellfields.planewave.relax import Relaxed, relax
 from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
@@ -116,8 +116,10 @@ class PlaneWaveEngine:
             SCFNotConverged: with its history.
         """
         clock = _Clock()
-        ground = self._ground(self._problem(deformation, np.asarray(internal, dtype=float)), start)
-        return self._state(deformation, np.asarray(internal, dtype=float), ground, clock, [len(ground.history)])
+        internal = np.asarray(internal, dtype=float)
+        cell = self._cell(deformation, internal)
+        ground = cell.final(cell.ground(start))
+        return self._state(deformation, internal, ground, clock, [len(ground.history)])
 
     def solve(self, deformation: Deformation, *, start: PlaneWaveStart | None = None) -> CellState:
         """Relaxed state.
@@ -173,17 +175,17 @@ class PlaneWaveEngine:
         self, deformation: Deformation, y: FloatArray, start: PlaneWaveStart | None
     ) -> tuple[Relaxed, PlaneWaveStart, list[int]]:
         """Relax from displacements y; returns also what to continue from, and the SCF steps of each solve."""
-        basis: PlaneWaveBasis | None = None
+        cell: _Cell | None = None
         current = start
+        ground: GroundState | None = None
         steps: list[int] = []
         # ∂F/∂y counts the two atoms that move together; the force on one atom is half of it.
         together = 2.0
 
         def energy_and_gradient(point: FloatArray) -> tuple[float, FloatArray]:
-            nonlocal basis, current
-            problem = self._problem(deformation, self._internal(deformation, point), basis)
-            basis = problem.basis
-            ground = self._ground(problem, current)
+            nonlocal cell, current, ground
+            cell = self._cell(deformation, self._internal(deformation, point), cell)
+            ground = cell.ground(current)
             current = PlaneWaveStart.of(ground, self.settings)
             steps.append(len(ground.history))
             on_atoms = self._crystal_forces(ground)[self.crystal.representatives]
@@ -196,42 +198,27 @@ class PlaneWaveEngine:
             max_steps=self.settings.max_relaxation_steps,
             hessian=None if start is None else start.hessian,
         )
-        assert current is not None
-        return result, replace(current, hessian=result.hessian if len(y) else None), steps
+        assert cell is not None and current is not None and ground is not None
+        last = replace(current, ground=cell.final(ground), hessian=result.hessian if len(y) else None)
+        return result, last, steps
 
-    def _problem(
-        self, deformation: Deformation, internal: FloatArray, basis: PlaneWaveBasis | None = None
-    ) -> KohnShamProblem:
-        lattice = deformation.lattice(self.crystal)
-        positions = self.crystal.positions(internal)
-        geometry = Geometry.of_crystal(self.crystal, lattice, positions, self.pseudopotentials)
-        if basis is None:
-            settings = self.settings
-            basis = PlaneWaveBasis.build(
-                geometry,
-                self.kmesh,
-                settings.cutoff,
-                plane_waves="union" if self.reduced else settings.plane_waves,
-                shape=settings.fft_grid,
-            )
-        return KohnShamProblem(geometry, basis, geometry.electrons)
-
-    def _ground(self, problem: KohnShamProblem, start: PlaneWaveStart | None) -> GroundState:
-        if self.reduced:
-            return self._reduced_ground(problem, start)
-        bands = starting_bands(self.settings, problem.electrons)
-        if start is None:
-            solver = PlaneWaveBands(problem, bands)
-            return self_consistent(problem, self.settings, solver, problem.superposed_density())
-        solver = PlaneWaveBands(problem, bands, start.orbitals_for(problem))
-        return self_consistent(problem, self.settings, solver, start.density_for(problem), first_residual=1e-3)
-
-    def _reduced_ground(self, problem: KohnShamProblem, start: PlaneWaveStart | None) -> GroundState:
-        points = shortest_equivalents(self.coarse_mesh.points, problem.geometry.reciprocal)
-        mesh = replace(self.coarse_mesh, points=points)
-        if start is None:
-            return solve_reduced(problem, self.settings, mesh)
-        return solve_reduced(problem, self.settings, mesh, ReducedStart(start.density_for(problem), start.bloch))
+    def _cell(self, deformation: Deformation, internal: FloatArray, like: _Cell | None = None) -> _Cell:
+        """The problem to solve; ``like`` has the same lattice, and shares all that depends on it alone."""
+        crystal, settings = self.crystal, self.settings
+        lattice = deformation.lattice(crystal)
+        geometry = Geometry.of_crystal(crystal, lattice, crystal.positions(internal), self.pseudopotentials)
+        if like is not None:
+            problem = KohnShamProblem(geometry, like.problem.basis, geometry.electrons)
+            return _Cell(problem, settings, like.meshes)
+        basis = PlaneWaveBasis.build(
+            geometry,
+            self.kmesh,
+            settings.cutoff,
+            plane_waves="union" if self.reduced else settings.plane_waves,
+            shape=settings.fft_grid,
+        )
+        problem = KohnShamProblem(geometry, basis, geometry.electrons)
+        return _Cell(problem, settings, ReducedMeshes.of(problem, self.coarse_mesh) if self.reduced else None)
 
     def _crystal_forces(self, ground: GroundState) -> FloatArray:
         """(N, 3): translation images feel the same force."""
@@ -283,6 +270,37 @@ class PlaneWaveEngine:
                 **clock.elapsed(),
             },
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """One cell with its atoms in place, and how to solve it.
+
+    Attributes:
+        problem: what is solved.
+        settings: how.
+        meshes: k points of the reduced basis, or None for full plane waves.
+    """
+
+    problem: KohnShamProblem
+    settings: PlaneWaveSettings
+    meshes: ReducedMeshes | None
+
+    def ground(self, start: PlaneWaveStart | None) -> GroundState:
+        """Self-consistent solution, from a start or cold."""
+        problem, settings = self.problem, self.settings
+        if self.meshes is not None:
+            begin = None if start is None else ReducedStart(start.density_for(problem), start.bloch)
+            return solve_reduced(problem, settings, self.meshes, begin)
+        bands = starting_bands(settings, problem.electrons)
+        if start is None:
+            return self_consistent(problem, settings, PlaneWaveBands(problem, bands), problem.superposed_density())
+        solver = PlaneWaveBands(problem, bands, start.orbitals_for(problem))
+        return self_consistent(problem, settings, solver, start.density_for(problem), first_residual=1e-3)
+
+    def final(self, ground: GroundState) -> GroundState:
+        """With the reduced basis' correction, where there is one."""
+        return ground if self.meshes is None else corrected(self.problem, self.settings, self.meshes, ground)
 
 
 class _Clock:

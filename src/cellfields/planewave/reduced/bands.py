@@ -10,6 +10,7 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.planewave.reduced.eigen import Nodes, dense_eigenpairs, make_nodes, refine, start_from_nodes
+from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 
@@ -39,14 +40,13 @@ class ReducedSpace:
 class ReducedBands:
     """A :class:`~cellfields.planewave.bands.BandSolver`."""
 
-    def __init__(self, space: ReducedSpace, k_points: FloatArray, k_weights: FloatArray, bands: int) -> None:
-        """k points (K, 3) in reciprocal coordinates, in the first zone."""
+    def __init__(self, space: ReducedSpace, mesh: ReducedMesh, bands: int) -> None:
+        """Bands on a mesh in the first zone."""
         self._space = space
-        self._k_points = k_points
-        self.k_weights = k_weights
+        self._mesh = mesh
+        self.k_weights = mesh.weights
         self.bands = bands
-        geometry = space.problem.geometry
-        self._hamiltonian = ReducedHamiltonian.build(geometry, space.bloch, k_points @ geometry.reciprocal)
+        self._hamiltonian = ReducedHamiltonian.build(space.problem.geometry, space.bloch, mesh)
         self._vectors: FloatArray | None = None
         self._nodes: Nodes | None = None
         self._importance = self._unknown_importance()
@@ -54,7 +54,7 @@ class ReducedBands:
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
         """See :class:`BandSolver`."""
         matrix = self._space.real_space.matrix(potential)
-        if len(self._k_points) <= _FEW:
+        if len(self._mesh.points) <= _FEW:
             values, self._vectors = dense_eigenpairs(self._hamiltonian, matrix, self.bands)
             return values, 0.0
         if self._nodes is None:
@@ -86,18 +86,21 @@ class ReducedBands:
         """See :class:`BandSolver`."""
         assert self._vectors is not None
         space = self._space
-        return ReducedOrbitals(space.problem, space.bloch, space.real_space, self._hamiltonian, self._vectors)
+        return ReducedOrbitals(
+            space.problem, space.bloch, space.real_space, self._mesh, self._hamiltonian, self._vectors
+        )
 
     def _unknown_importance(self) -> FloatArray:
         """Before any occupations are known: the bands that the electrons would fill, and one more."""
         filled = int(np.ceil(self._space.problem.electrons / 2)) + 1
-        return np.repeat((np.arange(self.bands) < filled)[None, :], len(self._k_points), axis=0).astype(float)
+        return np.repeat((np.arange(self.bands) < filled)[None, :], len(self._mesh.points), axis=0).astype(float)
 
     def _make_nodes(self, matrix: FloatArray) -> Nodes:
         geometry = self._space.problem.geometry
-        members = cluster(self._k_points, geometry.reciprocal, max(1, len(self._k_points) // _PER_NODE))
-        centres = np.array([self._k_points[rows].mean(axis=0) for rows in members])
-        nodes = ReducedHamiltonian.build(geometry, self._space.bloch, centres @ geometry.reciprocal)
+        members = cluster(self._mesh.points, geometry.reciprocal, max(1, len(self._mesh.points) // _PER_NODE))
+        centres = np.array([self._mesh.points[rows].mean(axis=0) for rows in members])
+        centre_mesh = ReducedMesh(geometry, self._space.bloch.m, centres, np.full(len(centres), 1 / len(centres)))
+        nodes = ReducedHamiltonian.build(geometry, self._space.bloch, centre_mesh)
         return make_nodes(nodes, matrix, members)
 
 

@@ -20,15 +20,18 @@ _SMALLEST = 0.3  # Hartree; the basis holds everything slower
 
 
 def _residuals(
-    orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
+    orbitals: ReducedOrbitals,
+    potential: FloatArray,
+    energies: FloatArray,
+    weights: FloatArray,
+    moved: FloatArray | None = None,
 ) -> Iterator[tuple[PlaneWaveChunk, FloatArray, FloatArray]]:
-    """For each chunk of k points: R (P, c, n) and the denominators (P, c, n)."""
+    """For each chunk of k points: R (P, c, n) and the denominators (P, c, n); ``moved`` is V B where known."""
     problem = orbitals.problem
     geometry, basis = problem.geometry, problem.basis
-    functions = orbitals.bloch.functions
-    index = basis.flat_index(orbitals.bloch.m)
-    grid = potential.reshape(basis.shape)
-    moved = basis.multiply(grid, index, functions)
+    if moved is None:
+        index = basis.flat_index(orbitals.bloch.m)
+        moved = basis.multiply(potential.reshape(basis.shape), index, orbitals.bloch.functions)
     mean = float(potential.mean())
     phases = [
         phase
@@ -37,10 +40,10 @@ def _residuals(
     ]
     for chunk in orbitals.lifted(weights):
         bands = chunk.vectors.shape[2]
-        c = np.ascontiguousarray(orbitals.vectors[chunk.rows][:, :, :bands].transpose(1, 0, 2))
+        c = np.ascontiguousarray(orbitals.vectors[chunk.mesh.rows][:, :, :bands].transpose(1, 0, 2))
         residual = (moved @ c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
-        kinetic = 0.5 * (chunk.q**2).sum(axis=2)[:, :, None]
-        epsilon = energies[chunk.rows][None, :, :bands]
+        kinetic = 0.5 * (chunk.mesh.q**2).sum(axis=2)[:, :, None]
+        epsilon = energies[chunk.mesh.rows][None, :, :bands]
         residual += (kinetic - epsilon) * chunk.vectors
         residual += orbitals.nonlocal_action(chunk, phases)
         yield chunk, residual, np.maximum(kinetic + mean - epsilon, _SMALLEST)
@@ -61,22 +64,26 @@ def energy_correction(
     bands = 0
     for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights):
         bands = residual.shape[2]
-        shift[chunk.rows, :bands] = -(residual**2 / denominator).sum(axis=0)
+        shift[chunk.mesh.rows, :bands] = -(residual**2 / denominator).sum(axis=0)
     shift[:, bands:] = shift[:, bands - 1].mean()
     return shift
 
 
 def missing_directions(
-    orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
+    orbitals: ReducedOrbitals,
+    potential: FloatArray,
+    energies: FloatArray,
+    weights: FloatArray,
+    moved: FloatArray | None = None,
 ) -> tuple[FloatArray, float]:
     """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
 
-    In the energy norm (making.py) the columns' squares add up to about that energy.
+    In the energy norm (making.py) the columns' squares add up to about that energy. ``moved`` is V B (P, N_B), if known.
     """
     columns = []
     error = 0.0
-    for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights):
-        weight = np.abs(weights[chunk.rows][:, : residual.shape[2]])
+    for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights, moved):
+        weight = np.abs(weights[chunk.mesh.rows][:, : residual.shape[2]])
         error += float(((residual**2 / denominator).sum(axis=0) * weight).sum())
         columns.append((residual / denominator * np.sqrt(weight)).reshape(len(residual), -1))
     return np.concatenate(columns, axis=1), error

@@ -8,7 +8,7 @@ functions 7e-7 Ha instead of 7e-6 Ha (hcp Mg).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,11 +18,13 @@ from cellfields._typing import FloatArray
 from cellfields.planewave.bands import slowest_plane_waves
 from cellfields.planewave.eigensolver import davidson
 from cellfields.planewave.hamiltonian import KohnShamProblem
-from cellfields.planewave.kpoints import KMesh
 from cellfields.planewave.occupation import occupy
-from cellfields.planewave.reduced.bands import ReducedBands, ReducedSpace
 from cellfields.planewave.reduced.bloch_basis import BlochBasis, IndexTable
 from cellfields.planewave.reduced.correction import missing_directions
+from cellfields.planewave.reduced.eigen import dense_eigenpairs
+from cellfields.planewave.reduced.mesh import ReducedMesh
+from cellfields.planewave.reduced.operators import ReducedHamiltonian
+from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.planewave.reduced.zone import image_shifts, invariant_momenta
 from cellfields.planewave.settings import PlaneWaveSettings
 
@@ -32,6 +34,7 @@ _COARSE_TOLERANCE = 1e-2  # Hartree, residual norm of the special points' orbita
 _EXTRA_BANDS = 3
 _FIRST_DISCARD = 1e-4  # Hartree left out of the first basis
 _MOST_ROUNDS = 6
+_EACH_ROUND = 0.08  # part of the error that one extension leaves: small steps make small bases
 _HYSTERESIS = 0.5  # once a basis must be extended it is made this much better than asked, to last for the next steps
 
 
@@ -85,7 +88,7 @@ def extended_basis(
     settings: PlaneWaveSettings,
     bloch: BlochBasis,
     potential: FloatArray,
-    mesh: KMesh,
+    mesh: ReducedMesh,
     bands: int,
     tolerance: float,
 ) -> BlochBasis:
@@ -100,15 +103,39 @@ def extended_basis(
         bands: bands to solve.
         tolerance: Hartree per primitive cell.
     """
+    basis = problem.basis
+    index = basis.flat_index(bloch.m)
+    grid = potential.reshape(basis.shape)
+    moved = _Moved(basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
     wanted = tolerance
     for _ in range(_MOST_ROUNDS):
-        solver = ReducedBands(ReducedSpace.of(problem, bloch), mesh.points, mesh.weights, bands)
-        energies, _residual = solver.solve(potential, 1e-6)
+        hamiltonian = ReducedHamiltonian.build(problem.geometry, bloch, mesh)
+        matrix = bloch.functions.T @ moved.together
+        energies, vectors = dense_eigenpairs(hamiltonian, 0.5 * (matrix + matrix.T), bands)
         occupations = occupy(energies, mesh.weights, problem.electrons, settings.smearing, settings.smearing_width)
-        columns, error = missing_directions(solver.orbitals(), potential, energies, occupations.weights)
+        orbitals = ReducedOrbitals(problem, bloch, None, mesh, hamiltonian, vectors)
+        columns, error = missing_directions(orbitals, potential, energies, occupations.weights, moved.together)
         if error < wanted:
             break
         wanted = _HYSTERESIS * tolerance
         norm = energy_norm(problem, potential, occupations.fermi_energy)
-        bloch = bloch.extended(columns, norm, discard=max(0.5 * wanted, 0.08 * error))
+        larger = bloch.extended(columns, norm, discard=max(0.5 * wanted, _EACH_ROUND * error))
+        new_even, new_odd = larger.even[:, bloch.even.shape[1] :], larger.odd[:, bloch.odd.shape[1] :]
+        moved = moved.extended(basis.multiply(grid, index, new_even), basis.multiply(grid, index, new_odd))
+        bloch = larger
     return bloch
+
+
+@dataclass(frozen=True, eq=False)
+class _Moved:
+    """V B of the even and the odd functions."""
+
+    even: FloatArray
+    odd: FloatArray
+
+    @property
+    def together(self) -> FloatArray:
+        return np.concatenate([self.even, self.odd], axis=1)
+
+    def extended(self, even: FloatArray, odd: FloatArray) -> _Moved:
+        return _Moved(np.concatenate([self.even, even], axis=1), np.concatenate([self.odd, odd], axis=1))

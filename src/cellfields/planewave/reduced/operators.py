@@ -8,7 +8,7 @@ T and V do not mix them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +18,8 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
-from cellfields.planewave.terms.nonlocal_ import form_factors, structure_phases
-
-_CHUNK = 64  # k points whose form factors are held in memory at once
+from cellfields.planewave.reduced.mesh import ReducedMesh
+from cellfields.planewave.terms.nonlocal_ import coupling_matrix, structure_phases
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,18 +94,14 @@ class ReducedHamiltonian:
     n_even: int
 
     @classmethod
-    def build(cls, geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> ReducedHamiltonian:
-        """Operators for Cartesian k points (K, 3)."""
+    def build(cls, geometry: Geometry, bloch: BlochBasis, mesh: ReducedMesh) -> ReducedHamiltonian:
+        """Operators for the k points of a mesh."""
         functions = bloch.functions
         g = bloch.m @ geometry.reciprocal
         kinetic = functions.T @ (functions * (0.5 * (g**2).sum(axis=1))[:, None])
         momentum = np.stack([functions.T @ (functions * g[:, axis, None]) for axis in range(3)])
-        projections, coupling = projections_of(geometry, bloch, k)
-        return cls(k, kinetic, momentum, projections, coupling, bloch.even.shape[1])
-
-    def restricted(self, rows: IntArray) -> ReducedHamiltonian:
-        """The same operators on some of the k points."""
-        return replace(self, k=self.k[rows], projections=self.projections[rows])
+        projections, coupling = projections_of(geometry, bloch.m, functions, mesh)
+        return cls(mesh.k, kinetic, momentum, projections, coupling, bloch.even.shape[1])
 
     @cached_property
     def weighted_projections(self) -> FloatArray:
@@ -144,25 +139,23 @@ class ReducedHamiltonian:
         return np.asarray(result.reshape(size, count, n).transpose(1, 0, 2) + nonlocal_part)
 
 
-def projections_of(geometry: Geometry, bloch: BlochBasis, k: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """⟨B_i|β(k)⟩ (K, N_B, B) and the coupling (B, B), in the order of :func:`terms.nonlocal_.projectors`."""
-    functions = bloch.functions
-    g = bloch.m @ geometry.reciprocal
-    per_atom = []
-    couplings = []
-    phased: list[tuple[str, FloatArray]] = []
-    for atom in geometry.independent:
-        for phase in structure_phases(geometry, int(atom), bloch.m):
-            phased.append((geometry.species[atom], np.ascontiguousarray((functions * phase[:, None]).T)))
-    for start in range(0, len(k), _CHUNK):
-        chunk = k[start : start + _CHUNK]
-        q = (g[:, None, :] + chunk[None, :, :]).reshape(-1, 3)
-        forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
+def projections_of(
+    geometry: Geometry, m: IntArray, functions: FloatArray, mesh: ReducedMesh
+) -> tuple[FloatArray, FloatArray]:
+    """⟨B_i|β(k)⟩ (K, n, B) of functions (P, n), and the coupling (B, B), in the order of terms.nonlocal_."""
+    phased = [
+        (geometry.species[atom], np.ascontiguousarray((functions * phase[:, None]).T))
+        for atom in geometry.independent
+        for phase in structure_phases(geometry, int(atom), m)
+    ]
+    parts = []
+    for chunk in mesh.chunks():
+        count = len(chunk.rows)
         rows = []
         for symbol, left in phased:
-            form = forms[symbol].values.reshape(len(g), -1)
-            rows.append((left @ form).reshape(bloch.size, len(chunk), -1).transpose(1, 0, 2))
-            if start == 0:
-                couplings.append(forms[symbol].coupling)
-        per_atom.append(np.concatenate(rows, axis=2))
-    return np.concatenate(per_atom), block_diag(*couplings)
+            form = chunk.forms[symbol]
+            product = left @ form.reshape(len(form), -1)
+            rows.append(product.reshape(functions.shape[1], count, -1).transpose(1, 0, 2))
+        parts.append(np.concatenate(rows, axis=2))
+    couplings = [coupling_matrix(geometry, symbol) for symbol, _ in phased]
+    return np.concatenate(parts), block_diag(*couplings)

@@ -11,13 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import FloatArray
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.mesh import MeshChunk, ReducedMesh
 from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.terms import nonlocal_
-
-_CHUNK = 48  # k points whose plane-wave coefficients are held in memory at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +24,11 @@ class PlaneWaveChunk:
     """Some k points lifted back to plane waves.
 
     Attributes:
-        rows: (c,) k points.
-        q: (P, c, 3) k + G.
+        mesh: which k points, k + G and form factors.
         vectors: (P, c, n) coefficients.
     """
 
-    rows: IntArray
-    q: FloatArray
+    mesh: MeshChunk
     vectors: FloatArray
 
 
@@ -42,14 +39,16 @@ class ReducedOrbitals:
     Attributes:
         problem: cell and ions.
         bloch: the basis functions.
-        real_space: the same on the grid.
+        real_space: the same on the grid; None where densities are not wanted.
+        mesh: the k points.
         hamiltonian: operators at the k points.
         vectors: (K, N_B, n).
     """
 
     problem: KohnShamProblem
     bloch: BlochBasis
-    real_space: RealSpace
+    real_space: RealSpace | None
+    mesh: ReducedMesh
     hamiltonian: ReducedHamiltonian
     vectors: FloatArray
 
@@ -63,6 +62,7 @@ class ReducedOrbitals:
 
     def density(self, weights: FloatArray) -> FloatArray:
         """See :class:`Orbitals`."""
+        assert self.real_space is not None
         basis = self.problem.basis
         coefficients = basis.to_fourier(self.real_space.density(self.density_matrix(weights))) / basis.volume
         coefficients[0] = float(weights.sum()) / basis.volume
@@ -93,9 +93,8 @@ class ReducedOrbitals:
         g = self.bloch.m @ geometry.reciprocal
         amplitudes: dict[tuple[int, int], FloatArray] = {}
         for chunk in self.lifted(weights):
-            forms = self._form_factors(chunk)
             for atom, side, columns in self._projector_columns():
-                form = forms[geometry.species[atom]]
+                form = chunk.mesh.forms[geometry.species[atom]]
                 z = self._amplitudes(chunk, weights, columns)
                 key = (atom, side)
                 amplitudes[key] = amplitudes.get(key, 0.0) + np.einsum("pcb,pcb->p", form, z)
@@ -138,7 +137,7 @@ class ReducedOrbitals:
                 symbol = geometry.species[atom]
                 sums[symbol] = sums[symbol] + z if symbol in sums else z
             for symbol, z in sums.items():
-                q = chunk.q.reshape(-1, 3)
+                q = chunk.mesh.q.reshape(-1, 3)
                 total += 2 * nonlocal_.strain_contraction(geometry, symbol, q, z.reshape(len(q), -1))
         return total
 
@@ -146,28 +145,17 @@ class ReducedOrbitals:
 
     def lifted(self, weights: FloatArray) -> Iterator[PlaneWaveChunk]:
         """All k points in chunks, with the bands that any weight (K, n) touches."""
-        geometry = self.problem.geometry
         functions = self.bloch.functions
-        g = self.bloch.m @ geometry.reciprocal
         bands = self.touched_bands(weights)
-        for start in range(0, len(self.vectors), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(self.vectors)))
-            c = np.ascontiguousarray(self.vectors[rows][:, :, :bands].transpose(1, 0, 2))
-            vectors = (functions @ c.reshape(len(c), -1)).reshape(len(g), len(rows), bands)
-            yield PlaneWaveChunk(rows, g[:, None, :] + self.hamiltonian.k[rows], vectors)
+        for chunk in self.mesh.chunks():
+            c = np.ascontiguousarray(self.vectors[chunk.rows][:, :, :bands].transpose(1, 0, 2))
+            vectors = (functions @ c.reshape(len(c), -1)).reshape(len(functions), len(chunk.rows), bands)
+            yield PlaneWaveChunk(chunk, vectors)
 
     @staticmethod
     def touched_bands(weights: FloatArray) -> int:
         """Number of lowest bands that hold all non-negligible weights."""
         return int(np.flatnonzero(np.abs(weights).max(axis=0) > 1e-14 * np.abs(weights).max())[-1]) + 1
-
-    def _form_factors(self, chunk: PlaneWaveChunk) -> dict[str, FloatArray]:
-        geometry = self.problem.geometry
-        q = chunk.q.reshape(-1, 3)
-        return {
-            symbol: nonlocal_.form_factors(geometry, symbol, q).values.reshape(*chunk.q.shape[:2], -1)
-            for symbol in dict.fromkeys(geometry.species)
-        }
 
     def _projector_columns(self) -> list[tuple[int, int, slice]]:
         """(atom, 0 for cos or 1 for sin, columns of the projections), in the order of terms.nonlocal_."""
@@ -186,18 +174,17 @@ class ReducedOrbitals:
 
     def nonlocal_action(self, chunk: PlaneWaveChunk, phases: list[FloatArray]) -> FloatArray:
         """V_nl u (P, c, n) of the chunk's orbitals; ``phases`` in the order of the projector columns."""
-        forms = self._form_factors(chunk)
         bands = chunk.vectors.shape[2]
-        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.rows][:, :, :bands])
-        total = np.zeros((chunk.q.shape[1], chunk.q.shape[0], bands))
+        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows][:, :, :bands])
+        total = np.zeros((len(chunk.mesh.rows), len(chunk.vectors), bands))
         for (atom, _, columns), phase in zip(self._projector_columns(), phases, strict=True):
-            form = forms[self.problem.geometry.species[atom]] * phase[:, None, None]
+            form = chunk.mesh.forms[self.problem.geometry.species[atom]] * phase[:, None, None]
             total += np.matmul(form.transpose(1, 0, 2), coupled[:, columns])
         return np.asarray(total.transpose(1, 0, 2))
 
     def _amplitudes(self, chunk: PlaneWaveChunk, weights: FloatArray, columns: slice) -> FloatArray:
         """Z (P, c, B) = Σ_n ψ_n(G) w_n Σ_j h_bj ⟨β_j|u_n⟩."""
         bands = chunk.vectors.shape[2]
-        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.rows])[:, columns, :bands]
-        weighted = coupled * weights[chunk.rows][:, None, :bands]
+        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows])[:, columns, :bands]
+        weighted = coupled * weights[chunk.mesh.rows][:, None, :bands]
         return np.asarray(np.matmul(chunk.vectors.transpose(1, 0, 2), weighted.transpose(0, 2, 1)).transpose(1, 0, 2))

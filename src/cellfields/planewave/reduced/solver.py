@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from cellfields._typing import FloatArray
 from cellfields.planewave.hamiltonian import KohnShamProblem
-from cellfields.planewave.kpoints import KMesh
+from cellfields.planewave.kpoints import KMesh, shortest_equivalents
 from cellfields.planewave.mixing import AndersonMixer
 from cellfields.planewave.occupation import occupy
 from cellfields.planewave.reduced.bands import ReducedBands, ReducedSpace
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.planewave.reduced.correction import energy_correction
 from cellfields.planewave.reduced.making import extended_basis, first_basis
+from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
@@ -23,6 +24,25 @@ from cellfields.planewave.settings import PlaneWaveSettings
 _COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
 _COMPRESSION = 0.02  # electrons per Hartree of tolerance: what a carried basis may forget
 _SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedMeshes:
+    """Attributes: full the mesh that was asked for; coarse some 60 k points off special ones, to make bases on."""
+
+    full: ReducedMesh
+    coarse: ReducedMesh
+
+    @classmethod
+    def of(cls, problem: KohnShamProblem, coarse: KMesh) -> ReducedMeshes:
+        """For a problem with union plane waves, and a coarse mesh anywhere in reciprocal space."""
+        basis, geometry = problem.basis, problem.geometry
+        m = basis.wave_m[0]
+        points = shortest_equivalents(coarse.points, geometry.reciprocal)
+        return cls(
+            ReducedMesh(geometry, m, basis.k_points, basis.k_weights),
+            ReducedMesh(geometry, m, points, coarse.weights),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +54,23 @@ class ReducedStart:
 
 
 def solve_reduced(
-    problem: KohnShamProblem, settings: PlaneWaveSettings, coarse_mesh: KMesh, start: ReducedStart | None = None
+    problem: KohnShamProblem,
+    settings: PlaneWaveSettings,
+    meshes: ReducedMeshes,
+    start: ReducedStart | None = None,
 ) -> GroundState:
-    """Ground state with :class:`ReducedOrbitals` and corrected energies.
+    """Ground state with :class:`ReducedOrbitals`, not yet corrected (see :func:`corrected`).
 
     Args:
         problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
         settings: ``basis_tolerance`` bounds the estimated error of F before correction.
-        coarse_mesh: some 60 k points away from special ones, in the first zone.
+        meshes: the mesh, and a coarse one.
         start: density and basis of a neighbouring state.
 
     Raises:
         SCFNotConverged: with its history.
     """
     basis = problem.basis
-    tolerance = settings.basis_tolerance
     bands = starting_bands(settings, problem.electrons)
     mixer = AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
     density = problem.superposed_density() if start is None else start.density
@@ -57,27 +79,37 @@ def solve_reduced(
         bloch = first_basis(problem, settings, potential, bands)
     else:
         bloch = start.bloch.carried_to(basis.wave_m[0])
-
     history: tuple[dict[str, float], ...] = ()
     if start is None:
-        solver = ReducedBands(ReducedSpace.of(problem, bloch), coarse_mesh.points, coarse_mesh.weights, bands)
+        solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.coarse, bands)
         coarse = self_consistent(problem, settings, solver, density, mixer=mixer, tolerance=_COARSE_SCF)
         mixer.change_problem()
         history, bands, density = coarse.history, solver.bands, coarse.density
         potential = basis.to_real(coarse.potentials.effective)
+    bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, settings.basis_tolerance)
+    solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
+    ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=1e-3)
+    return replace(ground, history=history + ground.history)
+
+
+def corrected(
+    problem: KohnShamProblem, settings: PlaneWaveSettings, meshes: ReducedMeshes, ground: GroundState
+) -> GroundState:
+    """Add the second-order correction; where it shows the basis to be too small, extend that and solve again."""
+    tolerance = settings.basis_tolerance
     while True:
-        bloch = extended_basis(problem, settings, bloch, potential, coarse_mesh, bands, tolerance)
-        solver = ReducedBands(ReducedSpace.of(problem, bloch), basis.k_points, basis.k_weights, bands)
-        ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=1e-3)
-        mixer.change_problem()
-        history += ground.history
-        final = _corrected(replace(ground, history=history), settings)
+        final = _with_correction(ground, settings)
         error = abs(final.free_energy - final.uncorrected_free_energy)
         if error < _SLACK * settings.basis_tolerance or tolerance < 0.02 * settings.basis_tolerance:
             return final
         tolerance *= 0.3 * settings.basis_tolerance / error
-        density, bands = ground.density, solver.bands
-        potential = basis.to_real(ground.potentials.effective)
+        assert isinstance(ground.orbitals, ReducedOrbitals)
+        potential = problem.basis.to_real(ground.potentials.effective)
+        bands = ground.energies.shape[1]
+        bloch = extended_basis(problem, settings, ground.orbitals.bloch, potential, meshes.coarse, bands, tolerance)
+        solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
+        again = self_consistent(problem, settings, solver, ground.density, first_residual=1e-3)
+        ground = replace(again, history=ground.history + again.history)
 
 
 def carried_basis(ground: GroundState, settings: PlaneWaveSettings) -> BlochBasis | None:
@@ -89,7 +121,7 @@ def carried_basis(ground: GroundState, settings: PlaneWaveSettings) -> BlochBasi
     return orbitals.bloch.compressed(matrix, _COMPRESSION * settings.basis_tolerance)
 
 
-def _corrected(ground: GroundState, settings: PlaneWaveSettings) -> GroundState:
+def _with_correction(ground: GroundState, settings: PlaneWaveSettings) -> GroundState:
     """Second-order correction of the eigenvalues, and of F through U and −TS."""
     problem = ground.problem
     assert isinstance(ground.orbitals, ReducedOrbitals)

@@ -34,13 +34,19 @@ class FormFactors:
 def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
     """The angular and radial part, without the structure phases; q is (P, 3), 1/Bohr."""
     length = np.linalg.norm(q, axis=1)
-    columns, blocks = [np.empty((len(q), 0))], []
+    columns = [np.empty((len(q), 0))]
     for channel in geometry.pseudopotentials[symbol].channels:
         radial = channel.radial(length).T / np.sqrt(geometry.volume)
         for harmonic in solid_harmonics(channel.l, q).T:
             columns.append(radial * harmonic[:, None])
-            blocks.append(channel.coupling)
-    return FormFactors(np.concatenate(columns, axis=1), block_diag(*blocks) if blocks else np.zeros((0, 0)))
+    return FormFactors(np.concatenate(columns, axis=1), coupling_matrix(geometry, symbol))
+
+
+def coupling_matrix(geometry: Geometry, symbol: str) -> FloatArray:
+    """h_ij (B, B) of one atom's projectors, in the order of :func:`form_factors`."""
+    channels = geometry.pseudopotentials[symbol].channels
+    blocks = [channel.coupling for channel in channels for _ in range(2 * channel.l + 1)]
+    return np.asarray(block_diag(*blocks)) if blocks else np.zeros((0, 0))
 
 
 def strain_contraction(geometry: Geometry, symbol: str, q: FloatArray, amplitudes: FloatArray) -> FloatArray:

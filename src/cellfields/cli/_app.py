@@ -1,0 +1,47 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cellfields.cli.evaluate import evaluate
+from cellfields.cli.info import info
+from cellfields.cli.init import init
+from cellfields.cli.label import label
+from cellfields.cli.predict import predict
+from cellfields.cli.run import run
+from cellfields.cli.solve import solve
+from cellfields.cli.train import train
+
+app = typer.Typer(
+    help="Deformation in, electronic fields out: learn how a crystal's electronic structure answers to strain.",
+    epilog="Start with: cellfields init study && cellfields run study/magnesium.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: quick to import, and a usage error is one line
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from cellfields import __version__
+
+        typer.echo(f"cellfields {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (init, run, label, train, evaluate, solve, predict, info):
+    app.command()(command)

@@ -1,0 +1,78 @@
+"""Result files: whole or not at all, and never an excuse to start a calculation that cannot be written."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellfields.errors import InputError
+
+if TYPE_CHECKING:
+    from cellfields.crystal import Crystal
+    from cellfields.state import CellState
+
+FIELD_UNITS = {
+    "density": "electrons/Bohr^3",
+    "coulomb_potential": "Hartree",
+    "band_energy_density": "Hartree/Bohr^3",
+    "entropy_density": "1/Bohr^3",
+}
+
+
+def check_target(path: Path | None, option: str) -> None:
+    """Refuse a file that could not be written, before anything is computed."""
+    if path is None or str(path) == "-":
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder; name a file")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{option} {path}: the folder {path.absolute().parent} does not exist")
+
+
+def write_json(target: Path, table: Mapping[str, Any]) -> None:
+    """Write JSON to a file, or to stdout where the target is ``-``."""
+    text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
+    # A vector on one line. JSON strings hold no raw line breaks, so only the layout changes.
+    text = re.sub(r"\[\n[^\[\]{}]*\n *\]", lambda found: re.sub(r"\n *", " ", found[0]), text) + "\n"
+    if str(target) == "-":
+        sys.stdout.write(text)
+    else:
+        write_file(target, text.encode("utf-8"))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """All of the bytes under the name, or what was there before."""
+    from cellfields.dataset._atomic import write_durably
+
+    write_durably(path.absolute(), data)
+
+
+def write_fields(path: Path, state: CellState, crystal: Crystal, shape: tuple[int, int, int]) -> None:
+    """Fields on a uniform grid and what is needed to place them, as a NumPy ``.npz`` without pickled objects.
+
+    Point (i, j, k) of an array is at the fractional coordinates (i/n1, j/n2, k/n3) of the deformed cell.
+    """
+    import numpy as np
+
+    assert state.fields is not None  # the commands check
+    arrays: dict[str, Any] = {name: state.fields.on_grid(name, shape) for name in FIELD_UNITS if name in state.fields}
+    arrays |= {
+        "lattice": state.lattice,
+        "positions": state.positions,
+        "internal": state.internal,
+        "species": np.array(crystal.species),
+        "deformation": state.deformation.as_array(),
+        "free_energy": np.array(state.free_energy),
+        "origin": np.zeros(3),
+        "units": np.array(
+            json.dumps({"lattice": "Bohr", "positions": "fractional", "origin": "fractional"} | FIELD_UNITS)
+        ),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_file(path, buffer.getvalue())

@@ -1,0 +1,72 @@
+"""One state, handed to the user: a table on stdout, or JSON, and fields on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellfields.cli._arguments import default_grid
+from cellfields.cli._console import print_table
+from cellfields.cli._output import write_fields, write_json
+from cellfields.errors import InputError
+
+if TYPE_CHECKING:
+    from cellfields.crystal import Crystal
+    from cellfields.state import CellState
+
+
+def hand_out(
+    state: CellState,
+    crystal: Crystal,
+    *,
+    json: Path | None,
+    fields: Path | None,
+    grid: tuple[int, int, int] | None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what was asked for; without ``--json`` print a table.
+
+    Raises:
+        InputError: fields were asked for and the state has none.
+    """
+    if fields is not None:
+        if state.fields is None:
+            raise InputError("--fields: this engine gave no fields")
+        write_fields(fields, state, crystal, grid or default_grid(state.fields.basis))
+    if json is not None:
+        table = {"species": list(crystal.species), "volume": state.volume} | state.to_dict() | dict(extra or {})
+        write_json(json, table)
+        return
+    _print(state, crystal)
+
+
+def _print(state: CellState, crystal: Crystal) -> None:
+    from ase.units import Bohr, GPa, Hartree
+
+    energies = [
+        (label, f"{value:.9f}", "Ha", f"{value * Hartree:.6f} eV")
+        for label, value in (
+            ("free energy F", state.free_energy),
+            ("band energy U", state.band_energy),
+            ("entropic energy −TS", state.entropic_energy),
+            ("Fermi energy", state.fermi_energy),
+        )
+        if value is not None
+    ]
+    strain = 100 * state.deformation.volumetric_strain(crystal)
+    energies.append(("volume", f"{state.volume:.6f}", "Bohr³", f"{strain:+.3f} % of V⁰"))
+    d = ", ".join(f"{x:g}" for x in state.deformation.as_array())
+    print_table(f"D = ({d}), per cell of {crystal.n_atoms} atoms", ("", "value", "unit", ""), energies)
+    rows = [(s, *(_fixed(x, 6) for x in row)) for s, row in zip(crystal.species, state.positions, strict=True)]
+    print_table("relaxed atoms, fractional", ("atom", "a", "b", "c"), rows)
+    lattice = [(name, *(_fixed(x, 6) for x in row)) for name, row in zip("abc", state.lattice, strict=True)]
+    print_table("lattice, Bohr", ("vector", "x", "y", "z"), lattice)
+    if state.stress is not None:
+        gpa = state.stress * Hartree / Bohr**3 / GPa
+        stress = [(name, *(_fixed(x, 4) for x in row)) for name, row in zip("xyz", gpa, strict=True)]
+        print_table("stress, GPa, tension positive", ("", "x", "y", "z"), stress)
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0000"

@@ -1,0 +1,75 @@
+"""``cellfields evaluate``: the trained surrogate against solves that it has not seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cellfields.cli._arguments import ConfigArgument
+
+if TYPE_CHECKING:
+    from cellfields.cli._study import Study
+    from cellfields.dataset import DatasetStore
+    from cellfields.evaluation.evaluate import Evaluation
+    from cellfields.state import Engine
+    from cellfields.surrogate import Surrogate
+
+BASELINES = ("quadratic", "linear", "mean")
+
+
+def evaluate(config: ConfigArgument) -> None:
+    """Judge the surrogate and write report.html.
+
+    Example: cellfields evaluate magnesium.toml
+    """
+    from cellfields.cli._study import Study
+    from cellfields.cli.train import require_model
+
+    study = Study.load(config)
+    store = study.open_store()
+    evaluate_study(study, store, require_model(study, store))
+
+
+def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> Evaluation:
+    """Judge the surrogate and plain regressions on the unseen strains; write numbers and report, print a table."""
+    import json
+
+    from cellfields.cli._console import note, print_table
+    from cellfields.cli._output import write_file
+    from cellfields.evaluation.baselines import BaselineEngine
+    from cellfields.evaluation.evaluate import evaluate as judge
+    from cellfields.evaluation.report import ReportInput, headline, render_report
+
+    configuration, crystal = study.configuration, study.crystal
+    train_states, test_states = study.training_states(store), study.test_states(store)
+    note(f"evaluating on {len(test_states)} unseen strains")
+    recipe = configuration.surrogate
+    engines: dict[str, Engine] = {"surrogate": surrogate}
+    for name in BASELINES:
+        engines[name] = BaselineEngine.train(crystal, train_states, recipe, name=name)
+    evaluation = judge(engines, test_states)
+    specimen = test_states[evaluation.typical("surrogate")]
+    timings = {"training": float(surrogate.metadata["training_seconds"])}
+    walls = [s.provenance["wall_seconds"] for s in [*train_states, *test_states] if "wall_seconds" in s.provenance]
+    if walls:
+        timings["one first-principles solve"] = float(sorted(walls)[len(walls) // 2])
+    tables = ("crystal", "engine", "sampling", "surrogate")
+    page = ReportInput(
+        crystal=crystal,
+        evaluation=evaluation,
+        specimen=specimen,
+        predicted=surrogate.solve(specimen.deformation),
+        settings={name: getattr(configuration, name).model_dump(mode="json", exclude_none=True) for name in tables},
+        training_states=len(train_states),
+        asked_for=(len(study.train), len(study.test)),
+        timings=timings,
+        failures=study.failures(store),
+    )
+    html = render_report(page)
+    numbers = evaluation.to_dict() | {"training_states": len(train_states), "failures": len(page.failures)}
+    write_file(configuration.evaluation_path, (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
+    write_file(configuration.report_path, html.encode("utf-8"))
+    title = f"errors on {len(test_states)} unseen strains, learned from {len(train_states)}"
+    columns, *rows = headline(evaluation)
+    print_table(title, columns, rows)
+    print(f"report: {configuration.report_path}")
+    return evaluation

@@ -1,0 +1,107 @@
+"""``cellfields info``: what a dataset, a model or a study file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cellfields.cli._arguments import JsonOption
+
+
+def info(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Dataset folder, model or study file.", show_default=False)
+    ],
+    json: JsonOption = None,
+) -> None:
+    """Say what a dataset, model or study holds.
+
+    Example: cellfields info run/model.safetensors
+    """
+    from cellfields.cli._console import print_table
+    from cellfields.cli._output import check_target, write_json
+    from cellfields.errors import InputError
+
+    check_target(json, "--json")
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        table = _dataset(path)
+    elif path.suffix == ".toml":
+        table = _study(path)
+    elif path.suffix == ".safetensors":
+        table = _model(path)
+    else:
+        raise InputError(f"{path} is neither a dataset folder, a model (.safetensors) nor a study file (.toml)")
+    if json is not None:
+        write_json(json, table)
+        return
+    print_table(f"{table['kind']} {path}", ("", ""), _rows(table))
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    from cellfields.dataset import DatasetStore
+    from cellfields.errors import InputError
+
+    folder = path if (path / "dataset.json").is_file() else path / "dataset"
+    if not (folder / "dataset.json").is_file():
+        raise InputError(f"{path} holds no dataset (no dataset.json)")
+    store = DatasetStore.open(folder)
+    return {"kind": "dataset", **store.info().to_dict(), "failures": [f.to_dict() for f in store.failures()]}
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from cellfields.surrogate import Surrogate
+
+    surrogate = Surrogate.load(path)
+    return {"kind": "model", "crystal": surrogate.crystal.to_dict(), "metadata": dict(surrogate.metadata)}
+
+
+def _study(path: Path) -> dict[str, Any]:
+    from cellfields.cli._study import Study
+
+    study = Study.load(path)
+    crystal = study.crystal
+    centre = crystal.inversion_centre
+    return {
+        "kind": "study",
+        "crystal": crystal.to_dict(),
+        "volume": crystal.volume_ref,
+        "primitive_cells": crystal.n_translations,
+        "internal_coordinates": crystal.n_internal,
+        "inversion_centre": None if centre is None else centre.tolist(),
+        **{
+            name: getattr(study.configuration, name).model_dump(mode="json")
+            for name in ("engine", "sampling", "surrogate", "output")
+        },
+    }
+
+
+def _rows(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested tables as dotted rows, in words short enough to read."""
+    rows: list[tuple[str, str]] = []
+    for name, value in table.items():
+        if name == "kind" and not prefix:
+            continue
+        if isinstance(value, dict):
+            rows += _rows(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and value and isinstance(value[0], list):
+            rows += [(f"{prefix}{name}[{i}]", _text(entry)) for i, entry in enumerate(value)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            rows += [(f"{prefix}{name}[{i}]", str(entry.get("message", entry))) for i, entry in enumerate(value)]
+        else:
+            rows.append((prefix + name, _text(value)))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        text = ", ".join(_text(entry) for entry in value)
+        return text if len(text) <= 70 else text[:69] + "…"
+    if isinstance(value, float):
+        return f"{round(value, 12) + 0.0:.8g}"
+    return str(value)

@@ -1,0 +1,23 @@
+"""A campaign of solves and the sealed, resumable store that it fills: ``DatasetStore`` and ``label``.
+
+May import the language of the package (crystal, deformation, fields, state, errors), NumPy, safetensors, pydantic.
+Never an engine, the surrogate or JAX: an engine, an executor and a starter come in as arguments.
+"""
+
+from __future__ import annotations
+
+from cellfields.dataset._atomic import StoreError
+from cellfields.dataset._failure import Failure
+from cellfields.dataset.campaign import LabelEvent, LabelInterrupted, LabelSummary, label
+from cellfields.dataset.store import DatasetInfo, DatasetStore
+
+__all__ = [
+    "DatasetInfo",
+    "DatasetStore",
+    "Failure",
+    "LabelEvent",
+    "LabelInterrupted",
+    "LabelSummary",
+    "StoreError",
+    "label",
+]

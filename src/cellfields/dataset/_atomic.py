@@ -1,0 +1,133 @@
+"""Bytes that are either wholly under their name or not there at all, whatever kills the process or the machine.
+
+    temporary file in the same directory → write → fsync → rename onto the name → fsync the directory
+
+A writer holds a lock on its temporary file for as long as it lives, and the kernel drops the lock when it dies. So
+whoever can take the lock knows that the file was left behind by a crash and may sweep it, while a campaign that is
+running beside this one keeps its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+
+from cellfields.errors import CellFieldsError
+
+if sys.platform != "win32":
+    import fcntl
+
+_SUFFIX = ".tmp"
+_OLD = 3600.0  # seconds; a write takes milliseconds
+_OPEN_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+
+
+class StoreError(CellFieldsError):
+    """The file system refused a write (disk full, read-only, gone); what was sealed before is intact."""
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put ``data`` under ``path``, replacing what was there; when this returns, it survives a power cut.
+
+    Raises:
+        StoreError: the operating system refused; ``path`` holds what it held before, or all of ``data``.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
+    try:
+        descriptor = _open_locked(temporary)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+            os.replace(temporary, path)
+        finally:
+            os.close(descriptor)
+        sync_directory(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"cannot write {path}: {error.strerror or error}; what was stored before is intact"
+            ) from error
+        raise
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents, durably; one that exists is left as it is.
+
+    Raises:
+        StoreError: the operating system refused.
+    """
+    if path.is_dir():
+        return
+    if path.parent != path:
+        make_directory(path.parent)
+    try:
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot create directory {path}: {error.strerror or error}") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    if sys.platform == "win32":  # directories cannot be synchronised there
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such call
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sweep(directory: Path) -> int:
+    """Remove temporary files whose writer is dead; returns how many. Files of living writers stay."""
+    removed = 0
+    for path in directory.glob(f".*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # gone already, or not ours to remove
+            removed += _remove_abandoned(path)
+    return removed
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, _OPEN_FLAGS, 0o666)  # the user's umask decides who may read, as for any file
+        _lock(descriptor, wait=True)
+        if os.fstat(descriptor).st_nlink or sys.platform == "win32":
+            return descriptor
+        os.close(descriptor)  # swept in the instant between its creation and its lock: make another
+
+
+def _remove_abandoned(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        locked = _lock(descriptor, wait=False)
+        abandoned = locked if locked is not None else time.time() - os.fstat(descriptor).st_mtime > _OLD
+        if abandoned:
+            path.unlink()
+        return abandoned
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool | None:
+    """Whether the lock was got; None where the file system has no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,98 @@
+"""What a dataset was made with, as a sealed table, and the sentence that says how two such tables differ."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cellfields import __version__
+from cellfields.crystal import Crystal
+from cellfields.dataset._json import digest, plain, unseal_table
+from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
+
+DATASET_FORMAT = 1
+_SHOWN = 3  # differences that fit into one sentence
+_TYPES = {
+    "format": int,
+    "version": str,
+    "crystal": dict,
+    "crystal_hash": str,
+    "engine": dict,
+    "engine_hash": str,
+}
+
+
+def settings_table(crystal: Crystal, engine_table: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain table of everything that a state's numbers depend on besides D, with hashes.
+
+    Raises:
+        InputError: the engine's table is not plain data.
+    """
+    engine = plain(engine_table, "engine")
+    return {
+        "format": DATASET_FORMAT,
+        "version": __version__,
+        "crystal": crystal.to_dict(),
+        "crystal_hash": crystal.fingerprint,
+        "engine": engine,
+        "engine_hash": digest(engine),
+    }
+
+
+def read_settings(data: bytes, name: str) -> dict[str, Any]:
+    """Inverse of sealing a settings table.
+
+    Raises:
+        CorruptFileError: truncated, altered, foreign.
+        InputError: written in a format that this version does not know.
+    """
+    table = unseal_table(data, name)
+    if isinstance(table.get("format"), int) and table["format"] > DATASET_FORMAT:
+        raise InputError(
+            f"{name} has dataset format {table['format']}, this version of cellfields reads up to {DATASET_FORMAT}"
+        )
+    if table.keys() != _TYPES.keys() or any(not isinstance(table[key], kind) for key, kind in _TYPES.items()):
+        raise CorruptFileError(f"{name} is not the description of a cellfields dataset")
+    if table["engine_hash"] != digest(table["engine"]):
+        raise CorruptFileError(f"{name} is altered: the hash of the engine's settings does not fit them")
+    return table
+
+
+def require_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], directory: object) -> None:
+    """Refuse to go on in a dataset that was made with another crystal or other engine settings.
+
+    Raises:
+        SettingsMismatchError: naming each setting that differs, its value in the dataset and the one asked for.
+    """
+    found = list(differences(stored["engine"], wanted["engine"], "engine"))
+    if stored["crystal_hash"] != wanted["crystal_hash"]:
+        found = [*differences(stored["crystal"], wanted["crystal"], "crystal"), *found]
+    if not found:
+        return
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    raise SettingsMismatchError(
+        f"dataset {directory} was made with other settings: {'; '.join(found[:_SHOWN])}{more} "
+        "(use the old settings, or another directory)"
+    )
+
+
+def differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    """One phrase for each entry in which two plain tables differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted(old.keys() | new.keys()):
+            here = f"{path}.{key}"
+            if key not in new:
+                yield f"{here} was {_short(old[key])}, now not set"
+            elif key not in old:
+                yield f"{here} was not set, now {_short(new[key])}"
+            else:
+                yield from differences(old[key], new[key], here)
+    elif old != new:
+        yield f"{path} was {_short(old)}, now {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    short = reprlib.Repr()
+    short.maxlist, short.maxdict, short.maxlevel, short.maxstring = 4, 4, 3, 70
+    return short.repr(value)

@@ -1,0 +1,175 @@
+"""Who does the solves of a campaign: this process, its own pool of processes, or anybody's executor.
+
+Each of the three is a generator of (deformation, outcome) in order of completion, every state sealed before it is
+yielded. Closing the generator early stops the work: pending solves are cancelled, own workers ended.
+
+A worker of the own pool seals its states itself, the moment they are solved: killing the parent then loses the solves
+in flight and nothing that was finished. An executor of the user's may work where the dataset's directory does not
+exist, so its workers return their states and the parent seals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from cellfields.dataset._atomic import StoreError
+from cellfields.dataset._attempt import Outcome, Starter, attempt
+from cellfields.dataset._failure import Failure
+from cellfields.dataset._pool import WorkerPool
+from cellfields.dataset.store import DatasetStore
+from cellfields.deformation import Deformation
+from cellfields.errors import CellFieldsError, InputError
+from cellfields.state import Engine
+
+Outcomes = Generator[tuple[Deformation, Outcome], None, None]
+
+_FOREIGN_WINDOW = 512  # submissions held by a foreign executor at a time: enough to fill a cluster's queue
+
+
+def in_this_process(
+    store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None
+) -> Outcomes:
+    """One after the other, here, on one BLAS thread like any worker."""
+    with threadpool_limits(limits=1):
+        for deformation in pending:
+            yield deformation, attempt(engine, deformation, _start(starter, deformation), store.write)
+
+
+def in_own_pool(
+    store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None, workers: int
+) -> Outcomes:
+    """In a pool of spawned processes that is rebuilt when the operating system kills one of them.
+
+    Which of the solves in flight killed the worker is not known, so each is tried again *alone*; the one that breaks
+    the pool a second time has proved it, and is the one that fails.
+
+    Raises:
+        InputError: the engine cannot be pickled.
+        CellFieldsError: worker processes cannot even start.
+    """
+    try:
+        payload = pickle.dumps((store, engine))
+    except Exception as error:  # whatever the engine's members raise when they are pickled
+        raise InputError(f"engine {type(engine).__name__} cannot be sent to worker processes: {error}") from error
+    queue = deque(pending)
+    while queue:
+        suspects = deque((yield from _until_broken(store, payload, workers, queue, starter)))
+        while suspects:
+            for culprit in (yield from _until_broken(store, payload, 1, suspects, starter)):
+                yield culprit, Outcome(0.0, failure=_died(culprit))
+
+
+def in_executor(
+    store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None, executor: Executor
+) -> Outcomes:
+    """Through any ``concurrent.futures.Executor``; it stays open. What it had finished is kept when this is closed.
+
+    Raises:
+        CellFieldsError: the executor broke down.
+    """
+    queue = deque(pending)
+    running: dict[Future[Outcome], Deformation] = {}
+    try:
+        while queue or running:
+            while queue and len(running) < _FOREIGN_WINDOW:
+                deformation = queue.popleft()
+                future = executor.submit(attempt, engine, deformation, _start(starter, deformation), None)
+                running[future] = deformation
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome = _sealed(store, _outcome(future, running[future]))
+                yield running.pop(future), outcome
+    except BrokenExecutor as error:
+        raise CellFieldsError(
+            f"the executor broke down ({error}); what was finished is kept, run again to go on"
+        ) from error
+    finally:
+        for future in running:
+            future.cancel()
+        for future, deformation in running.items():
+            if future.done() and not future.cancelled():
+                with contextlib.suppress(CellFieldsError, BrokenExecutor):
+                    _sealed(store, _outcome(future, deformation))
+
+
+def _until_broken(
+    store: DatasetStore, payload: bytes, workers: int, queue: deque[Deformation], starter: Starter | None
+) -> Generator[tuple[Deformation, Outcome], None, list[Deformation]]:
+    """Work the queue off in a fresh pool until it is empty or the pool breaks.
+
+    Returns:
+        The samples in flight when it broke, without those that were sealed before.
+    """
+    window = workers if workers == 1 else workers + 1  # one more than can run, so that no worker waits for the parent
+    casualties = []
+    running: dict[Future[Outcome], Deformation] = {}
+    pool = WorkerPool(payload, workers)
+    broken, complete = False, False
+    try:
+        while running or (queue and not broken):
+            while queue and not broken and len(running) < window:
+                try:
+                    future = pool.submit(queue[0], _start(starter, queue[0]))
+                except BrokenExecutor:
+                    broken = True
+                else:
+                    running[future] = queue.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                deformation = running.pop(future)
+                try:
+                    outcome = _outcome(future, deformation)
+                except BrokenExecutor:
+                    broken = True
+                    if not store.has(deformation):
+                        casualties.append(deformation)
+                        continue
+                    outcome = Outcome(0.0)
+                yield deformation, outcome
+        complete = not broken
+    finally:
+        pool.close(end_workers=not complete)
+    return casualties
+
+
+def _start(starter: Starter | None, deformation: Deformation) -> Any | None:
+    return None if starter is None else starter(deformation)
+
+
+def _outcome(future: Future[Outcome], deformation: Deformation) -> Outcome:
+    """Result of a finished future.
+
+    Raises:
+        BrokenExecutor, StoreError: these concern the campaign, not the sample.
+    """
+    try:
+        return future.result()
+    except (BrokenExecutor, StoreError):
+        raise
+    except (Exception, SystemExit) as error:  # of the executor's, or on the way between the processes
+        return Outcome(0.0, failure=Failure.from_error(deformation, error))
+
+
+def _sealed(store: DatasetStore, outcome: Outcome) -> Outcome:
+    if outcome.state is None:
+        return outcome
+    try:
+        store.write(outcome.state)
+    except StoreError:
+        raise
+    except Exception as error:  # as in a worker that seals itself: the sample's failure, not the campaign's
+        return Outcome(outcome.seconds, failure=Failure.from_error(outcome.state.deformation, error))
+    return Outcome(outcome.seconds)
+
+
+def _died(deformation: Deformation) -> Failure:
+    message = (
+        "the worker process died twice while it solved this sample, the second time with nothing else running "
+        "(killed by the operating system; out of memory?)"
+    )
+    return Failure(deformation, "WorkerDied", message)

@@ -1,0 +1,165 @@
+"""Label a list of deformations: solve those that the dataset does not hold yet, and lose nothing on the way.
+
+    missing = {D : no intact sealed file of D};   for each, in any order, anywhere:  seal(engine.solve(D))
+
+Restart is the same call again. The order of completion decides nothing but the order of the events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+
+from cellfields.dataset._attempt import Starter
+from cellfields.dataset._failure import Failure
+from cellfields.dataset._workers import Outcomes, in_executor, in_own_pool, in_this_process
+from cellfields.dataset.store import DatasetStore
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.state import Engine
+
+
+@dataclass(frozen=True)
+class LabelEvent:
+    """One sample is settled.
+
+    Attributes:
+        kind: "skipped" (there already, or failed earlier and not to be tried again), "solved" (its state is sealed
+            and survives a crash from now on) or "failed" (recorded with its reason).
+        deformation: D.
+        seconds: wall time of the solve.
+        done, total: samples settled so far, this one included, and in all.
+        failure: the reason, of a failed one.
+    """
+
+    kind: Literal["skipped", "solved", "failed"]
+    deformation: Deformation
+    seconds: float
+    done: int
+    total: int
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """What a call of :func:`label` did.
+
+    Attributes:
+        total: different deformations asked for.
+        solved, skipped, failed: how each was settled; together less than ``total`` only after an interruption.
+        seconds: wall time of the call.
+        failures: the records of the failed ones.
+    """
+
+    total: int
+    solved: int
+    skipped: int
+    failed: int
+    seconds: float
+    failures: tuple[Failure, ...] = ()
+
+
+class LabelInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a campaign: workers are ended, everything finished is sealed.
+
+    Attributes:
+        summary: what was done until then.
+    """
+
+    def __init__(self, summary: LabelSummary) -> None:
+        super().__init__(f"interrupted after {summary.solved} solves; run the same command again to go on")
+        self.summary = summary
+
+
+def label(
+    store: DatasetStore,
+    engine: Engine,
+    deformations: Iterable[Deformation],
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    starter: Starter | None = None,
+    on_event: Callable[[LabelEvent], None] | None = None,
+    retry_failed: bool = True,
+) -> LabelSummary:
+    """Fill the dataset with the states of these deformations.
+
+    A sample that fails is recorded with its reason and the others go on; a later success removes the record. A worker
+    process that the operating system kills costs that sample a second attempt, alone, and then a record.
+
+    Args:
+        store: where the states go.
+        engine: must have the dataset's crystal and settings; picklable where other processes work.
+        deformations: what is to be in the dataset; each is solved once, however often it is listed.
+        workers: processes of an own pool (spawned, one BLAS thread each); 1 solves in this process.
+        executor: any ``concurrent.futures.Executor`` instead of an own pool; ``workers`` is then ignored.
+        starter: what a solve may begin from, asked in this process just before the solve is handed out, or None.
+        on_event: called in this process for every sample.
+        retry_failed: try again what failed in an earlier campaign.
+
+    Raises:
+        SettingsMismatchError: the engine is not the one that the dataset was made with.
+        InputError: ``workers`` below 1, or an engine that does not pickle.
+        StoreError: the dataset cannot be written (disk full, read-only): nothing more is solved.
+        CellFieldsError: worker processes cannot start, or the given executor broke down.
+        LabelInterrupted: Ctrl-C.
+    """
+    if workers < 1:
+        raise InputError(f"workers = {workers} must be at least 1")
+    store.require_engine(engine)
+    unique = {store.key(deformation): deformation for deformation in deformations}
+    total, begin = len(unique), time.perf_counter()
+    pending: list[Deformation] = []
+    failures: list[Failure] = []
+    solved = skipped = 0
+
+    def summary() -> LabelSummary:
+        seconds = time.perf_counter() - begin
+        return LabelSummary(total, solved, skipped, len(failures), seconds, tuple(failures))
+
+    def tell(
+        kind: Literal["skipped", "solved", "failed"], deformation: Deformation, seconds: float, failure: Failure | None
+    ) -> None:
+        if on_event is not None:
+            done = solved + skipped + len(failures)
+            on_event(LabelEvent(kind, deformation, seconds, done, total, failure))
+
+    try:
+        for deformation in unique.values():
+            if store.has(deformation) or (not retry_failed and store.has_failed(deformation)):
+                skipped += 1
+                tell("skipped", deformation, 0.0, None)
+            else:
+                pending.append(deformation)
+        with closing(_outcomes(store, engine, pending, workers, executor, starter)) as outcomes:
+            for deformation, outcome in outcomes:
+                if outcome.failure is None:
+                    solved += 1
+                    tell("solved", deformation, outcome.seconds, None)
+                else:
+                    store.record_failure(deformation, outcome.failure)
+                    failures.append(outcome.failure)
+                    tell("failed", deformation, outcome.seconds, outcome.failure)
+    except KeyboardInterrupt:
+        raise LabelInterrupted(summary()) from None
+    return summary()
+
+
+def _outcomes(
+    store: DatasetStore,
+    engine: Engine,
+    pending: list[Deformation],
+    workers: int,
+    executor: Executor | None,
+    starter: Starter | None,
+) -> Outcomes:
+    if executor is not None:
+        return in_executor(store, engine, pending, starter, executor)
+    workers = min(workers, len(pending))
+    if workers <= 1:
+        return in_this_process(store, engine, pending, starter)
+    return in_own_pool(store, engine, pending, starter, workers)

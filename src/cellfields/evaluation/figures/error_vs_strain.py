@@ -1,0 +1,50 @@
+"""Error of each predicted field on each unseen strain against its volumetric strain (paper, fig. 5 and 8)."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cellfields.evaluation.evaluate import Evaluation
+from cellfields.evaluation.figures._style import FIELD_LABELS, MARKERS, colour, label, new_figure, styled
+from cellfields.fields import FIELD_NAMES
+
+
+@styled
+def error_vs_strain_figure(
+    evaluation: Evaluation, engines: tuple[str, ...] = ("mean", "linear", "surrogate")
+) -> Figure:
+    """NRMSE (paper, eq. 12) in per cent, one panel a field, one mark a strain, on a logarithmic scale."""
+    fields = [name for name in FIELD_NAMES if f"{name}.nrmse" in evaluation.spread]
+    shown = [name for name in engines if name in evaluation.engines]
+    columns = 2 if len(fields) > 1 else 1
+    rows = max(1, -(-len(fields) // columns))
+    figure, axes = new_figure(rows, columns, width=5.2 * columns, height=3.3 * rows, sharex=True)
+    x = 100 * evaluation.volumetric_strain
+    for axis, name in zip(axes, fields, strict=False):
+        for engine in [e for e in shown if f"{name}.nrmse" in evaluation.engines[e].errors]:
+            y = 100 * evaluation.engines[engine].errors[f"{name}.nrmse"]
+            axis.semilogy(
+                x,
+                np.maximum(y, 1e-12),
+                MARKERS.get(engine, "o"),
+                color=colour(engine),
+                markerfacecolor=colour(engine) if engine == shown[-1] else "none",
+                markersize=4.5,
+                alpha=0.85,
+                linestyle="none",
+                label=f"{label(engine)}: mean {y.mean():.2g} %",
+            )
+        axis.set_title(FIELD_LABELS[name])
+        axis.grid(visible=True, which="minor", axis="y", color="#f2f2f2", linewidth=0.5)
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high * (high / low) ** 0.45)  # room for the legend above the marks
+        axis.legend(loc="upper left", labelspacing=0.3, handletextpad=0.2)
+    for axis in axes[len(fields) :]:
+        axis.set_axis_off()
+    for axis in axes[max(0, len(fields) - columns) : len(fields)]:
+        axis.set_xlabel("volumetric strain V/V⁰ − 1 (%)")
+        axis.xaxis.set_tick_params(labelbottom=True)
+    for axis in axes[: len(fields) : columns]:
+        axis.set_ylabel("NRMSE (%)")
+    return figure

@@ -1,0 +1,68 @@
+"""Predicted against true energies on unseen strains (paper, fig. 3): on the line y = x a prediction is exact."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cellfields.evaluation.evaluate import Evaluation
+from cellfields.evaluation.figures._style import MARKERS, colour, label, new_figure, styled
+
+_PANELS = {
+    "free_energy": "free energy F",
+    "band_energy": "band structure energy U",
+    "entropic_energy": "entropic energy −TS",
+}
+
+
+@styled
+def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", "surrogate")) -> Figure:
+    """One panel an energy, in mHa from the mean of the true values; the later engines are drawn on top.
+
+    Args:
+        evaluation: the study's errors; energies that it does not hold get no panel.
+        engines: names of engines in it; those that it does not hold are left out.
+    """
+    panels = [name for name in _PANELS if name in evaluation.truth]
+    shown = [n for n in engines if n in evaluation.engines and set(panels) <= set(evaluation.engines[n].predicted)]
+    figure, axes = new_figure(1, len(panels), width=4.1 * len(panels), height=4.3)
+    for axis, quantity in zip(axes, panels, strict=True):
+        truth = evaluation.truth[quantity]
+        centre = truth.mean()
+        x = 1e3 * (truth - centre)
+        for rank, engine in enumerate(shown):
+            y = 1e3 * (evaluation.engines[engine].predicted[quantity] - centre)
+            axis.plot(
+                x,
+                y,
+                MARKERS.get(engine, "o"),
+                color=colour(engine),
+                markerfacecolor=colour(engine) if engine == shown[-1] else "none",
+                markersize=5,
+                alpha=0.85,
+                linestyle="none",
+                zorder=3 + rank,
+                label=label(engine),
+            )
+        low, high = x.min(), x.max()
+        pad = 0.06 * (high - low) or 1.0
+        ends = np.array([low - pad, high + pad])
+        axis.plot(ends, ends, color="black", linewidth=1, zorder=2.5)
+        axis.set(xlim=ends, xlabel="true − mean (mHa per cell)", title=_PANELS[quantity], box_aspect=1)
+        lines = []
+        for engine in reversed(shown):
+            error = 1e3 * evaluation.engines[engine].errors[quantity]
+            lines.append(f"{label(engine)}\n  mean {error.mean():.2g}, max {error.max():.2g} mHa")
+        axis.text(
+            0.04,
+            0.97,
+            "\n".join(lines),
+            transform=axis.transAxes,
+            va="top",
+            fontsize=8.5,
+            bbox={"facecolor": "white", "edgecolor": "#dddddd", "alpha": 0.9, "boxstyle": "round,pad=0.4"},
+            zorder=10,
+        )
+    axes[0].set_ylabel("predicted − mean of the true (mHa per cell)")
+    axes[0].legend(loc="lower right")
+    return figure

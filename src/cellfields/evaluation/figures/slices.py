@@ -1,0 +1,155 @@
+"""Fields on a lattice plane of the *deformed* cell: true, predicted, difference, atoms marked (paper, fig. 2).
+
+    r(s, t) = s a_i + t a_j + h a_k ,   0 ≤ s, t ≤ 1        drawn in the plane's own Cartesian coordinates
+
+The longer edge lies horizontally; true and predicted share one scale, the difference has its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+from scipy.fft import next_fast_len
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+from cellfields.evaluation.figures._style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
+from cellfields.fields import FIELD_NAMES
+from cellfields.state import CellState
+
+_POINTS = 72  # along each edge of the plane: smooth at the size of a report
+_NEAR = 0.75  # Bohr; atoms closer to the plane than this are drawn on it
+_COLOUR_MAPS = {
+    "density": "viridis",
+    "coulomb_potential": "cividis",
+    "band_energy_density": "magma",
+    "entropy_density": "viridis",
+}
+
+
+@styled
+def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, height: float | None = None) -> Figure:
+    """One row a field, columns: true, predicted, predicted − true (with its own, smaller scale).
+
+    Args:
+        truth, predicted: states of the same deformation, with fields.
+        normal: index of the lattice vector that is *not* in the plane; 2 is the plane of a and b.
+        height: fractional coordinate of the plane along it; None takes the first atom's.
+
+    Raises:
+        InputError: a state without fields.
+    """
+    if truth.fields is None or predicted.fields is None:
+        raise InputError("a slice needs states with fields")
+    names = [name for name in FIELD_NAMES if name in truth.fields and name in predicted.fields]
+    height = float(truth.positions[0, normal]) if height is None else height
+    first, second = _in_plane(truth.lattice, normal)
+    x, y = _coordinates(truth.lattice, first, second)
+    aspect = np.ptp(y) / np.ptp(x)
+    figure, axes = new_figure(len(names), 3, width=12.5, height=len(names) * (3.15 * aspect + 0.55) + 0.3)
+    for row, name in enumerate(names):
+        panels = axes[3 * row : 3 * row + 3]
+        true = _plane(truth, name, normal, height)
+        guess = _plane(predicted, name, normal, height)
+        low, high = min(true.min(), guess.min()), max(true.max(), guess.max())
+        error = guess - true
+        reach = float(np.abs(error).max()) or 1e-300
+        if first > second:  # the plane is drawn with its longer edge horizontal
+            true, guess, error = true.T, guess.T, error.T
+        for axis, values in zip(panels[:2], (true, guess), strict=True):
+            mesh = axis.pcolormesh(
+                x, y, values, cmap=_COLOUR_MAPS[name], vmin=low, vmax=high, shading="gouraud", rasterized=True
+            )
+        _colour_bar(figure, mesh, panels[:2], name)
+        mesh = panels[2].pcolormesh(
+            x, y, error, cmap="RdBu_r", norm=Normalize(-reach, reach), shading="gouraud", rasterized=True
+        )
+        _colour_bar(figure, mesh, [panels[2]], name)
+        for axis in panels:
+            _decorate(axis, x, y)
+        for axis, state in zip(panels, (truth, predicted, truth), strict=True):
+            _mark_atoms(axis, state, (first, second, normal), height)
+        panels[0].set_ylabel(FIELD_LABELS[name], fontsize=11)
+    for axis, title in zip(axes[:3], ("true", "predicted", "predicted − true"), strict=True):
+        axis.set_title(title)
+    for axis in axes[-3:]:
+        axis.set_xlabel(f"along {'abc'[first]} (Bohr)")
+        axis.tick_params(bottom=True, labelbottom=True)
+    return figure
+
+
+def _in_plane(lattice: FloatArray, normal: int) -> tuple[int, int]:
+    """The two lattice vectors of the plane, the longer one first: it is drawn horizontally."""
+    pair = [axis for axis in range(3) if axis != normal]
+    lengths = np.linalg.norm(lattice, axis=1)
+    first, second = sorted(pair, key=lambda axis: -lengths[axis])
+    return first, second
+
+
+def _frame(lattice: FloatArray, first: int, second: int) -> FloatArray:
+    """(2, 3) orthonormal axes of the plane: along the first vector, and across it."""
+    along = lattice[first] / np.linalg.norm(lattice[first])
+    across = lattice[second] - (lattice[second] @ along) * along
+    return np.stack([along, across / np.linalg.norm(across)])
+
+
+def _coordinates(lattice: FloatArray, first: int, second: int) -> tuple[FloatArray, FloatArray]:
+    frame = _frame(lattice, first, second)
+    s = np.linspace(0, 1, _POINTS + 1)
+    points = s[:, None, None] * lattice[first] + s[None, :, None] * lattice[second]
+    flat = points @ frame.T
+    return flat[..., 0], flat[..., 1]
+
+
+def _plane(state: CellState, name: str, normal: int, height: float) -> FloatArray:
+    """Field values (n+1, n+1) on the plane, the last row and column repeating the first; axes in order of index."""
+    assert state.fields is not None
+    through = next_fast_len(2 * int(np.abs(state.fields.basis.indices[:, normal]).max()) + 1)
+    shape = tuple(through if axis == normal else _POINTS for axis in range(3))
+    origin = tuple(height if axis == normal else 0.0 for axis in range(3))
+    values = state.fields.on_grid(name, (shape[0], shape[1], shape[2]), (origin[0], origin[1], origin[2]))
+    plane = np.take(values, 0, axis=normal)
+    return np.pad(plane, ((0, 1), (0, 1)), mode="wrap")
+
+
+def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height: float) -> None:
+    """White dots at the atoms (and their images in the drawn cell) that lie within ``_NEAR`` of the plane."""
+    first, second, normal = axes
+    frame = _frame(state.lattice, first, second)
+    spacing = float(np.linalg.det(state.lattice)) / float(
+        np.linalg.norm(np.cross(state.lattice[first], state.lattice[second]))
+    )
+    for position in state.positions:
+        offset = position[normal] - height
+        offset -= np.rint(offset)
+        if abs(offset) * spacing > _NEAR:
+            continue
+        for shift in np.ndindex(3, 3):
+            s, t = position[[first, second]] % 1 + np.array(shift) - 1
+            if -0.02 <= s <= 1.02 and -0.02 <= t <= 1.02:
+                point = frame @ (s * state.lattice[first] + t * state.lattice[second] + offset * state.lattice[normal])
+                axis.plot(*point, "o", markersize=6, color="white", markeredgecolor="black", zorder=5, clip_on=False)
+
+
+def _decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
+    axis.set_aspect("equal")
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    border = [(x[i, j], y[i, j]) for i, j in ((0, 0), (-1, 0), (-1, -1), (0, -1), (0, 0))]
+    axis.plot(*zip(*border, strict=True), color="#444444", linewidth=0.9)
+    axis.tick_params(left=False, labelleft=False, bottom=False, labelbottom=False)
+    pad = 0.04 * np.ptp(y)
+    axis.set(xlim=(x.min() - pad, x.max() + pad), ylim=(y.min() - pad, y.max() + pad))
+
+
+def _colour_bar(figure: Figure, mesh: ScalarMappable, axes: list[Axes], name: str) -> None:
+    numbers = ScalarFormatter()
+    numbers.set_powerlimits((-2, 3))
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.92, pad=0.015, aspect=18, format=numbers)
+    bar.set_label(FIELD_UNITS[name])
+    bar.outline.set_visible(False)

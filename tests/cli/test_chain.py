@@ -1,0 +1,204 @@
+"""label → train → evaluate, interrupted, resumed, changed: what is done again and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from cellfields.cli import _console
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Shell
+
+
+@pytest.mark.slow
+def test_run_ends_with_report_and_numbers_and_resumes(shell: Shell) -> None:
+    first = shell("run", shell.config)
+    assert first.code == 0, first.err
+    assert shell.solves() == 29
+    run = shell.folder / "run"
+    assert first.out.rstrip().endswith(f"report: {run / 'report.html'}")
+    for words in ("free energy F", "density ρ", "atomic positions", "linear regression", "spread"):
+        assert words in first.out
+    numbers = json.loads((run / "evaluation.json").read_text())
+    assert numbers["test_strains"] == 5
+    assert set(numbers["errors"]) == {"surrogate", "quadratic", "linear", "mean"}
+    for quantity in ("free_energy", "density.relative_l2", "position"):
+        assert 0 < numbers["errors"]["linear"][quantity]["mean"] < numbers["spread"][quantity]["range"]
+    html = (run / "report.html").read_text()
+    assert html.count("data:image/png;base64,") == 4
+    assert "http" not in html.replace("http-equiv", "")
+    assert not [name for name in shell.files() if name.endswith(".tmp")]
+
+    again = shell("run", shell.config)
+    assert again.code == 0
+    assert shell.solves() == 29  # nothing solved again
+    assert "the model is up to date" in again.err
+
+    model = run / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    shell.edit("epochs = 30", "epochs = 31")
+    refused = shell("evaluate", shell.config)
+    assert refused.code == 2
+    assert "run `cellfields train` again" in refused.err
+    changed = shell("run", shell.config)
+    assert changed.code == 0
+    assert "the model is up to date" not in changed.err
+    assert model.stat().st_mtime_ns > before
+    assert shell.solves() == 29
+
+    shell.edit("train = 24", "train = 26")
+    more = shell("label", shell.config)
+    assert more.code == 0
+    assert shell.solves() == 31  # only the two new ones
+
+    info = shell("info", model, "--json", "-").json()
+    assert info["metadata"]["n_train"] == 24
+    broken = run / "broken.safetensors"
+    broken.write_bytes(model.read_bytes()[:-100])
+    for command in (("info", broken), ("predict", broken, "--D", "1,1,1,90,90,90")):
+        result = shell(*command)
+        assert result.code == 2
+        assert len(result.err.splitlines()) == 1
+        assert result.out == ""
+
+    inside = shell("predict", model, "--D", "1.005,1,0.995,90,90,90.2", "--json", "-")
+    table = inside.json()
+    assert table["in_domain"] is True
+    assert inside.err == ""
+    truth = shell.engines[0].solve(_deformation(table["deformation"]))
+    assert abs(table["free_energy"] - truth.free_energy) < 0.02
+    outside = shell("predict", model, "--D", "1.3,1,1,90,90,90", "--json", shell.folder / "o.json")
+    assert outside.code == 0
+    assert outside.out == ""
+    assert "outside the strains" in outside.err
+    assert json.loads((shell.folder / "o.json").read_text())["in_domain"] is False
+
+
+def test_failed_strains_are_listed_and_left_out(shell: Shell) -> None:
+    shell.refuses = lambda deformation: deformation.stretches[0] > 1.02
+    result = shell("label", shell.config)
+    assert result.code == 0
+    failed = 29 - shell.solves()
+    assert 0 < failed < 20
+    assert f"{failed} of 29 strains could not be solved" in result.err
+    assert result.err.count("SCFNotConverged: no self-consistency") == failed
+    assert f"{shell.solves()}" in str(sum(int(x) for x in _solved_column(result.out)))
+    shell.refuses = lambda deformation: False
+    assert shell("label", shell.config).code == 0  # a second attempt
+    assert shell.solves() == 29
+
+
+def test_all_failed_is_an_error(shell: Shell) -> None:
+    shell.refuses = lambda deformation: True
+    result = shell("label", shell.config)
+    assert result.code == 1
+    assert "not one of 29 strains could be solved" in result.err.splitlines()[-1]
+
+
+def test_too_few_training_states(shell: Shell) -> None:
+    seen: list[int] = []
+    shell.refuses = lambda deformation: len(seen) >= 5 or bool(seen.append(1))
+    assert shell("label", shell.config).code == 0
+    result = shell("train", shell.config)
+    assert result.code == 2
+    assert "5 of 24 training strains are solved, at least 8 are needed" in result.err
+    assert "run/model.safetensors" not in shell.files()
+
+
+def test_steps_out_of_order_say_what_to_do(shell: Shell) -> None:
+    for command, words in (("train", "run `cellfields label` first"), ("evaluate", "run `cellfields label` first")):
+        result = shell(command, shell.config)
+        assert result.code == 2
+        assert words in result.err
+    assert shell.files() == ["study.toml"]
+    shell("label", shell.config)
+    result = shell("evaluate", shell.config)
+    assert result.code == 2
+    assert "run `cellfields train` first" in result.err
+
+
+def test_a_dataset_made_with_other_settings_is_refused(shell: Shell) -> None:
+    assert shell("label", shell.config).code == 0
+    files = shell.files()
+    shell.edit("cutoff = 2", "cutoff = 3")
+    for command in ("label", "run", "train", "evaluate"):
+        result = shell(command, shell.config)
+        assert result.code == 2
+        assert len(result.err.splitlines()) == 1
+        assert "cutoff" in result.err
+    assert shell.files() == files
+    assert shell.solves() == 29
+
+
+def test_interrupted_labelling_keeps_what_is_done(shell: Shell) -> None:
+    calls: list[int] = []
+
+    def interrupt(deformation: object) -> bool:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return False
+
+    shell.refuses = interrupt
+    result = shell("label", shell.config)
+    assert result.code == 130
+    assert "same command" in result.err.splitlines()[-1]
+    assert "Traceback" not in result.err
+    shell.refuses = lambda deformation: False
+    assert shell("label", shell.config).code == 0
+    assert shell.solves() == 29  # three before, the rest after
+
+
+def test_info_of_a_dataset(shell: Shell) -> None:
+    shell("label", shell.config)
+    table = shell("info", shell.folder / "run", "--json", "-").json()
+    assert (table["kind"], table["solved"], table["failed"]) == ("dataset", 29, 0)
+    text = shell("info", shell.folder / "run" / "dataset")
+    assert text.code == 0
+    assert "29" in text.out
+
+
+def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with _console.progress() as tasks:
+        for done in range(101):
+            tasks.update("solving", done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "solving: 0/100"
+    assert lines[-1] == "solving: 100/100"
+    assert len(lines) < 10
+
+
+def test_progress_on_a_terminal_shows_time_left(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setitem(os.environ, "TERM", "xterm")
+    monkeypatch.setitem(os.environ, "COLUMNS", "100")
+    with _console.progress() as tasks:
+        tasks.update("solving", 0, 3)
+        tasks.update("solving", 3, 3, "last one 2 s")
+    captured = capfd.readouterr()
+    assert "3/3" in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0123, "12.3 ms"), (5.4, "5 s"), (59.9, "60 s"), (61, "1 min 01 s"), (7260, "2 h 01 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert _console.clock(seconds) == text
+
+
+def _deformation(values: list[float]):  # type: ignore[no-untyped-def]
+    from cellfields.deformation import Deformation
+
+    return Deformation.from_array(np.array(values))
+
+
+def _solved_column(text: str) -> list[str]:
+    return [line.split()[-1] for line in text.splitlines() if line.split()[:1] in (["training"], ["test"])]

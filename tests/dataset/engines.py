@@ -1,0 +1,86 @@
+"""Toy engines that fail in the ways that real ones do; importable, so that spawned workers can load them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation, sample_deformations
+from cellfields.errors import SCFNotConverged
+from cellfields.state import CellState
+from tests.toy import ToyEngine, magnesium
+
+TABLE = {"engine": "toy", "settings": {"field_cutoff": 4.0, "kmesh": [4, 4, 4]}}
+
+
+def strains(count: int) -> list[Deformation]:
+    """Different small strains of magnesium."""
+    return sample_deformations(magnesium(), count, seed=1, stretch_sigma=0.02, angle_sigma=1.0)
+
+
+class FragileEngine(ToyEngine):
+    """Does to each deformation what ``faults`` says: "diverge", "bug", "nan", "die", "die once", "wrong sample"."""
+
+    def __init__(
+        self,
+        crystal: Crystal,
+        faults: dict[Deformation, str] | None = None,
+        *,
+        delay: float = 0.0,
+        scratch: Path | None = None,
+        table: dict[str, Any] = TABLE,
+    ) -> None:
+        super().__init__(crystal)
+        self.faults = faults or {}
+        self.delay = delay
+        self.scratch = scratch
+        self.table = table
+
+    def fingerprint_table(self) -> dict[str, Any]:
+        return self.table
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        time.sleep(self.delay)
+        state = super().solve(deformation)
+        fault = self.faults.get(deformation)
+        if fault == "diverge":
+            history = [{"step": 1, "residual": 0.5}, {"step": 2, "residual": float("inf")}]
+            raise SCFNotConverged("SCF stopped after 2 steps", history)
+        if fault == "bug":
+            raise ZeroDivisionError("a defect")
+        if fault == "nan":
+            return replace(state, free_energy=float("nan"))
+        if fault == "wrong sample":
+            return super().solve(Deformation.identity(self.crystal))
+        if fault == "die" or (fault == "die once" and not self._died_before()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        threads = os.environ.get("OPENBLAS_NUM_THREADS")
+        return replace(state, provenance={"pid": os.getpid(), "start": start, "threads": threads})
+
+    def _died_before(self) -> bool:
+        assert self.scratch is not None
+        marker = self.scratch / "died"
+        if marker.exists():
+            return True
+        marker.touch()
+        return False
+
+
+class Unpicklable(ToyEngine):
+    """Holds something that cannot travel to another process."""
+
+    def __init__(self, crystal: Crystal) -> None:
+        super().__init__(crystal)
+        self.handle = lambda: None
+
+
+class Unloadable(ToyEngine):
+    """Pickles, but fails as it is loaded."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        raise OSError("the pseudopotential file is not on this machine")
