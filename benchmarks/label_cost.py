@@ -100,9 +100,8 @@ def main() -> None:
         settings["pseudopotentials"] = files
     report: dict = {"machine": platform.machine(), "settings": SETTINGS, "fixed_atoms": [], "relaxed": {}}
 
-    print(
-        f"{'strain':>6} {'ours cold':>10} {'ours warm':>10} {'ABINIT':>9} {'ratio cold':>10} {'ratio warm':>10} {'ΔF (Ha)':>9}"
-    )
+    heads = ("strain", "ours cold", "ours warm", "ABINIT", "ratio cold", "ratio warm", "ΔF (Ha)")
+    print("{:>6} {:>10} {:>10} {:>9} {:>10} {:>10} {:>9}".format(*heads))
     for number, deformation in enumerate(strains(arguments.reference, arguments.strains, arguments.seed)):
         internal = [0.01683354, 0.00287153, 0.00038645] if number == 0 else [0.0, 0.0, 0.0]
         job = {"crystal": MAGNESIUM, "settings": settings, "deformation": deformation, "internal": internal}
@@ -153,7 +152,8 @@ def main() -> None:
         }
         print(
             f"ABINIT (recorded): {seconds} s, {steps} steps. Ratio {seconds / warm:.0f} = "
-            f"{report['relaxed']['fewer_steps']:.1f} (fewer steps) × {report['relaxed']['cheaper_step']:.0f} (cheaper step); "
+            f"{report['relaxed']['fewer_steps']:.1f} (fewer steps) × "
+            f"{report['relaxed']['cheaper_step']:.0f} (cheaper step); "
             f"F − ABINIT's = {label['free_energy'] - theirs['free_energy_ha']:.1e} Ha per 2 atoms"
         )
     if arguments.json is not None:

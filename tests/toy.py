@@ -1,6 +1,6 @@
 """An engine with a closed formula, for tests of everything downstream of an engine. Not physics, but smooth and exact.
 
-    atoms relax to ξ(D) = A·(quadratic in the strain);  ρ = superposed Gaussians at the relaxed atoms;  F = polynomial
+atoms relax to ξ(D) = A·(quadratic in the strain);  ρ = superposed Gaussians at the relaxed atoms;  F = polynomial
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ cut = 2.0
 
 [surrogate]
 name = "taylor"                                 # networks on a quadratic trend; "paper": networks alone
-epochs = 2000
+epochs = 1000
 
 [output]
 directory = "run"                               # dataset/, model.safetensors, evaluation.json, report.html

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from cellfields._typing import FloatArray
+from cellfields.errors import InputError
 from cellfields.planewave.eigensolver import davidson
 from cellfields.planewave.hamiltonian import BlochHamiltonian, KohnShamProblem
 from cellfields.planewave.orbitals import Orbitals, PlaneWaveOrbitals
@@ -51,7 +52,7 @@ class PlaneWaveBands:
     def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[FloatArray] | None = None) -> None:
         """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None for the slowest plane waves."""
         self._problem = problem
-        self.bands = bands
+        self.bands = _possible(problem, bands)
         self.k_weights = problem.basis.k_weights
         if vectors is None:
             self._vectors = [slowest_plane_waves(block, bands) for block in problem.blocks]
@@ -88,6 +89,7 @@ class PlaneWaveBands:
     def grow(self, bands: int) -> None:
         """See :class:`BandSolver`."""
         blocks = self._problem.blocks
+        bands = _possible(self._problem, bands)
         self._vectors = [_grown(block, x, bands) for block, x in zip(blocks, self._vectors, strict=True)]
         self.bands = bands
         self._needed = [bands] * len(blocks)
@@ -95,6 +97,15 @@ class PlaneWaveBands:
     def orbitals(self) -> PlaneWaveOrbitals:
         """See :class:`BandSolver`."""
         return PlaneWaveOrbitals(self._problem, tuple(self._vectors))
+
+
+def _possible(problem: KohnShamProblem, bands: int) -> int:
+    fewest = min(len(block.kinetic) for block in problem.blocks)
+    if bands > fewest:
+        raise InputError(
+            f"cutoff: it leaves {fewest} plane waves at a k point, too few for {bands} bands; raise the cutoff"
+        )
+    return bands
 
 
 def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> FloatArray:

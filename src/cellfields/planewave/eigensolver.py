@@ -17,6 +17,7 @@ import scipy.linalg
 
 from cellfields._typing import FloatArray
 
+_SMALL = 6  # matrices up to this many times the number of bands are diagonalised completely
 _MAX_BLOCKS = 5  # subspace size before a restart, in units of the number of bands
 
 
@@ -52,6 +53,8 @@ def davidson(
         max_iterations: expansions.
     """
     needed = bands if needed is None else min(needed, bands)
+    if len(kinetic) <= _SMALL * bands:
+        return _dense(apply, len(kinetic), bands)
     basis = _orthonormal(start)
     h_basis = apply(basis)
     iteration = 0
@@ -63,7 +66,7 @@ def davidson(
         residual = hx - x * values
         norms = np.asarray(np.linalg.norm(residual, axis=0))
         active = np.flatnonzero(norms[:needed] > tolerance)
-        if len(active) == 0 or iteration == max_iterations or basis.shape[1] + len(active) > len(kinetic):
+        if len(active) == 0 or iteration == max_iterations:
             return Eigenpairs(values, x, norms, iteration)
         if basis.shape[1] + len(active) > _MAX_BLOCKS * bands:
             basis, h_basis = x, hx
@@ -73,6 +76,13 @@ def davidson(
         basis = np.concatenate([basis, new], axis=1)
         h_basis = np.concatenate([h_basis, apply(new)], axis=1)
         iteration += 1
+
+
+def _dense(apply: Callable[[FloatArray], FloatArray], size: int, bands: int) -> Eigenpairs:
+    """Complete diagonalisation, where the subspace would soon be the whole space."""
+    h = apply(np.eye(size))
+    values, vectors = scipy.linalg.eigh(0.5 * (h + h.T), check_finite=False)
+    return Eigenpairs(np.asarray(values[:bands]), np.asarray(vectors[:, :bands]), np.zeros(bands), 1)
 
 
 def _orthonormal(vectors: FloatArray) -> FloatArray:

@@ -77,7 +77,9 @@ class PlaneWaveEngine:
 
     @cached_property
     def coarse_mesh(self) -> KMesh:
-        """Some 60 k points off the special ones: where a reduced basis is made and tested."""
+        """Where a reduced basis is made and tested: some 60 k points off the special ones, or all if they are few."""
+        if len(self.kmesh.points) <= 1.5 * _COARSE_POINTS:
+            return self.kmesh
         return KMesh.folded(self._coarse_size, self.crystal.primitive, shifted=True)
 
     @property
@@ -186,21 +188,30 @@ class PlaneWaveEngine:
             nonlocal cell, current, ground
             cell = self._cell(deformation, self._internal(deformation, point), cell)
             ground = cell.ground(current)
-            current = PlaneWaveStart.of(ground, self.settings)
+            # Compressed once, then only extended: another basis at every step would make the forces noisy.
+            current = PlaneWaveStart.of(ground, self.settings, compress=not steps)
             steps.append(len(ground.history))
             on_atoms = self._crystal_forces(ground)[self.crystal.representatives]
             return ground.free_energy, -together * on_atoms.reshape(-1)
 
-        result = relax(
-            energy_and_gradient,
-            y,
-            tolerance=together * self.settings.force_tolerance,
-            max_steps=self.settings.max_relaxation_steps,
-            hessian=None if start is None else start.hessian,
-        )
-        assert cell is not None and current is not None and ground is not None
-        last = replace(current, ground=cell.final(ground), hessian=result.hessian if len(y) else None)
-        return result, last, steps
+        tolerance = self.settings.force_tolerance
+        hessian = None if start is None else start.hessian
+        while True:
+            result = relax(
+                energy_and_gradient,
+                y,
+                tolerance=together * tolerance,
+                max_steps=self.settings.max_relaxation_steps,
+                hessian=hessian,
+            )
+            assert cell is not None and current is not None and ground is not None
+            final = cell.final(ground)
+            unchanged = final.orbitals is ground.orbitals
+            if unchanged or np.abs(self._crystal_forces(final)).max() < tolerance:
+                last = replace(current, ground=final, hessian=result.hessian if len(y) else None)
+                return result, last, steps
+            # The check of the basis extended it, and the better one sees other forces: go on from here with that.
+            y, hessian, current = result.y, result.hessian, PlaneWaveStart.of(final, self.settings, compress=False)
 
     def _cell(self, deformation: Deformation, internal: FloatArray, like: _Cell | None = None) -> _Cell:
         """The problem to solve; ``like`` has the same lattice, and shares all that depends on it alone."""

@@ -10,8 +10,9 @@ spin; −TS = −σ Σ w 2S₁ (paper, eq. 6 and 7 with the signs of DESIGN corr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.optimize import brentq
@@ -25,7 +26,11 @@ _REACH = 12.0  # |x| beyond which e^{−x²} is below every rounding error
 
 
 class Smearing(Protocol):
-    """A broadening of the Fermi step."""
+    """A broadening of the Fermi step; ``monotonic`` says whether f₁ never falls."""
+
+    @property
+    def monotonic(self) -> bool:
+        """Whether N(E_F) has one root only."""
 
     def occupation(self, x: FloatArray) -> FloatArray:
         """f₁(x), electrons per state and spin."""
@@ -39,6 +44,7 @@ class ColdSmearing:
     """Marzari's cubic polynomial × Gaussian."""
 
     kappa: float = COLD_KAPPA
+    monotonic: ClassVar[bool] = False
 
     def occupation(self, x: FloatArray) -> FloatArray:
         x = np.clip(x, -_REACH, _REACH)
@@ -54,6 +60,8 @@ class ColdSmearing:
 class GaussianSmearing:
     """δ(x) = e^{−x²}/√π."""
 
+    monotonic: ClassVar[bool] = True
+
     def occupation(self, x: FloatArray) -> FloatArray:
         return np.asarray(0.5 * (1 + erf(x)))
 
@@ -64,6 +72,8 @@ class GaussianSmearing:
 @dataclass(frozen=True)
 class FermiDirac:
     """f₁ = 1/(1 + e^{−x}), S₁ = −f ln f − (1 − f) ln(1 − f) (paper, footnote 1)."""
+
+    monotonic: ClassVar[bool] = True
 
     def occupation(self, x: FloatArray) -> FloatArray:
         return np.asarray(expit(x))
@@ -125,7 +135,11 @@ def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smeari
 
     lowest = float(energies.min()) - 40 * width
     highest = float(energies.max()) + 40 * width
-    fermi = float(brentq(excess, lowest, highest, xtol=1e-15, rtol=1e-14, maxiter=300))
+    if form.monotonic:
+        fermi = _root(excess, lowest, highest)
+    else:
+        first = occupy(energies, k_weights, electrons, "gaussian", width).fermi_energy
+        fermi = _nearest_root(excess, first, lowest, highest, 0.1 * width)
     x = (fermi - energies) / width
     per_state = 2 * form.occupation(x)
     weights = k_weights[:, None] * per_state
@@ -133,6 +147,29 @@ def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smeari
     return Occupations(
         fermi, weights, entropies, float((weights * energies).sum()), float(-width * entropies.sum()), per_state
     )
+
+
+def _root(excess: Callable[[float], float], low: float, high: float) -> float:
+    return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14, maxiter=300))
+
+
+def _nearest_root(excess: Callable[[float], float], first: float, lowest: float, highest: float, step: float) -> float:
+    """The root next to ``first``: N(E_F) of cold smearing is not monotonic, and in a gap it has spurious roots.
+
+    There the occupations overshoot 1 just above the valence band; the Gaussian's E_F lies deep in the gap.
+    """
+    here = excess(first)
+    if abs(here) < 1e-13:
+        return first
+    above = below = first
+    while above < highest or below > lowest:
+        previous_above, above = above, above + step
+        previous_below, below = below, below - step
+        if excess(above) * here <= 0:
+            return _root(excess, previous_above, above)
+        if excess(below) * here <= 0:
+            return _root(excess, below, previous_below)
+    raise InputError("smearing_width: no Fermi level holds the electrons; take a narrower smearing")
 
 
 def _filled_bands(energies: FloatArray, k_weights: FloatArray, electrons: float) -> Occupations:

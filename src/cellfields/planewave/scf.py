@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellfields._typing import FloatArray
-from cellfields.errors import SCFNotConverged
+from cellfields.errors import InputError, SCFNotConverged
 from cellfields.planewave.bands import EMPTY, BandSolver
 from cellfields.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.planewave.mixing import AndersonMixer
@@ -130,6 +130,7 @@ def self_consistent(
             and norm < _DENSITY_TO_ENERGY * np.sqrt(wanted)
             and residual**2 < wanted
         ):
+            _refuse_metal(settings, problem.electrons, energies)
             return GroundState(
                 problem, density_out, density_in, potentials_out, potentials_in, orbitals, energies,
                 occupations, kohn_sham, tuple(history),
@@ -152,7 +153,18 @@ def starting_bands(settings: PlaneWaveSettings, electrons: float) -> int:
     if settings.bands is not None:
         return settings.bands
     filled = int(np.ceil(electrons / 2 - 1e-9))
-    return filled if settings.smearing == "none" else filled + max(3, filled // 3)
+    return filled + (1 if settings.smearing == "none" else max(3, filled // 3))
+
+
+def _refuse_metal(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> None:
+    filled = round(electrons / 2)
+    if settings.smearing == "none" and energies.shape[1] > filled:
+        gap = float(energies[:, filled].min() - energies[:, filled - 1].max())
+        if gap <= 0:
+            raise InputError(
+                f'smearing = "none" is for insulators, but the bands overlap by {-gap:.4f} Hartree; choose "cold", '
+                '"fermi-dirac" or "gaussian"'
+            )
 
 
 def _enough_bands(settings: PlaneWaveSettings, occupations: Occupations) -> bool:

@@ -34,9 +34,9 @@ class PlaneWaveStart:
     bloch: BlochBasis | None = None
 
     @classmethod
-    def of(cls, ground: GroundState, settings: PlaneWaveSettings) -> PlaneWaveStart:
-        """From a solution, with the part of its reduced basis that is worth keeping."""
-        return cls(ground, bloch=carried_basis(ground, settings))
+    def of(cls, ground: GroundState, settings: PlaneWaveSettings, *, compress: bool = True) -> PlaneWaveStart:
+        """From a solution, with its reduced basis: the part worth keeping, or all of it."""
+        return cls(ground, bloch=carried_basis(ground, settings if compress else None))
 
     def density_for(self, problem: KohnShamProblem) -> FloatArray:
         """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""

@@ -50,7 +50,7 @@ class SquareSpline:
     def _build(self, reach: float) -> None:
         x = _STEP * np.arange(int(reach / _STEP) + 2)
         q = np.sqrt(x)
-        q[0] = 1e-3  # the limit to seven digits: the function is even and smooth
+        q[0] = 1e-6  # the limit: the function is even and smooth
         self._coefficients = np.ascontiguousarray(CubicSpline(x, self._function(q)).c)
 
     def __getstate__(self) -> dict[str, object]:

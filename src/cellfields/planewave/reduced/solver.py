@@ -112,11 +112,13 @@ def corrected(
         ground = replace(again, history=ground.history + again.history)
 
 
-def carried_basis(ground: GroundState, settings: PlaneWaveSettings) -> BlochBasis | None:
-    """The part of a solution's basis that is worth handing to a neighbour."""
+def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> BlochBasis | None:
+    """The part of a solution's basis that is worth handing to a neighbour; all of it without settings."""
     orbitals = ground.orbitals
     if not isinstance(orbitals, ReducedOrbitals):
         return None
+    if settings is None:
+        return orbitals.bloch
     matrix = orbitals.density_matrix(ground.occupations.weights)
     return orbitals.bloch.compressed(matrix, _COMPRESSION * settings.basis_tolerance)
 

@@ -1,0 +1,24 @@
+"""The surrogate: states → reduction (PCA) → networks → training → an engine that answers in well under a ms.
+
+May import crystal, deformation, fields, state, errors, and JAX (nothing below this folder may import JAX).
+Does not belong here: computing states, storing datasets, judging predictions (evaluation), derived mechanics.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cellfields.surrogate.recipe import Recipe
+
+__all__ = ["Recipe", "Surrogate"]
+
+if TYPE_CHECKING:
+    from cellfields.surrogate.surrogate import Surrogate
+
+
+def __getattr__(name: str) -> object:
+    # A configuration needs the recipe only: JAX (seconds of import) is loaded with the first use of Surrogate.
+    if name == "Surrogate":
+        return import_module("cellfields.surrogate.surrogate").Surrogate
+    raise AttributeError(f"module 'cellfields.surrogate' has no attribute {name!r}")

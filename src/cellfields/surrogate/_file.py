@@ -1,0 +1,159 @@
+"""A surrogate as one sealed safetensors file: tensors, and one JSON header that says what they are.
+
+    sha256 = SHA-256( header content, then name, type, shape and bytes of every tensor in order of name )
+
+Nothing in the file is ever executed. A changed byte anywhere changes the sum, and the file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from cellfields._typing import Array
+from cellfields.crystal import Crystal
+from cellfields.dataset._atomic import write_durably
+from cellfields.errors import CorruptFileError, InputError
+from cellfields.fields import FourierBasis
+from cellfields.surrogate._domain import TrainingDomain
+from cellfields.surrogate._encoding import StateEncoding
+from cellfields.surrogate.network import Network, Regressor
+from cellfields.surrogate.reduction import Reduction
+
+FORMAT = "cellfields-surrogate"
+VERSION = 1
+_KEY = "cellfields"  # the one entry of safetensors' own metadata: several would come in random order
+_REGRESSOR_PARTS = ("input_mean", "input_scale", "output_mean", "output_scale", "trend")
+_DOMAIN_PARTS = ("lower", "upper", "mean", "whitening")
+
+
+# -- the container ------------------------------------------------------------------------------------------------
+
+
+def write_model(path: Path, tensors: Mapping[str, Array], content: Mapping[str, Any]) -> None:
+    """Write tensors and JSON content to ``path``, durably and whole or not at all.
+
+    Raises:
+        InputError: the folder does not exist.
+        StoreError: the operating system refused the write.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"model file {path} cannot be written: folder {path.parent} does not exist")
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    header = {"format": FORMAT, "version": VERSION, "sha256": _digest(content, arrays), "content": content}
+    write_durably(path, save(arrays, metadata={_KEY: json.dumps(header)}))
+
+
+def read_model(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Tensors and JSON content of a file that :func:`write_model` wrote.
+
+    Raises:
+        InputError: there is no such file, or its version is newer than this code.
+        CorruptFileError: the file is truncated, altered, or not a surrogate.
+    """
+    if not path.is_file():
+        raise InputError(f"model file {path} does not exist")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise CorruptFileError(f"model file {path} is truncated, damaged, or not a safetensors file") from error
+    try:
+        header = json.loads(metadata[_KEY])
+        kind, version, digest, content = (header[key] for key in ("format", "version", "sha256", "content"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"{path} is a safetensors file, but not a cellfields surrogate") from error
+    if kind != FORMAT or not isinstance(content, dict):
+        raise CorruptFileError(f"{path} is a {kind} file, not a surrogate")
+    if version != VERSION:
+        raise InputError(f"model file {path} has format version {version}; this cellfields reads version {VERSION}")
+    if digest != _digest(content, tensors):
+        raise CorruptFileError(f"model file {path} was altered after it was written (its SHA-256 does not match)")
+    return tensors, content
+
+
+def _digest(content: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
+    sha = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        sha.update(f"|{name}|{array.dtype.str}|{array.shape}|".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
+
+
+# -- what is in it ------------------------------------------------------------------------------------------------
+
+
+def pack(
+    encoding: StateEncoding, regressors: Mapping[str, Regressor], domain: TrainingDomain
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Tensors and JSON-able table of a surrogate's parts."""
+    tensors: dict[str, Array] = {f"domain.{part}": getattr(domain, part) for part in _DOMAIN_PARTS}
+    if encoding.basis is not None:
+        tensors["basis.indices"] = encoding.basis.indices
+        tensors["basis.origin"] = encoding.basis.origin
+    for name, reduction in encoding.reductions.items():
+        tensors[f"reduction.{name}.mean"] = reduction.mean
+        tensors[f"reduction.{name}.modes"] = reduction.modes
+    for name, regressor in regressors.items():
+        for part in _REGRESSOR_PARTS:
+            tensors[f"network.{name}.{part}"] = getattr(regressor, part)
+        layers = zip(regressor.network.kernels, regressor.network.biases, strict=True)
+        for layer, (kernel, bias) in enumerate(layers):
+            tensors[f"network.{name}.kernel.{layer}"] = kernel
+            tensors[f"network.{name}.bias.{layer}"] = bias
+    table = {
+        "crystal": encoding.crystal.to_dict(),
+        "real": None if encoding.basis is None else encoding.basis.real,
+        "fields": list(encoding.reductions),
+        "networks": {name: len(regressor.network.kernels) for name, regressor in regressors.items()},
+        "has_fermi_energy": encoding.has_fermi_energy,
+        "smearing_width": encoding.smearing_width,
+        "reach": domain.reach,
+    }
+    return tensors, table
+
+
+def unpack(
+    tensors: Mapping[str, Array], table: Mapping[str, Any]
+) -> tuple[StateEncoding, dict[str, Regressor], TrainingDomain]:
+    """Inverse of :func:`pack`; every part checks its own shapes.
+
+    Raises:
+        KeyError, TypeError, ValueError: something is missing or does not fit.
+    """
+    basis = None
+    if table["real"] is not None:
+        basis = FourierBasis(tensors["basis.indices"], tensors["basis.origin"], bool(table["real"]))
+    reductions = {
+        name: Reduction(tensors[f"reduction.{name}.mean"], tensors[f"reduction.{name}.modes"])
+        for name in table["fields"]
+    }
+    for name, reduction in reductions.items():
+        if basis is None or len(reduction.mean) != len(basis.to_vector(np.zeros(basis.size))):
+            raise ValueError(f"the modes of {name} do not fit the Fourier basis")
+    encoding = StateEncoding(
+        crystal=Crystal.from_dict(table["crystal"]),
+        basis=basis,
+        reductions=reductions,
+        has_fermi_energy=bool(table["has_fermi_energy"]),
+        smearing_width=None if table["smearing_width"] is None else float(table["smearing_width"]),
+    )
+    regressors = {}
+    for name, layers in table["networks"].items():
+        network = Network(
+            tuple(tensors[f"network.{name}.kernel.{layer}"] for layer in range(layers)),
+            tuple(tensors[f"network.{name}.bias.{layer}"] for layer in range(layers)),
+        )
+        parts = {part: tensors[f"network.{name}.{part}"] for part in _REGRESSOR_PARTS}
+        regressors[name] = Regressor(**parts, network=network)
+    box = {part: tensors[f"domain.{part}"] for part in _DOMAIN_PARTS}
+    return encoding, regressors, TrainingDomain(**box, reach=float(table["reach"]))

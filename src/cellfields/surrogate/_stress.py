@@ -1,0 +1,38 @@
+"""Cauchy stress by differentiating an energy (paper, eq. 13 and Appendix B).
+
+    σ = V⁻¹ F (∂𝓕/∂E) Fᵀ   ⇔   σ_ij = V⁻¹ d𝓕/dη_ij  for  F → (1 + η) F
+
+Under η the row vectors of the lattice become L (1 + η)ᵀ and D follows from their lengths and angles, so that the chain
+rule dD/dη is left to JAX. The result is in the frame of the lattice, tension positive, Hartree/Bohr³.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+
+def deformation_of_lattice(lattice: jax.Array, lengths_ref: jax.Array) -> jax.Array:
+    """D (6,) of row vectors (3, 3) relative to the reference edges (3,), differentiable; angles in degrees."""
+    metric = lattice @ lattice.T
+    lengths = jnp.sqrt(jnp.diagonal(metric))
+    cosines = jnp.stack(
+        [
+            metric[1, 2] / (lengths[1] * lengths[2]),
+            metric[0, 2] / (lengths[0] * lengths[2]),
+            metric[0, 1] / (lengths[0] * lengths[1]),
+        ]
+    )
+    return jnp.concatenate([lengths / lengths_ref, jnp.degrees(jnp.arccos(cosines))])
+
+
+def cauchy_stress(energy: Callable[[jax.Array], jax.Array], lattice: jax.Array, lengths_ref: jax.Array) -> jax.Array:
+    """σ (3, 3) of ``energy``: D (6,) → 𝓕, at the deformed cell ``lattice``."""
+
+    def strained(eta: jax.Array) -> jax.Array:
+        return energy(deformation_of_lattice(lattice @ (jnp.eye(3) + eta).T, lengths_ref))
+
+    gradient: jax.Array = jax.grad(strained)(jnp.zeros((3, 3)))
+    return jnp.asarray((gradient + gradient.T) / (2 * jnp.linalg.det(lattice)))

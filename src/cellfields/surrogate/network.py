@@ -1,0 +1,100 @@
+"""Fully connected tanh networks between standardised numbers (paper, sec. 4.2 and Appendix B).
+
+    h⁰ = (D − D̄)/σ_D ,   hᵏ = tanh(Wᵏᵀ hᵏ⁻¹ + bᵏ) ,   y = ȳ + σ_y ⊙ (Wᵀ h + b)    [ + polynomial trend in h⁰ ]
+
+Kernels start Glorot-uniform and biases at zero, as in Keras, which the authors used. The paper has no trend.
+Leaves may be NumPy or JAX arrays: the same formula predicts with the former and is differentiated with the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from cellfields.errors import InputError
+from cellfields.surrogate._jax import namespace
+from cellfields.surrogate.trend import monomials
+
+
+class Network(eqx.Module):
+    """N(z): tanh after every layer but the last.
+
+    Attributes:
+        kernels: one (n_in, n_out) a layer.
+        biases: one (n_out,) a layer.
+    """
+
+    kernels: tuple[Any, ...]
+    biases: tuple[Any, ...]
+
+    def __check_init__(self) -> None:
+        sizes = [np.shape(kernel) for kernel in self.kernels]
+        chained = all(len(shape) == 2 for shape in sizes) and all(a[1] == b[0] for a, b in pairwise(sizes))
+        if not (sizes and chained and [np.shape(bias) for bias in self.biases] == [shape[1:] for shape in sizes]):
+            raise InputError(f"layers of a network do not fit together: kernels of shapes {sizes}")
+
+    @classmethod
+    def initialise(cls, sizes: Sequence[int], rng: np.random.Generator) -> Network:
+        """Random network of sizes (n_in, hidden …, n_out), in single precision."""
+        shapes = list(pairwise(sizes))
+        limits = [np.sqrt(6 / (n_in + n_out)) for n_in, n_out in shapes]  # Glorot and Bengio 2010
+        kernels = (rng.uniform(-limit, limit, shape) for limit, shape in zip(limits, shapes, strict=True))
+        return cls(
+            tuple(kernel.astype(np.float32) for kernel in kernels),
+            tuple(np.zeros(n_out, np.float32) for _, n_out in shapes),
+        )
+
+    def __call__(self, inputs: Any) -> Any:
+        """(…, n_in) → (…, n_out)."""
+        xp = namespace(inputs)
+        hidden = inputs
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+            hidden = xp.tanh(hidden @ kernel + bias)
+        return hidden @ self.kernels[-1] + self.biases[-1]
+
+    def penalty(self) -> Any:
+        """Σw² over the kernels of the hidden layers: no biases, not the output layer."""
+        return sum((kernel**2).sum() for kernel in self.kernels[:-1])
+
+
+class Regressor(eqx.Module):
+    """D → one quantity, in the quantity's own units: a network between two standardisations, on a polynomial trend.
+
+    Attributes:
+        input_mean: (6,) D̄.
+        input_scale: (6,) 1/σ_D; 0 for a component that did not vary in training, which is then ignored.
+        output_mean: (k,) ȳ, or the constant of the trend.
+        output_scale: (k,) σ_y; 0 for an output that did not vary, which is then predicted without the network.
+        trend: (T, k) coefficients of ``monomials(z, degree)``: T is 0 (none, the paper), 6 (linear) or 27 (quadratic).
+        network: 6 → k.
+    """
+
+    input_mean: Any
+    input_scale: Any
+    output_mean: Any
+    output_scale: Any
+    trend: Any
+    network: Network
+
+    def __check_init__(self) -> None:
+        d, k = np.shape(self.network.kernels[0])[0], np.shape(self.network.kernels[-1])[1]
+        shapes = [np.shape(x) for x in (self.input_mean, self.input_scale, self.output_mean, self.output_scale)]
+        terms = np.shape(self.trend)[0] if np.ndim(self.trend) == 2 else -1
+        if shapes != [(d,), (d,), (k,), (k,)] or np.shape(self.trend) != (terms, k) or terms not in _degrees(d):
+            raise InputError(f"standardisation {shapes} and trend of {terms} terms do not fit a network {d} → {k}")
+
+    def __call__(self, deformation: Any) -> Any:
+        """(…, 6) in (λ, λ, λ, degrees, degrees, degrees) → (…, k)."""
+        z = (deformation - self.input_mean) * self.input_scale
+        outputs = self.output_mean + self.output_scale * self.network(z)
+        degree = _degrees(z.shape[-1])[self.trend.shape[0]]
+        return outputs + monomials(z, degree) @ self.trend if degree else outputs
+
+
+def _degrees(d: int) -> dict[int, int]:
+    """Number of monomials in d variables → highest degree."""
+    return {0: 0, d: 1, d + d * (d + 1) // 2: 2}

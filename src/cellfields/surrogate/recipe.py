@@ -1,0 +1,48 @@
+"""What is trained, and how: named recipes and their numbers (paper, sec. 4.2).
+
+    "paper"     y = ȳ + σ_y ⊙ N(z)            z = (D − D̄)/σ_D, N a tanh network: the authors' protocol, nothing added
+    "taylor"    y = P(z) + σ_r ⊙ N(z)         P a quadratic polynomial by least squares, N learns what it leaves over
+
+For strains of a few per cent most of the map is its second-order Taylor expansion, and the l2 penalty keeps a network
+from reproducing even that exactly. Least squares do, for 28 numbers an output. Networks and optimiser are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Width = Annotated[int, Field(ge=1, le=10_000)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=10)]
+
+
+class Recipe(BaseModel):
+    """Architecture and optimiser of a surrogate; the defaults are the paper's.
+
+    Raises:
+        pydantic.ValidationError: unknown key or name, or a value out of range.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: Literal["paper", "taylor"] = Field(
+        default="paper", description="paper: networks only; taylor: on a quadratic trend"
+    )
+    modes: int = Field(
+        default=50, ge=1, le=10_000, description="most PCA modes a field; never more than training states - 1"
+    )
+    field_widths: Widths = Field(default=(500, 500), description="hidden widths of the four fields' networks")
+    small_widths: Widths = Field(
+        default=(50, 100, 50), description="hidden widths for internal coordinates and energies"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="of Adam, constant")
+    l2: float = Field(default=1e-4, ge=0, le=1, description="penalty on the squared kernels of the hidden layers")
+    batch_size: int = Field(default=128, ge=1, le=1_000_000, description="samples a step")
+    epochs: int = Field(default=4000, ge=1, le=10_000_000, description="passes over the training states")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of initial weights and shuffling")
+
+    @property
+    def trend_degree(self) -> int:
+        """Highest degree of the polynomial that least squares fit before the network; 0 is the mean alone."""
+        return {"paper": 0, "taylor": 2}[self.name]

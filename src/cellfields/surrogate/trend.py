@@ -1,0 +1,66 @@
+"""The polynomial part of a map, by least squares: its Taylor expansion about the mean training strain.
+
+    P(z) = p₀ + Σ_i p_i z_i + Σ_{i≤j} p_ij z_i z_j          z: standardised D, 1 + 6 + 21 numbers an output
+
+Each output gets the degree 0, 1 or 2 that predicts left-out samples best. Leave-one-out residuals of a linear fit are
+closed-form: r_n / (1 − h_nn), h the projector onto the columns of the design matrix. A degree with as many numbers as
+there are samples therefore never wins.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.surrogate._jax import namespace
+
+
+def monomials(z: Any, degree: int) -> Any:
+    """(…, d) → (…, T): all monomials of degree 1 to ``degree`` (at most 2); NumPy in, NumPy out, and JAX likewise."""
+    if degree < 2:
+        return z if degree else z[..., :0]
+    rows, columns = _pairs(z.shape[-1])
+    return namespace(z).concatenate([z, z[..., rows] * z[..., columns]], axis=-1)
+
+
+@cache
+def _pairs(d: int) -> tuple[IntArray, IntArray]:
+    rows, columns = np.triu_indices(d)
+    return rows, columns
+
+
+def fit_trend(z: FloatArray, outputs: FloatArray, max_degree: int) -> tuple[FloatArray, FloatArray]:
+    """Least-squares polynomial of the degree that leave-one-out prefers, for each output by itself.
+
+    Args:
+        z: (n, d) standardised inputs.
+        outputs: (n, k).
+        max_degree: 0, 1 or 2.
+
+    Returns:
+        Constants p₀ (k,) and coefficients (T, k) of ``monomials(z, max_degree)``; 0 where a lower degree won.
+    """
+    n, k = outputs.shape
+    constants = outputs.mean(axis=0)
+    coefficients = np.zeros((monomials(z[:1], max_degree).shape[1], k))
+    best = np.sum(((outputs - constants) / (1 - 1 / n)) ** 2, axis=0)
+    for degree in range(1, max_degree + 1):
+        design = np.concatenate([np.ones((n, 1)), monomials(z, degree)], axis=1)
+        u, s, vt = np.linalg.svd(design, full_matrices=False)
+        keep = s > 1e-10 * s[0]
+        if keep.sum() >= n:
+            break
+        u, s, vt = u[:, keep], s[keep], vt[keep]
+        projected = u.T @ outputs
+        leverage = np.minimum(np.sum(u**2, axis=1), 1 - 1e-12)
+        left_out = np.sum(((outputs - u @ projected) / (1 - leverage)[:, None]) ** 2, axis=0)
+        better = left_out < best
+        solution = vt.T @ (projected / s[:, None])
+        coefficients[:, better] = 0
+        constants[better] = solution[0, better]
+        coefficients[: len(solution) - 1, better] = solution[1:, better]
+        best = np.minimum(best, left_out)
+    return constants, coefficients

@@ -1,0 +1,14 @@
+"""Strains and quick recipes that the tests of this folder share."""
+
+from __future__ import annotations
+
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation, sample_deformations
+from cellfields.surrogate import Recipe
+
+QUICK = Recipe(field_widths=(24, 24), small_widths=(16, 16), epochs=150, modes=12)
+TINY = Recipe(field_widths=(8,), small_widths=(8,), epochs=20, modes=6)
+
+
+def draw(crystal: Crystal, count: int, seed: int = 0) -> list[Deformation]:
+    return sample_deformations(crystal, count, seed=seed, stretch_sigma=0.015, angle_sigma=1.0)

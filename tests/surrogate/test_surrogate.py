@@ -1,0 +1,214 @@
+"""The surrogate as an engine: what it predicts, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.fields import FIELD_NAMES
+from cellfields.state import Engine, FirstPrinciplesEngine
+from cellfields.surrogate import Surrogate
+from tests.surrogate.samples import QUICK, TINY, draw
+from tests.toy import ToyEngine
+
+
+def aluminium() -> Crystal:
+    return Crystal(3.75 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Al"], [[0, 0, 0]])
+
+
+def silicon_carbide() -> Crystal:
+    """No inversion centre: complex Fourier coefficients."""
+    return Crystal(4.12 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Si", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+
+
+def test_it_is_an_engine_but_not_one_from_first_principles(surrogate):
+    assert isinstance(surrogate, Engine)
+    assert not isinstance(surrogate, FirstPrinciplesEngine)
+
+
+def test_predictions_are_complete_and_near_the_truth(surrogate, engine, unseen):
+    for deformation, state in zip(unseen, surrogate.solve_many(unseen), strict=True):
+        true = engine.solve(deformation)
+        assert state.deformation == deformation
+        np.testing.assert_array_equal(state.lattice, true.lattice)
+        np.testing.assert_allclose(state.positions, engine.crystal.positions(state.internal))
+        assert state.internal.shape == true.internal.shape
+        assert abs(state.free_energy - true.free_energy) < 0.005
+        assert abs(state.fermi_energy - true.fermi_energy) < 0.001
+        assert set(state.fields.coefficients) == set(FIELD_NAMES)
+        for name in FIELD_NAMES:
+            assert state.fields.vector(name) == pytest.approx(true.fields.vector(name), abs=0.5)
+        assert state.stress.shape == (3, 3)
+        assert state.to_dict()["provenance"]["engine"] == "surrogate"
+        assert state.provenance["in_domain"] == surrogate.in_domain(deformation)
+
+
+def test_density_integrates_to_the_electron_number_exactly(surrogate, unseen):
+    far = Deformation((1.2, 0.8, 1.1), (80.0, 95.0, 100.0))
+    for deformation in [*unseen, far]:
+        assert surrogate.solve(deformation).fields.integral("density") == 8.0
+
+
+def test_energies_are_the_integrals_of_the_predicted_fields(surrogate, unseen):
+    state = surrogate.solve(unseen[0])
+    assert state.band_energy == pytest.approx(state.fields.integral("band_energy_density"), rel=1e-13)
+    assert surrogate.encoding.smearing_width == pytest.approx(0.01, rel=1e-12)
+    assert state.entropic_energy == pytest.approx(-0.01 * state.fields.integral("entropy_density"), rel=1e-12)
+
+
+def test_numbers_do_not_need_the_fields(surrogate, unseen):
+    state = surrogate.solve(unseen[0])
+    state.to_dict()
+    assert "density" in state.fields
+    assert state.fields.coefficients._lifted == {}
+
+
+def test_energy_and_gradient_agree_with_solve_and_with_finite_differences(surrogate, unseen):
+    strains = np.array([deformation.as_array() for deformation in unseen])
+    energy, gradient = surrogate.energy_and_gradient(strains)
+    assert energy.dtype == gradient.dtype == np.float64
+    np.testing.assert_allclose(energy, [surrogate.solve(d).free_energy for d in unseen], rtol=1e-14)
+    step = np.diag([1e-4] * 3 + [1e-2] * 3)
+    for component in range(6):
+        up, down = (surrogate.energy_and_gradient(strains + s * step[component])[0] for s in (1, -1))
+        up2, down2 = (surrogate.energy_and_gradient(strains + s * step[component])[0] for s in (2, -2))
+        numerical = (8 * (up - down) - (up2 - down2)) / (12 * step[component, component])
+        np.testing.assert_allclose(gradient[:, component], numerical, atol=1e-7 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4])
+def test_any_number_of_strains_may_be_asked_for(surrogate, n):
+    energy, gradient = surrogate.energy_and_gradient(np.tile([1, 1, 1, 90, 90, 90.0], (n, 1)))
+    assert energy.shape == (n,) and gradient.shape == (n, 6)
+
+
+@pytest.mark.parametrize("wrong", [np.ones(6), np.ones((2, 5)), np.full((1, 6), np.nan)])
+def test_malformed_strains_are_refused(surrogate, wrong):
+    with pytest.raises(InputError, match=r"\(n, 6\)"):
+        surrogate.energy_and_gradient(wrong)
+
+
+def test_training_again_gives_the_same_surrogate(crystal, states, unseen):
+    one, two = (Surrogate.train(crystal, states[:20], TINY).solve(unseen[0]) for _ in range(2))
+    assert one.free_energy == two.free_energy
+    np.testing.assert_array_equal(one.fields.vector("density"), two.fields.vector("density"))
+
+
+def test_it_can_be_pickled_and_works_on(surrogate, unseen):
+    expected = surrogate.solve(unseen[0])
+    state = pickle.loads(pickle.dumps(surrogate)).solve(unseen[0])
+    assert state.free_energy == expected.free_energy
+    np.testing.assert_array_equal(state.stress, expected.stress)
+
+
+def test_the_users_own_jax_precision_is_left_alone(surrogate, unseen):
+    before = jnp.ones(1).dtype
+    surrogate.solve(unseen[0])
+    surrogate.energy_and_gradient([unseen[0].as_array()])
+    assert jnp.ones(1).dtype == before
+
+
+def test_a_recipe_does_not_load_jax():
+    """Configurations are read, and engine workers start, without it."""
+    code = "import sys, cellfields.surrogate as s; s.Recipe(); assert 'jax' not in sys.modules; s.Surrogate"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_modes_are_bounded_by_the_training_states(crystal, states):
+    trained = Surrogate.train(crystal, states[:5], TINY.model_copy(update={"modes": 50}))
+    assert {reduction.size for reduction in trained.encoding.reductions.values()} == {4}
+    assert trained.metadata["n_train"] == 5
+
+
+def test_progress_names_every_quantity(crystal, states):
+    events = []
+    Surrogate.train(crystal, states[:10], TINY, on_progress=lambda *event: events.append(event))
+    assert list(dict.fromkeys(event[0] for event in events)) == [
+        *FIELD_NAMES,
+        "internal",
+        "free_energy",
+        "fermi_energy",
+    ]
+
+
+def test_truncated_fields_are_the_floor_of_what_can_be_predicted(surrogate, engine, unseen):
+    true = engine.solve(unseen[0]).fields
+    floor = surrogate.encoding.truncate(true)
+    predicted = surrogate.solve(unseen[0]).fields
+    for name in FIELD_NAMES:
+        best = np.linalg.norm(floor.vector(name) - true.vector(name))
+        assert best <= np.linalg.norm(predicted.vector(name) - true.vector(name))
+
+
+def test_a_crystal_without_internal_coordinates(unseen):
+    crystal = aluminium()
+    engine = ToyEngine(crystal, field_cutoff=2.0)
+    trained = Surrogate.train(crystal, engine.solve_many(draw(crystal, 12)), TINY)
+    assert "internal" not in trained.regressors
+    state = trained.solve(draw(crystal, 1, seed=3)[0])
+    assert state.internal.shape == (0,)
+    np.testing.assert_array_equal(state.positions, crystal.positions_ref)
+    assert state.fields.integral("density") == pytest.approx(2.0, abs=1e-14)
+
+
+def test_a_crystal_without_inversion_has_complex_fields():
+    crystal = silicon_carbide()
+    engine = ToyEngine(crystal, field_cutoff=2.0)
+    trained = Surrogate.train(crystal, engine.solve_many(draw(crystal, 12)), TINY)
+    deformation = draw(crystal, 1, seed=3)[0]
+    state, true = trained.solve(deformation), engine.solve(deformation)
+    assert np.iscomplexobj(state.fields.coefficients["density"])
+    assert state.fields.integral("density") == pytest.approx(4.0, abs=1e-14)
+    assert state.fields.vector("density").shape == true.fields.vector("density").shape
+
+
+def test_states_with_numbers_only(crystal, states, unseen):
+    bare = [dataclasses.replace(state, fields=None, fermi_energy=None) for state in states[:10]]
+    state = Surrogate.train(crystal, bare, TINY).solve(unseen[0])
+    assert state.fields is None and state.band_energy is None
+    assert state.entropic_energy is None and state.fermi_energy is None
+    assert np.isfinite(state.free_energy)
+
+
+def test_a_field_that_some_states_lack_is_not_learned(crystal, states, unseen):
+    first = states[0].fields
+    kept = {name: first.coefficients[name] for name in FIELD_NAMES if name != "entropy_density"}
+    poorer = dataclasses.replace(states[0], fields=dataclasses.replace(first, coefficients=kept))
+    state = Surrogate.train(crystal, [poorer, *states[1:10]], TINY).solve(unseen[0])
+    assert "entropy_density" not in state.fields and "density" in state.fields
+    assert state.entropic_energy is None
+
+
+def test_states_that_disagree_on_the_smearing_width_give_none(crystal, states, unseen):
+    hotter = dataclasses.replace(states[0], entropic_energy=2 * states[0].entropic_energy)
+    assert Surrogate.train(crystal, [hotter, *states[1:10]], TINY).solve(unseen[0]).entropic_energy is None
+
+
+def test_useless_training_states_are_refused(crystal, states):
+    with pytest.raises(InputError, match="at least 2 states, got 1"):
+        Surrogate.train(crystal, states[:1], QUICK)
+    with pytest.raises(InputError, match="internal coordinates"):
+        Surrogate.train(aluminium(), states[:3], QUICK)
+    with pytest.raises(InputError, match="not finite"):
+        Surrogate.train(crystal, [dataclasses.replace(states[0], free_energy=np.nan), *states[1:3]], QUICK)
+    with pytest.raises(InputError, match="field_cutoff"):
+        Surrogate.train(crystal, [ToyEngine(crystal, 3.0).solve(states[0].deformation), *states[1:3]], QUICK)
+    broken = states[0].fields.coefficients | {"density": np.full(states[0].fields.basis.size, np.inf)}
+    fields = dataclasses.replace(states[0].fields, coefficients=broken)
+    with pytest.raises(InputError, match="not finite"):
+        Surrogate.train(crystal, [dataclasses.replace(states[0], fields=fields), *states[1:3]], QUICK)
+
+
+def test_networks_that_do_not_belong_to_the_crystal_are_refused(surrogate):
+    fewer = {name: model for name, model in surrogate.regressors.items() if name != "internal"}
+    with pytest.raises(InputError, match="do not fit the quantities"):
+        dataclasses.replace(surrogate, regressors=fewer)
