@@ -76,7 +76,7 @@ def _space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return spglib.get_symmetry((lattice, positions, numbers), symprec=tolerance)
+            return spglib.get_symmetry((lattice.tolist(), positions.tolist(), numbers.tolist()), symprec=tolerance)
         except Exception:  # spglib's own error type exists only in its newest versions
             return None
 
@@ -94,7 +94,7 @@ def _images(lattice: FloatArray, positions: FloatArray, moved: FloatArray, toler
     images = distance.argmin(axis=1)
     if distance.min(axis=1).max() > 10 * tolerance or len(set(images)) != len(positions):
         raise InputError("positions are symmetric only within a tolerance too wide to be made exact; give more digits")
-    return images.astype(np.int64)
+    return np.asarray(images, dtype=np.int64)
 
 
 def _choose_inversion(
@@ -151,7 +151,7 @@ def _primitive(lattice: FloatArray, translations: FloatArray) -> FloatArray:
     primitive = np.rint(np.linalg.solve(lattice.T, reduced.T).T * order) / order
     if np.linalg.det(primitive) < 0:
         primitive[2] *= -1
-    return primitive
+    return np.asarray(primitive)
 
 
 def _hermite(rows: IntArray) -> IntArray:

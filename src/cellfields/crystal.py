@@ -238,7 +238,7 @@ class Crystal:
         internal = np.asarray(internal, dtype=float)
         if internal.shape != (self.n_internal,):
             raise InputError(f"internal must hold {self.n_internal} numbers, got shape {internal.shape}")
-        return self.positions_ref + np.einsum("a,ani->ni", internal, self.internal_basis)
+        return np.asarray(self.positions_ref + np.einsum("a,ani->ni", internal, self.internal_basis))
 
     def internal(self, positions: FloatArray) -> FloatArray:
         """Internal coordinates (n_int,) of fractional positions (N, 3) near the reference ones.

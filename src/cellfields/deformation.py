@@ -50,7 +50,7 @@ def lattice_from_lengths_and_angles(lengths: FloatArray, angles: FloatArray) -> 
         ]
     )
     unit[np.abs(unit) < 1e-15] = 0.0  # right angles give exact zeros
-    return unit * np.asarray(lengths, dtype=float)[:, None]
+    return np.asarray(unit * np.asarray(lengths, dtype=float)[:, None])
 
 
 def lengths_and_angles(lattice: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -101,10 +101,10 @@ class Deformation:
     @classmethod
     def from_array(cls, values: Sequence[float] | FloatArray) -> Self:
         """From (λa, λb, λc, θa, θb, θc)."""
-        values = [float(x) for x in values]
         if len(values) != 6:
             raise InputError(f"D needs six numbers λa,λb,λc,θa,θb,θc, got {len(values)}")
-        return cls(tuple(values[:3]), tuple(values[3:]))
+        a, b, c, ta, tb, tc = (float(x) for x in values)
+        return cls((a, b, c), (ta, tb, tc))
 
     @classmethod
     def from_lattice(cls, lattice: FloatArray, crystal: Crystal) -> Self:
@@ -152,8 +152,7 @@ class Deformation:
 
     def deformation_gradient(self, crystal: Crystal) -> FloatArray:
         """F (3, 3) with a = F a⁰ for column vectors, upper triangular in the standard frame."""
-        gradient: FloatArray = np.linalg.solve(crystal.lattice_ref, self.lattice(crystal)).T
-        return gradient
+        return np.asarray(np.linalg.solve(crystal.lattice_ref, self.lattice(crystal)).T)
 
     def green_strain(self, crystal: Crystal) -> FloatArray:
         """E = ½ (FᵀF − 1), (3, 3)."""

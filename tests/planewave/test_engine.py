@@ -200,11 +200,11 @@ def test_crystal_without_internal_coordinates() -> None:
 
 
 def test_silicon_relaxes_in_a_sheared_cell() -> None:
-    settings = PlaneWaveSettings(cutoff=8, kmesh=(2, 2, 2), smearing="none", basis="full")
+    settings = PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 2), smearing="none", basis="full")
     engine = PlaneWaveEngine(silicon(), settings)
-    found = engine.solve(Deformation((1, 1, 1), (63, 60, 60)))
+    found = engine.solve(Deformation((1, 1, 1), (61, 60, 60)))
     assert np.abs(found.forces).max() <= settings.force_tolerance
-    assert np.abs(found.internal).max() > 1e-3  # Kleinman's internal strain
+    assert np.abs(found.internal).max() > 5e-4  # Kleinman's internal strain
     assert found.entropic_energy == 0
 
 
