@@ -112,7 +112,7 @@ def main() -> None:
             case = {
                 **job,
                 "settings": {**SETTINGS, "bands": arguments.bands, "fft_grid": [27, 27, 45]},
-                "pseudopotentials": files,
+                **({"pseudopotentials": files} if files else {}),
                 "stop": "toldfe 1e-10",
             }
             theirs, wall = run_abinit(abinit_input(case), prefix)

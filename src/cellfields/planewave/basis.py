@@ -177,4 +177,11 @@ def _spheres(
     union = np.zeros(len(m), dtype=bool)
     for k in k_cartesian:  # ±k: the union must be closed under inversion
         union |= g2 - 2 * np.abs(g @ k) + k @ k < limit
-    return (m[union],) * len(k_cartesian)
+    return (_mirror_ordered(m[union]),) * len(k_cartesian)
+
+
+def _mirror_ordered(m: IntArray) -> IntArray:
+    """Integer vectors closed under m → −m, sorted as 0, some half of them, their negatives in the same order."""
+    first, second, third = m.T
+    upper = (first > 0) | ((first == 0) & (second > 0)) | ((first == 0) & (second == 0) & (third > 0))
+    return np.concatenate([np.zeros((1, 3), dtype=m.dtype), m[upper], -m[upper]])

@@ -6,7 +6,7 @@ evaluate(D, ξ) → state with the atoms held;      solve(D) → state with ∂F
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh
+from cellfields.planewave.mixing import AndersonMixer
 from cellfields.planewave.pseudopotential import Pseudopotential, load_pseudopotential
 from cellfields.planewave.reduced.solver import ReducedMeshes, ReducedStart, corrected, solve_reduced
 from cellfields.planewave.relax import Relaxed, relax
@@ -37,6 +38,9 @@ _REDUCED_PAYS = 40  # k points from which the reduced basis is faster than full 
 _COARSE_POINTS = 60
 _MULTILEVEL_PAYS = 150  # k points from which a rough relaxation on a coarse mesh comes first
 _ROUGH_FORCE = 1e-5  # Hartree/Bohr
+_FAR = 30.0  # times the force tolerance
+_ROUGH_SCF = 100.0  # times the SCF tolerance, while the forces are far from converged
+_COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
 
 
 class PlaneWaveEngine:
@@ -47,8 +51,15 @@ class PlaneWaveEngine:
         settings: everything that changes the numbers.
     """
 
-    def __init__(self, crystal: Crystal, settings: PlaneWaveSettings) -> None:
-        """
+    def __init__(
+        self,
+        crystal: Crystal,
+        settings: PlaneWaveSettings,
+        *,
+        pseudopotentials: Mapping[str, Pseudopotential] | None = None,
+    ) -> None:
+        """``pseudopotentials`` (symbol → pseudopotential) stand in for those that the settings name.
+
         Raises:
             InputError: no inversion centre, or an element without a pseudopotential.
         """
@@ -58,7 +69,7 @@ class PlaneWaveEngine:
             )
         self.crystal = crystal
         self.settings = settings
-        self.pseudopotentials: dict[str, Pseudopotential] = {
+        self.pseudopotentials: Mapping[str, Pseudopotential] = pseudopotentials or {
             symbol: load_pseudopotential(symbol, settings.pseudopotentials, settings.local_channels)
             for symbol in dict.fromkeys(crystal.species)
         }
@@ -120,7 +131,7 @@ class PlaneWaveEngine:
         clock = _Clock()
         internal = np.asarray(internal, dtype=float)
         cell = self._cell(deformation, internal)
-        ground = cell.final(cell.ground(start))
+        ground = cell.final(cell.ground(start)[0])
         return self._state(deformation, internal, ground, clock, [len(ground.history)])
 
     def solve(self, deformation: Deformation, *, start: PlaneWaveStart | None = None) -> CellState:
@@ -142,7 +153,7 @@ class PlaneWaveEngine:
         clock = _Clock()
         y = np.zeros(3 * len(self.crystal.representatives))
         steps: list[int] = []
-        coarser = self._coarser()
+        coarser = self._coarser
         if coarser is not None and len(y):
             # The curvature and most of the way cost little on a coarse mesh; this mesh has the last word.
             rough, start, steps = coarser._relax(deformation, y, start)
@@ -154,6 +165,7 @@ class PlaneWaveEngine:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
+    @cached_property
     def _coarser(self) -> PlaneWaveEngine | None:
         """An engine for a rough relaxation: fewer k points, smaller basis, looser forces."""
         if not self.reduced or len(self.kmesh.points) < _MULTILEVEL_PAYS:
@@ -166,7 +178,7 @@ class PlaneWaveEngine:
             "scf_tolerance": 100 * settings.scf_tolerance,
             "force_tolerance": max(_ROUGH_FORCE, settings.force_tolerance),
         }
-        return PlaneWaveEngine(self.crystal, settings.model_copy(update=update))
+        return PlaneWaveEngine(self.crystal, settings.model_copy(update=update), pseudopotentials=self.pseudopotentials)
 
     def _internal(self, deformation: Deformation, y: FloatArray) -> FloatArray:
         """Internal coordinates (fractional) from Cartesian displacements y of the representatives (Bohr)."""
@@ -184,17 +196,26 @@ class PlaneWaveEngine:
         # ∂F/∂y counts the two atoms that move together; the force on one atom is half of it.
         together = 2.0
 
-        def energy_and_gradient(point: FloatArray) -> tuple[float, FloatArray]:
-            nonlocal cell, current, ground
-            cell = self._cell(deformation, self._internal(deformation, point), cell)
-            ground = cell.ground(current)
-            # Compressed once, then only extended: another basis at every step would make the forces noisy.
-            current = PlaneWaveStart.of(ground, self.settings, compress=not steps)
-            steps.append(len(ground.history))
-            on_atoms = self._crystal_forces(ground)[self.crystal.representatives]
-            return ground.free_energy, -together * on_atoms.reshape(-1)
-
         tolerance = self.settings.force_tolerance
+        last_force = np.inf
+
+        def energy_and_gradient(point: FloatArray) -> tuple[float, FloatArray]:
+            nonlocal cell, current, ground, last_force
+            cell = self._cell(deformation, self._internal(deformation, point), cell)
+            # Far from the minimum a rougher density does; a point is only accepted on a converged one.
+            far = last_force > _FAR * tolerance
+            ground, mixer = cell.ground(current, rough=far)
+            forces = self._crystal_forces(ground)
+            if far and np.abs(forces).max() < tolerance:
+                rougher = PlaneWaveStart.of(ground, self.settings, compress=False, mixer=mixer)
+                ground, mixer = cell.ground(rougher)
+                forces = self._crystal_forces(ground)
+            last_force = float(np.abs(forces).max())
+            steps.append(len(ground.history))
+            # Compressed once, then only extended: another basis at every step would make the forces noisy.
+            current = PlaneWaveStart.of(ground, self.settings, compress=len(steps) == 1, mixer=mixer)
+            return ground.free_energy, -together * forces[self.crystal.representatives].reshape(-1)
+
         hessian = None if start is None else start.hessian
         while True:
             result = relax(
@@ -297,17 +318,23 @@ class _Cell:
     settings: PlaneWaveSettings
     meshes: ReducedMeshes | None
 
-    def ground(self, start: PlaneWaveStart | None) -> GroundState:
-        """Self-consistent solution, from a start or cold."""
+    def ground(self, start: PlaneWaveStart | None, *, rough: bool = False) -> tuple[GroundState, AndersonMixer]:
+        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way."""
         problem, settings = self.problem, self.settings
-        if self.meshes is not None:
-            begin = None if start is None else ReducedStart(start.density_for(problem), start.bloch)
-            return solve_reduced(problem, settings, self.meshes, begin)
-        bands = starting_bands(settings, problem.electrons)
+        if rough:
+            settings = settings.model_copy(update={"scf_tolerance": _ROUGH_SCF * settings.scf_tolerance})
         if start is None:
-            return self_consistent(problem, settings, PlaneWaveBands(problem, bands), problem.superposed_density())
-        solver = PlaneWaveBands(problem, bands, start.orbitals_for(problem))
-        return self_consistent(problem, settings, solver, start.density_for(problem), first_residual=1e-3)
+            mixer = AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
+            density = problem.superposed_density()
+        else:
+            mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
+        if self.meshes is not None:
+            begin = None if start is None else ReducedStart(density, start.bloch)
+            return solve_reduced(problem, settings, self.meshes, mixer, begin), mixer
+        orbitals = None if start is None else start.orbitals_for(problem)
+        solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)
+        first = _COLD_RESIDUAL if orbitals is None else _WARM_RESIDUAL
+        return self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first), mixer
 
     def final(self, ground: GroundState) -> GroundState:
         """With the reduced basis' correction, where there is one."""

@@ -40,6 +40,12 @@ class AndersonMixer:
         coefficients = np.linalg.lstsq((d_residual * self._weight).T, residual * self._weight, rcond=1e-10)[0]
         return np.asarray(density_in + step - coefficients @ (d_input + self._fraction * d_residual))
 
+    def for_next_problem(self, inverse_g2: FloatArray) -> AndersonMixer:
+        """A mixer that starts with what this one has learned, for another geometry of the same cell."""
+        successor = AndersonMixer(inverse_g2, fraction=self._fraction, memory=self._memory)
+        successor._d_inputs, successor._d_residuals = list(self._d_inputs), list(self._d_residuals)
+        return successor
+
     def change_problem(self) -> None:
         """The next residual belongs to another mesh or basis: keep the response, forget the last point."""
         self._last = None

@@ -12,6 +12,7 @@ import numpy as np
 from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.mixing import AndersonMixer
 from cellfields.planewave.orbitals import PlaneWaveOrbitals
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.planewave.reduced.solver import carried_basis
@@ -27,16 +28,33 @@ class PlaneWaveStart:
         ground: the solution to continue from.
         hessian: (n, n) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
         bloch: reduced basis to extend from, or None.
+        mixer: history of density mixing: the response of the density, which a small step does not change.
     """
 
     ground: GroundState
     hessian: FloatArray | None = None
     bloch: BlochBasis | None = None
+    mixer: AndersonMixer | None = None
 
     @classmethod
-    def of(cls, ground: GroundState, settings: PlaneWaveSettings, *, compress: bool = True) -> PlaneWaveStart:
+    def of(
+        cls,
+        ground: GroundState,
+        settings: PlaneWaveSettings,
+        *,
+        compress: bool = True,
+        mixer: AndersonMixer | None = None,
+    ) -> PlaneWaveStart:
         """From a solution, with its reduced basis: the part worth keeping, or all of it."""
-        return cls(ground, bloch=carried_basis(ground, settings if compress else None))
+        return cls(ground, bloch=carried_basis(ground, settings if compress else None), mixer=mixer)
+
+    def mixer_for(self, problem: KohnShamProblem, settings: PlaneWaveSettings) -> AndersonMixer:
+        """A mixer for another problem; it remembers when the density's plane waves are the same."""
+        old, new = self.ground.problem.basis, problem.basis
+        same = old is new or np.array_equal(old.density_m, new.density_m)
+        if self.mixer is None or not same:
+            return AndersonMixer(new.inverse_g2, fraction=settings.mixing)
+        return self.mixer.for_next_problem(new.inverse_g2)
 
     def density_for(self, problem: KohnShamProblem) -> FloatArray:
         """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""

@@ -103,7 +103,7 @@ def abinit_input(case: dict) -> str:
     smearing = settings["smearing"]
     lines = [
         'pseudos "' + ", ".join(files[s] for s in symbols) + '"',
-        'pp_dirpath "$ABI_PSPDIR"',
+        *([] if "pseudopotentials" in case else ['pp_dirpath "$ABI_PSPDIR"']),
         "acell 3*1.0",
         "rprim\n" + rows(primitive, ".14f"),
         f"natom {len(species)}",

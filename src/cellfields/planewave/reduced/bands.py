@@ -9,13 +9,20 @@ import numpy as np
 from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
-from cellfields.planewave.reduced.eigen import Nodes, dense_eigenpairs, make_nodes, refine, start_from_nodes
+from cellfields.planewave.reduced.eigen import (
+    Nodes,
+    ReducedPairs,
+    dense_eigenpairs,
+    make_nodes,
+    refine,
+    start_from_nodes,
+)
 from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 
 _FEW = 100  # k points up to which LAPACK, one by one, beats the batched solver
-_PER_NODE = 24  # k points a node serves, about
+_PER_NODE = 40  # k points a node serves, about
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +55,7 @@ class ReducedBands:
         self.bands = bands
         self._hamiltonian = ReducedHamiltonian.build(space.problem.geometry, space.bloch, mesh)
         self._vectors: FloatArray | None = None
+        self._pairs: ReducedPairs | None = None
         self._nodes: Nodes | None = None
         self._importance = self._unknown_importance()
 
@@ -59,18 +67,19 @@ class ReducedBands:
             return values, 0.0
         if self._nodes is None:
             self._nodes = self._make_nodes(matrix)
-        if self._vectors is None:
-            _, self._vectors = start_from_nodes(self._hamiltonian, matrix, self._nodes, self.bands)
-        values, self._vectors, worst = refine(
+        if self._pairs is None:
+            self._pairs = start_from_nodes(self._hamiltonian, matrix, self._nodes, self.bands)
+        self._pairs = refine(
             self._hamiltonian,
             matrix,
-            self._vectors,
+            self._pairs,
             self._nodes,
             tolerance=tolerance,
             importance=self._importance,
             max_steps=12,
         )
-        return values, worst
+        self._vectors = self._pairs.vectors
+        return self._pairs.values, self._pairs.worst
 
     def learn(self, per_state: FloatArray) -> None:
         """See :class:`BandSolver`."""
@@ -80,7 +89,7 @@ class ReducedBands:
         """See :class:`BandSolver`."""
         self.bands = min(bands, self._space.bloch.size)
         self._importance = self._unknown_importance()
-        self._vectors = None
+        self._pairs = None
 
     def orbitals(self) -> ReducedOrbitals:
         """See :class:`BandSolver`."""

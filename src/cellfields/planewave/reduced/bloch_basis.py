@@ -24,7 +24,7 @@ class BlochBasis:
     """Orthonormal functions on a common set of plane waves.
 
     Attributes:
-        m: (P, 3) integer vectors, closed under m → −m.
+        m: (P, 3) integer vectors: 0, then a half of the others, then their negatives in the same order.
         even: (P, n_even) with B(−G) = B(G).
         odd: (P, n_odd) with B(−G) = −B(G).
     """
@@ -48,6 +48,10 @@ class BlochBasis:
         """(P, N_B), even functions first."""
         return np.concatenate([self.even, self.odd], axis=1)
 
+    def lift(self, coefficients: FloatArray) -> FloatArray:
+        """Plane-wave coefficients (P, n) of combinations (N_B, n), by parity on half the plane waves."""
+        return from_parity_parts(self.even, self.odd, coefficients)
+
     def extended(
         self, columns: FloatArray, norm: FloatArray, *, discard: float = 0.0, most: int | None = None
     ) -> BlochBasis:
@@ -59,7 +63,7 @@ class BlochBasis:
             discard: energy (Hartree) that may be left out in total.
             most: at most so many new functions.
         """
-        mirror = IndexTable(self.m).rows(-self.m)
+        mirror = mirror_rows(len(self.m))
         root = np.sqrt(norm)[:, None]
         parts = []
         for sign, old in ((1, self.even), (-1, self.odd)):
@@ -102,6 +106,29 @@ class BlochBasis:
             _orthonormal(np.where(rows[:, None] >= 0, functions[rows], 0.0)) for functions in (self.even, self.odd)
         )
         return BlochBasis(m, even, odd)
+
+
+def from_parity_parts(even: FloatArray, odd: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """[even | odd] @ coefficients for columns (P, ·) of pure parity, at half the cost."""
+    count, n = even.shape
+    half = slice(0, (count + 1) // 2)
+    symmetric = even[half] @ coefficients[:n]
+    antisymmetric = odd[half] @ coefficients[n:]
+    result = np.empty((count, coefficients.shape[1]))
+    np.add(symmetric, antisymmetric, out=result[half])
+    np.subtract(symmetric[1:], antisymmetric[1:], out=result[half.stop :])
+    return result
+
+
+def mirror_rows(count: int) -> IntArray:
+    """Row of −m for each row of a mirror-ordered set of P vectors."""
+    half = (count - 1) // 2
+    return np.concatenate([[0], np.arange(half + 1, count), np.arange(1, half + 1)])
+
+
+def upper_half(count: int) -> slice:
+    """Rows of one of each pair ±m, without 0."""
+    return slice(1, (count + 1) // 2)
 
 
 class IndexTable:

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from cellfields._typing import FloatArray
+from cellfields.planewave.reduced.bloch_basis import from_parity_parts
 from cellfields.planewave.reduced.orbitals import PlaneWaveChunk, ReducedOrbitals
 from cellfields.planewave.terms import nonlocal_
 
+_NEGLIGIBLE = 1e-5  # occupation, relative to the largest, of a band whose own correction does not matter
 _SMALLEST = 0.3  # Hartree; the basis holds everything slower
 
 
@@ -24,24 +26,26 @@ def _residuals(
     potential: FloatArray,
     energies: FloatArray,
     weights: FloatArray,
-    moved: FloatArray | None = None,
+    moved: tuple[FloatArray, FloatArray] | None = None,
 ) -> Iterator[tuple[PlaneWaveChunk, FloatArray, FloatArray]]:
-    """For each chunk of k points: R (P, c, n) and the denominators (P, c, n); ``moved`` is V B where known."""
+    """For each chunk of k points R and the denominators, both (P, c, n); ``moved`` is V B (even, odd), if known."""
     problem = orbitals.problem
     geometry, basis = problem.geometry, problem.basis
     if moved is None:
         index = basis.flat_index(orbitals.bloch.m)
-        moved = basis.multiply(potential.reshape(basis.shape), index, orbitals.bloch.functions)
+        grid = potential.reshape(basis.shape)
+        bloch = orbitals.bloch
+        moved = (basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
     mean = float(potential.mean())
     phases = [
         phase
         for atom in geometry.independent
         for phase in nonlocal_.structure_phases(geometry, int(atom), orbitals.bloch.m)
     ]
-    for chunk in orbitals.lifted(weights):
+    for chunk in orbitals.lifted(weights, _NEGLIGIBLE):
         bands = chunk.vectors.shape[2]
         c = np.ascontiguousarray(orbitals.vectors[chunk.mesh.rows][:, :, :bands].transpose(1, 0, 2))
-        residual = (moved @ c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
+        residual = from_parity_parts(*moved, c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
         kinetic = 0.5 * (chunk.mesh.q**2).sum(axis=2)[:, :, None]
         epsilon = energies[chunk.mesh.rows][None, :, :bands]
         residual += (kinetic - epsilon) * chunk.vectors
@@ -74,7 +78,7 @@ def missing_directions(
     potential: FloatArray,
     energies: FloatArray,
     weights: FloatArray,
-    moved: FloatArray | None = None,
+    moved: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, float]:
     """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
 

@@ -17,7 +17,7 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.reduced.operators import ReducedHamiltonian
 
 _GAP = 0.15  # Hartree; smallest denominator of the preconditioner
-_EXTRA = 6  # node vectors beyond the bands that start a k point
+_EXTRA = 4  # node vectors beyond the bands that start a k point
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,73 +54,97 @@ def make_nodes(nodes: ReducedHamiltonian, potential: FloatArray, members: tuple[
     return Nodes(values, vectors, members)
 
 
-def start_from_nodes(
-    h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes, bands: int
-) -> tuple[FloatArray, FloatArray]:
+@dataclass(frozen=True, eq=False)
+class ReducedPairs:
+    """Eigenpairs at all k, and what it takes to go on from them in another potential.
+
+    Attributes:
+        values: (K, n); vectors: (K, N_B, n); h_vectors: H(k) applied to them, in ``potential`` (N_B, N_B).
+        worst: largest weighted residual norm, Hartree.
+    """
+
+    values: FloatArray
+    vectors: FloatArray
+    h_vectors: FloatArray
+    potential: FloatArray
+    worst: float = np.inf
+
+
+def start_from_nodes(h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes, bands: int) -> ReducedPairs:
     """First eigenpairs of every k point in the span of the lowest vectors of its node."""
     count, size = h.projections.shape[:2]
     width = min(bands + _EXTRA, size)
     vectors = np.empty((count, size, width))
     for node, rows in enumerate(nodes.members):
         vectors[rows] = nodes.vectors[node][:, :width]
-    values, vectors, _ = _rayleigh_ritz(vectors, h.apply(potential, vectors), bands)
-    return values, vectors
+    return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), bands), potential)
 
 
 def refine(
     h: ReducedHamiltonian,
     potential: FloatArray,
-    vectors: FloatArray,
+    start: ReducedPairs,
     nodes: Nodes,
     *,
     tolerance: float,
     importance: FloatArray,
     max_steps: int,
-) -> tuple[FloatArray, FloatArray, float]:
-    """Davidson steps from vectors (K, N_B, n) until max(importance · ‖residual‖) < ``tolerance``.
+) -> ReducedPairs:
+    """Davidson steps until max(importance · ‖residual‖) < ``tolerance``, at the k points that are not there yet.
 
     ``importance`` (K, n) is the square root of the occupation: what a state's error counts in ρ and F.
-
-    Returns:
-        eigenvalues (K, n), vectors (K, N_B, n), largest weighted residual norm (Hartree).
     """
-    bands = vectors.shape[2]
-    values, vectors, h_vectors = _rayleigh_ritz(vectors, h.apply(potential, vectors), bands)
-    step = 0
-    while True:
-        residual = h_vectors - vectors * values[:, None, :]
-        norms = np.sqrt(np.einsum("kbn,kbn->kn", residual, residual))
-        worst = float((importance * norms).max())
-        if worst < tolerance or step == max_steps:
-            return values, vectors, worst
-        new = _orthogonal(_preconditioned(nodes, residual, values), vectors)
-        basis = np.concatenate([vectors, new], axis=2)
-        h_basis = np.concatenate([h_vectors, h.apply(potential, new)], axis=2)
-        values, vectors, h_vectors = _rayleigh_ritz(basis, h_basis, bands)
-        step += 1
+    h_vectors = start.h_vectors
+    if potential is not start.potential:
+        h_vectors = h_vectors + h.apply_potential(potential - start.potential, start.vectors)
+    values, vectors, h_vectors = _rayleigh_ritz(start.vectors, h_vectors, start.vectors.shape[2])
+    rows: IntArray = np.arange(len(values))
+    worst = np.zeros(len(values))
+    for step in range(max_steps + 1):
+        residual = h_vectors[rows] - vectors[rows] * values[rows, None, :]
+        weighted = importance[rows] * np.sqrt(np.einsum("kbn,kbn->kn", residual, residual))
+        worst[rows] = weighted.max(axis=1)
+        open_rows = weighted.max(axis=1) >= tolerance
+        if step == max_steps or not open_rows.any():
+            break
+        columns = int(np.flatnonzero((weighted >= tolerance).any(axis=0))[-1]) + 1
+        rows = rows[open_rows]
+        x, hx = vectors[rows], h_vectors[rows]
+        new = _preconditioned(nodes, rows, residual[open_rows][:, :, :columns], values[rows, :columns])
+        new = _orthogonal(new, x)
+        values[rows], vectors[rows], h_vectors[rows] = _rayleigh_ritz(
+            np.concatenate([x, new], axis=2), np.concatenate([hx, h.apply(potential, new, rows)], axis=2), x.shape[2]
+        )
+    return ReducedPairs(values, vectors, h_vectors, potential, float(worst.max()))
 
 
 def _rayleigh_ritz(basis: FloatArray, h_basis: FloatArray, bands: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     small = np.matmul(basis.transpose(0, 2, 1), h_basis)
     values, rotation = np.linalg.eigh(0.5 * (small + small.transpose(0, 2, 1)))
     rotation = rotation[:, :, :bands]
-    return values[:, :bands], np.matmul(basis, rotation), np.matmul(h_basis, rotation)
+    return values[:, :bands].copy(), np.matmul(basis, rotation), np.matmul(h_basis, rotation)
 
 
-def _preconditioned(nodes: Nodes, residual: FloatArray, values: FloatArray) -> FloatArray:
+def _preconditioned(nodes: Nodes, rows: IntArray, residual: FloatArray, values: FloatArray) -> FloatArray:
+    """U (Λ − ε)⁻¹ Uᵀ R with the nodes' spectra, for the k points ``rows``."""
     result = np.empty_like(residual)
-    size, bands = residual.shape[1:]
-    for node, rows in enumerate(nodes.members):
-        turned = nodes.vectors[node].T @ residual[rows].transpose(1, 0, 2).reshape(size, -1)
-        turned /= np.maximum(nodes.values[node][:, None] - values[rows].reshape(-1), _GAP)
-        result[rows] = (nodes.vectors[node] @ turned).reshape(size, len(rows), bands).transpose(1, 0, 2)
+    size, columns = residual.shape[1:]
+    place = np.full(sum(len(members) for members in nodes.members), -1)
+    place[rows] = np.arange(len(rows))
+    for node, members in enumerate(nodes.members):
+        own = place[members]
+        own = own[own >= 0]
+        if len(own) == 0:
+            continue
+        turned = nodes.vectors[node].T @ residual[own].transpose(1, 0, 2).reshape(size, -1)
+        turned /= np.maximum(nodes.values[node][:, None] - values[own].reshape(-1), _GAP)
+        result[own] = (nodes.vectors[node] @ turned).reshape(size, len(own), columns).transpose(1, 0, 2)
     return result
 
 
 def _orthogonal(new: FloatArray, vectors: FloatArray) -> FloatArray:
-    """Orthonormalise new directions against the vectors and among themselves, twice for safety."""
+    """Orthonormalise new directions against the vectors (twice, for safety) and among themselves."""
     for _ in range(2):
         new = new - np.matmul(vectors, np.matmul(vectors.transpose(0, 2, 1), new))
-        new = new / np.maximum(np.linalg.norm(new, axis=1, keepdims=True), 1e-300)
-        new, _r = np.linalg.qr(new)
-    return np.asarray(new)
+        new /= np.maximum(np.sqrt(np.einsum("kbn,kbn->kn", new, new))[:, None, :], 1e-300)
+    return np.asarray(np.linalg.qr(new)[0])

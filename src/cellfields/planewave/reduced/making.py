@@ -8,10 +8,11 @@ functions 7e-7 Ha instead of 7e-6 Ha (hcp Mg).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import expit
 
 from cellfields._typing import FloatArray
@@ -106,36 +107,24 @@ def extended_basis(
     basis = problem.basis
     index = basis.flat_index(bloch.m)
     grid = potential.reshape(basis.shape)
-    moved = _Moved(basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
+    moved = (basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
     wanted = tolerance
     for _ in range(_MOST_ROUNDS):
         hamiltonian = ReducedHamiltonian.build(problem.geometry, bloch, mesh)
-        matrix = bloch.functions.T @ moved.together
+        matrix = block_diag(bloch.even.T @ moved[0], bloch.odd.T @ moved[1])
         energies, vectors = dense_eigenpairs(hamiltonian, 0.5 * (matrix + matrix.T), bands)
         occupations = occupy(energies, mesh.weights, problem.electrons, settings.smearing, settings.smearing_width)
         orbitals = ReducedOrbitals(problem, bloch, None, mesh, hamiltonian, vectors)
-        columns, error = missing_directions(orbitals, potential, energies, occupations.weights, moved.together)
+        columns, error = missing_directions(orbitals, potential, energies, occupations.weights, moved)
         if error < wanted:
             break
         wanted = _HYSTERESIS * tolerance
         norm = energy_norm(problem, potential, occupations.fermi_energy)
         larger = bloch.extended(columns, norm, discard=max(0.5 * wanted, _EACH_ROUND * error))
         new_even, new_odd = larger.even[:, bloch.even.shape[1] :], larger.odd[:, bloch.odd.shape[1] :]
-        moved = moved.extended(basis.multiply(grid, index, new_even), basis.multiply(grid, index, new_odd))
+        moved = (
+            np.concatenate([moved[0], basis.multiply(grid, index, new_even)], axis=1),
+            np.concatenate([moved[1], basis.multiply(grid, index, new_odd)], axis=1),
+        )
         bloch = larger
     return bloch
-
-
-@dataclass(frozen=True, eq=False)
-class _Moved:
-    """V B of the even and the odd functions."""
-
-    even: FloatArray
-    odd: FloatArray
-
-    @property
-    def together(self) -> FloatArray:
-        return np.concatenate([self.even, self.odd], axis=1)
-
-    def extended(self, even: FloatArray, odd: FloatArray) -> _Moved:
-        return _Moved(np.concatenate([self.even, even], axis=1), np.concatenate([self.odd, odd], axis=1))

@@ -17,7 +17,7 @@ from scipy.linalg import block_diag
 from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
-from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.bloch_basis import BlochBasis, upper_half
 from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.terms.nonlocal_ import coupling_matrix, structure_phases
 
@@ -100,7 +100,7 @@ class ReducedHamiltonian:
         g = bloch.m @ geometry.reciprocal
         kinetic = functions.T @ (functions * (0.5 * (g**2).sum(axis=1))[:, None])
         momentum = np.stack([functions.T @ (functions * g[:, axis, None]) for axis in range(3)])
-        projections, coupling = projections_of(geometry, bloch.m, functions, mesh)
+        projections, coupling = projections_of(geometry, bloch, mesh)
         return cls(mesh.k, kinetic, momentum, projections, coupling, bloch.even.shape[1])
 
     @cached_property
@@ -118,44 +118,75 @@ class ReducedHamiltonian:
         h[np.diag_indices_from(h)] += 0.5 * (k @ k)
         return h
 
-    def apply(self, potential: FloatArray, vectors: FloatArray) -> FloatArray:
-        """H(k) C for vectors (K, N_B, n); parity halves the work."""
+    def apply(self, potential: FloatArray, vectors: FloatArray, rows: IntArray | slice = slice(None)) -> FloatArray:
+        """H(k) C for vectors (c, N_B, n) of the k points ``rows`` (default all); parity halves the work."""
         count, size, n = vectors.shape
-        e = self.n_even
-        flat = np.ascontiguousarray(vectors.transpose(1, 0, 2)).reshape(size, count * n)
+        e, k = self.n_even, self.k[rows]
+        flat = _flat(vectors)
         static = self.kinetic + potential
-        k = np.repeat(self.k.T, n, axis=1)
-        along = (flat[None, :, :] * k[:, None, :]).astype(float, copy=False)
-        half_k2 = np.repeat(0.5 * (self.k**2).sum(axis=1), n)
-        result = flat * half_k2
+        result = flat * np.repeat(0.5 * (k**2).sum(axis=1), n)
         result[:e] += static[:e, :e] @ flat[:e]
         result[e:] += static[e:, e:] @ flat[e:]
-        joined = np.concatenate(list(self.momentum[:, :e, e:]), axis=1)  # (n_even, 3 n_odd)
-        result[:e] += joined @ along[:, e:].reshape(-1, count * n)
-        joined = np.concatenate(list(self.momentum[:, e:, :e]), axis=1)
-        result[e:] += joined @ along[:, :e].reshape(-1, count * n)
-        projected = np.matmul(self.projections.transpose(0, 2, 1), vectors)
-        nonlocal_part = np.matmul(self.weighted_projections, projected)
-        return np.asarray(result.reshape(size, count, n).transpose(1, 0, 2) + nonlocal_part)
+        for axis in range(3):
+            along = flat * np.repeat(k[:, axis], n)
+            result[:e] += self.momentum[axis, :e, e:] @ along[e:]
+            result[e:] += self.momentum[axis, e:, :e] @ along[:e]
+        projected = np.matmul(self.projections[rows].transpose(0, 2, 1), vectors)
+        total = np.matmul(self.weighted_projections[rows], projected)
+        total += result.reshape(size, count, n).transpose(1, 0, 2)
+        return np.asarray(total)
+
+    def apply_potential(self, potential: FloatArray, vectors: FloatArray) -> FloatArray:
+        """V C (K, N_B, n) for a potential matrix (N_B, N_B), block diagonal in parity."""
+        count, size, n = vectors.shape
+        e = self.n_even
+        flat = _flat(vectors)
+        result = np.empty_like(flat)
+        np.matmul(potential[:e, :e], flat[:e], out=result[:e])
+        np.matmul(potential[e:, e:], flat[e:], out=result[e:])
+        return np.ascontiguousarray(result.reshape(size, count, n).transpose(1, 0, 2))
 
 
-def projections_of(
-    geometry: Geometry, m: IntArray, functions: FloatArray, mesh: ReducedMesh
-) -> tuple[FloatArray, FloatArray]:
-    """⟨B_i|β(k)⟩ (K, n, B) of functions (P, n), and the coupling (B, B), in the order of terms.nonlocal_."""
-    phased = [
-        (geometry.species[atom], np.ascontiguousarray((functions * phase[:, None]).T))
-        for atom in geometry.independent
-        for phase in structure_phases(geometry, int(atom), m)
-    ]
+def _flat(vectors: FloatArray) -> FloatArray:
+    """(K, N_B, n) → (N_B, K·n)."""
+    return np.ascontiguousarray(vectors.transpose(1, 0, 2)).reshape(vectors.shape[1], -1)
+
+
+def projections_of(geometry: Geometry, bloch: BlochBasis, mesh: ReducedMesh) -> tuple[FloatArray, FloatArray]:
+    """⟨B_i|β(k)⟩ (K, N_B, B) and the coupling (B, B), in the order of terms.nonlocal_.
+
+    By parity on half the plane waves: an even product of function and structure phase sees F(G) + F(−G) of the form
+    factor, an odd one F(G) − F(−G).
+    """
+    half = upper_half(len(bloch.m))
+    n, size = bloch.even.shape[1], bloch.size
+    phased = []
+    for atom in geometry.independent:
+        phases = structure_phases(geometry, int(atom), bloch.m[half])
+        centre = structure_phases(geometry, int(atom), bloch.m[:1])
+        for odd_phase, (phase, at_zero) in enumerate(zip(phases, centre, strict=True)):
+            even, odd = ((f[half] * phase[:, None]).T for f in (bloch.even, bloch.odd))
+            zero = (bloch.even[0] * at_zero[0])[:, None]
+            phased.append(
+                (geometry.species[atom], bool(odd_phase), np.ascontiguousarray(even), np.ascontiguousarray(odd), zero)
+            )
     parts = []
     for chunk in mesh.chunks():
         count = len(chunk.rows)
+        sums, differences, zeros = {}, {}, {}
+        for symbol, form in chunk.forms.items():
+            upper, lower = form[half], form[half.stop :]
+            sums[symbol] = (upper + lower).reshape(len(upper), -1)
+            differences[symbol] = (upper - lower).reshape(len(upper), -1)
+            zeros[symbol] = form[:1].reshape(1, -1)
         rows = []
-        for symbol, left in phased:
-            form = chunk.forms[symbol]
-            product = left @ form.reshape(len(form), -1)
-            rows.append(product.reshape(functions.shape[1], count, -1).transpose(1, 0, 2))
+        for symbol, odd_phase, even, odd, zero in phased:
+            product = np.empty((size, zeros[symbol].shape[1]))
+            np.matmul(even, differences[symbol] if odd_phase else sums[symbol], out=product[:n])
+            np.matmul(odd, sums[symbol] if odd_phase else differences[symbol], out=product[n:])
+            if not odd_phase:
+                product[:n] += zero @ zeros[symbol]
+            rows.append(product.reshape(size, count, -1).transpose(1, 0, 2))
         parts.append(np.concatenate(rows, axis=2))
-    couplings = [coupling_matrix(geometry, symbol) for symbol, _ in phased]
+    couplings = [coupling_matrix(geometry, symbol) for symbol, *_ in phased]
     return np.concatenate(parts), block_diag(*couplings)

@@ -143,19 +143,14 @@ class ReducedOrbitals:
 
     # -- back in plane waves ------------------------------------------------------------------------------------
 
-    def lifted(self, weights: FloatArray) -> Iterator[PlaneWaveChunk]:
-        """All k points in chunks, with the bands that any weight (K, n) touches."""
-        functions = self.bloch.functions
-        bands = self.touched_bands(weights)
+    def lifted(self, weights: FloatArray, negligible: float = 1e-9) -> Iterator[PlaneWaveChunk]:
+        """All k points in chunks, with the lowest bands whose weights (K, n) are not all negligible (relatively)."""
+        size = np.abs(weights).max(axis=0)
+        bands = int(np.flatnonzero(size > negligible * size.max())[-1]) + 1
         for chunk in self.mesh.chunks():
             c = np.ascontiguousarray(self.vectors[chunk.rows][:, :, :bands].transpose(1, 0, 2))
-            vectors = (functions @ c.reshape(len(c), -1)).reshape(len(functions), len(chunk.rows), bands)
-            yield PlaneWaveChunk(chunk, vectors)
-
-    @staticmethod
-    def touched_bands(weights: FloatArray) -> int:
-        """Number of lowest bands that hold all non-negligible weights."""
-        return int(np.flatnonzero(np.abs(weights).max(axis=0) > 1e-14 * np.abs(weights).max())[-1]) + 1
+            vectors = self.bloch.lift(c.reshape(len(c), -1))
+            yield PlaneWaveChunk(chunk, vectors.reshape(len(vectors), len(chunk.rows), bands))
 
     def _projector_columns(self) -> list[tuple[int, int, slice]]:
         """(atom, 0 for cos or 1 for sin, columns of the projections), in the order of terms.nonlocal_."""

@@ -21,6 +21,7 @@ from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
 
+_COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
 _COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
 _COMPRESSION = 0.02  # electrons per Hartree of tolerance: what a carried basis may forget
 _SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
@@ -57,6 +58,7 @@ def solve_reduced(
     problem: KohnShamProblem,
     settings: PlaneWaveSettings,
     meshes: ReducedMeshes,
+    mixer: AndersonMixer,
     start: ReducedStart | None = None,
 ) -> GroundState:
     """Ground state with :class:`ReducedOrbitals`, not yet corrected (see :func:`corrected`).
@@ -65,6 +67,7 @@ def solve_reduced(
         problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
         settings: ``basis_tolerance`` bounds the estimated error of F before correction.
         meshes: the mesh, and a coarse one.
+        mixer: of the density; it learns.
         start: density and basis of a neighbouring state.
 
     Raises:
@@ -72,7 +75,6 @@ def solve_reduced(
     """
     basis = problem.basis
     bands = starting_bands(settings, problem.electrons)
-    mixer = AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
     density = problem.superposed_density() if start is None else start.density
     potential = basis.to_real(problem.potentials(density).effective)
     if start is None or start.bloch is None:
@@ -88,7 +90,8 @@ def solve_reduced(
         potential = basis.to_real(coarse.potentials.effective)
     bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, settings.basis_tolerance)
     solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
-    ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=1e-3)
+    first = _COLD_RESIDUAL if start is None else _WARM_RESIDUAL
+    ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first)
     return replace(ground, history=history + ground.history)
 
 

@@ -52,19 +52,28 @@ def solid_harmonics(l: int, q: FloatArray) -> FloatArray:
     return np.stack([_evaluate(monomials, q) for monomials in _TABLE[l]], axis=1)
 
 
-def solid_harmonics_gradient(l: int, q: FloatArray) -> FloatArray:
-    """(P, 2l+1, 3) gradients with respect to q."""
-    rows = [[_evaluate(_derivative(monomials, axis), q) for axis in range(3)] for monomials in _TABLE[l]]
-    return np.moveaxis(np.array(rows), 2, 0)
+def gradient_sum(l: int, q: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """Σ_m c_m ∇Y_m (3, P) for q (P, 3) and coefficients (P, 2l+1)."""
+    result = np.zeros((3, len(q)))
+    columns = np.ascontiguousarray(q.T).T  # components contiguous
+    for monomials, c in zip(_TABLE[l], np.ascontiguousarray(coefficients.T), strict=True):
+        for axis in range(3):
+            slope = _derivative(monomials, axis)
+            if slope:
+                result[axis] += c * _evaluate(slope, columns)
+    return result
 
 
 def _evaluate(monomials: _Monomials, q: FloatArray) -> FloatArray:
     total = np.zeros(len(q))
     for c, powers in monomials:
-        term = np.full(len(q), c)
-        for axis, power in enumerate(powers):
-            for _ in range(power):
-                term = term * q[:, axis]
+        axes = [axis for axis, power in enumerate(powers) for _ in range(power)]
+        if not axes:
+            total += c
+            continue
+        term = c * q[:, axes[0]]
+        for axis in axes[1:]:
+            term *= q[:, axis]
         total += term
     return total
 

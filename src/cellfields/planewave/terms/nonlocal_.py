@@ -15,7 +15,7 @@ from scipy.linalg import block_diag
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.planewave.geometry import Geometry
-from cellfields.planewave.terms._solid_harmonics import solid_harmonics, solid_harmonics_gradient
+from cellfields.planewave.terms._solid_harmonics import gradient_sum, solid_harmonics
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class FormFactors:
 
 def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
     """The angular and radial part, without the structure phases; q is (P, 3), 1/Bohr."""
-    length = np.linalg.norm(q, axis=1)
+    length = np.sqrt(np.einsum("pi,pi->p", q, q))
     columns = [np.empty((len(q), 0))]
     for channel in geometry.pseudopotentials[symbol].channels:
         radial = channel.radial(length).T / np.sqrt(geometry.volume)
@@ -54,21 +54,21 @@ def strain_contraction(geometry: Geometry, symbol: str, q: FloatArray, amplitude
 
     With q → q − ηq and V → V(1 + tr η):  ∂F/∂η = −(F'/q) Y q q − F ∇Y q − ½ δ F Y.
     """
-    length = np.linalg.norm(q, axis=1)
+    length = np.sqrt(np.einsum("pi,pi->p", q, q))
     tensor = np.zeros((3, 3))
     first = 0
     for channel in geometry.pseudopotentials[symbol].channels:
         radial = channel.radial(length).T / np.sqrt(geometry.volume)
         slope = channel.radial_slope(length).T / np.sqrt(geometry.volume)
         harmonics = solid_harmonics(channel.l, q)
-        gradients = solid_harmonics_gradient(channel.l, q)
         shape = (harmonics.shape[1], radial.shape[1])
         z = amplitudes[:, first : first + shape[0] * shape[1]].reshape(-1, *shape)
         first += shape[0] * shape[1]
-        by_harmonic = (z * radial[:, None, :]).sum(axis=2)
-        bent = ((z * slope[:, None, :]).sum(axis=2) * harmonics).sum(axis=1)
-        turned = np.einsum("pm,pmi->pi", by_harmonic, gradients)
-        tensor -= (q * bent[:, None]).T @ q + turned.T @ q + 0.5 * np.eye(3) * float((by_harmonic * harmonics).sum())
+        by_harmonic = np.einsum("pmn,pn->pm", z, radial)
+        bent = np.einsum("pmn,pn,pm->p", z, slope, harmonics, optimize=["einsum_path", (0, 1), (0, 1)])
+        turned = gradient_sum(channel.l, q, by_harmonic)
+        tensor -= (q * bent[:, None]).T @ q + turned @ q
+        tensor -= 0.5 * np.eye(3) * float(np.einsum("pm,pm->", by_harmonic, harmonics))
     return tensor
 
 
