@@ -101,16 +101,17 @@ def refine(
     rows: IntArray = np.arange(len(values))
     worst = np.zeros(len(values))
     for step in range(max_steps + 1):
-        residual = h_vectors[rows] - vectors[rows] * values[rows, None, :]
+        every = len(rows) == len(values)
+        x, hx, e = (vectors, h_vectors, values) if every else (vectors[rows], h_vectors[rows], values[rows])
+        residual = hx - x * e[:, None, :]
         weighted = importance[rows] * np.sqrt(np.einsum("kbn,kbn->kn", residual, residual))
         worst[rows] = weighted.max(axis=1)
         open_rows = weighted.max(axis=1) >= tolerance
         if step == max_steps or not open_rows.any():
             break
         columns = int(np.flatnonzero((weighted >= tolerance).any(axis=0))[-1]) + 1
-        rows = rows[open_rows]
-        x, hx = vectors[rows], h_vectors[rows]
-        new = _preconditioned(nodes, rows, residual[open_rows][:, :, :columns], values[rows, :columns])
+        rows, x, hx, e = rows[open_rows], x[open_rows], hx[open_rows], e[open_rows]
+        new = _preconditioned(nodes, rows, residual[open_rows][:, :, :columns], e[:, :columns])
         new = _orthogonal(new, x)
         values[rows], vectors[rows], h_vectors[rows] = _rayleigh_ritz(
             np.concatenate([x, new], axis=2), np.concatenate([hx, h.apply(potential, new, rows)], axis=2), x.shape[2]
