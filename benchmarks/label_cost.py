@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
@@ -25,44 +23,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks._child import FIGURE_2, run  # noqa: E402
 from tests.reference.abinit.make_references import MAGNESIUM, abinit_input, run_abinit  # noqa: E402
 
 SETTINGS = {"cutoff": 24, "kmesh": [12, 12, 12], "smearing": "cold", "smearing_width": 0.01}
-FIGURE_2 = [0.9696, 0.9237, 0.9906, 92.1598, 85.6196, 87.3824]
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-CHILD = """
-import json, sys, time
-start = time.perf_counter()
-import numpy as np
-from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
-job = json.load(sys.stdin)
-engine = PlaneWaveEngine(Crystal.from_lengths_and_angles(**job["crystal"]), PlaneWaveSettings(**job["settings"]))
-result = {"import_seconds": time.perf_counter() - start, "seconds": []}
-for _ in range(job["repeats"]):
-    start = time.perf_counter()
-    d = Deformation.from_array(job["deformation"])
-    state = engine.solve(d) if job["relax"] else engine.evaluate(d, np.array(job["internal"]))
-    result["seconds"].append(time.perf_counter() - start)
-copies = engine.crystal.n_translations
-result |= {"free_energy": state.free_energy / copies, "band_energy": state.band_energy / copies,
-           "entropic_energy": state.entropic_energy / copies, "stress": state.stress.tolist(),
-           "internal": state.internal.tolist(), "provenance": dict(state.provenance)}
-print(json.dumps(result))
-"""
-
-
-def ours(job: dict, prefix: tuple[str, ...]) -> dict:
-    """Run the engine in a fresh process."""
-    run = subprocess.run(
-        [*prefix, sys.executable, "-c", CHILD],
-        input=json.dumps(job),
-        env={**os.environ, **ONE_THREAD},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(run.stdout)
 
 
 def strains(reference: Path | None, count: int, seed: int) -> list[list[float]]:
@@ -105,7 +69,7 @@ def main() -> None:
     for number, deformation in enumerate(strains(arguments.reference, arguments.strains, arguments.seed)):
         internal = [0.01683354, 0.00287153, 0.00038645] if number == 0 else [0.0, 0.0, 0.0]
         job = {"crystal": MAGNESIUM, "settings": settings, "deformation": deformation, "internal": internal}
-        engine = ours(job | {"relax": False, "repeats": 1 + arguments.repeats}, prefix)
+        engine = run(job | {"relax": False, "repeats": 1 + arguments.repeats}, arguments.core)
         cold, warm = engine["seconds"][0], median(engine["seconds"][1:])
         row = {"deformation": deformation, "cold_s": cold, "warm_s": warm, "free_energy": engine["free_energy"]}
         if not arguments.no_abinit:
@@ -131,7 +95,7 @@ def main() -> None:
         )
 
     job = {"crystal": MAGNESIUM, "settings": settings, "deformation": FIGURE_2, "internal": []}
-    label = ours(job | {"relax": True, "repeats": 1 + arguments.repeats}, prefix)
+    label = run(job | {"relax": True, "repeats": 1 + arguments.repeats}, arguments.core)
     report["relaxed"] = {"cold_s": label["seconds"][0], "warm_s": median(label["seconds"][1:]), **label}
     provenance = label["provenance"]
     print(

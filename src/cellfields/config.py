@@ -13,7 +13,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Self, get_args
 
 from ase.units import Bohr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -149,6 +149,12 @@ class Configuration(_Table):
     def report_path(self) -> Path:
         """The report, one self-contained page."""
         return self.output.directory / "report.html"
+
+    def with_pseudopotentials(self, files: Mapping[str, Path]) -> Self:
+        """The same study with other pseudopotential files (symbol → path) beside its own."""
+        merged = {**self.engine.pseudopotentials, **files}
+        engine = self.engine.model_copy(update={"pseudopotentials": merged})
+        return self.model_copy(update={"engine": engine})
 
 
 def load_configuration(path: str | Path) -> Configuration:

@@ -83,6 +83,8 @@ def test_the_default_grid_holds_the_whole_field(shell: Shell) -> None:
         (("--D", D, "--grid", "4,4,4.5"), ["--grid", "three whole numbers"]),
         (("--D", D, "--json", "missing/o.json"), ["--json", "missing does not exist"]),
         (("--D", D, "--fields", "."), ["--fields . is a folder"]),
+        (("--D", D, "--pseudopotential", "missing.pseu"), ["--pseudopotential", "there is no file missing.pseu"]),
+        (("--D", D, "--pseudopotential", "Al=a.pseu"), ["--pseudopotential", "has no Al"]),
     ],
 )
 def test_a_bad_solve_is_one_line(shell: Shell, arguments: tuple[str, ...], words: list[str]) -> None:

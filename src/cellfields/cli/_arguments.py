@@ -31,6 +31,38 @@ GridOption = Annotated[
     typer.Option("--grid", metavar="n1,n2,n3", help="Grid of --fields; default: the smallest that holds everything."),
 ]
 
+PseudopotentialOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pseudopotential",
+        metavar="[SYMBOL=]PATH",
+        help="Pseudopotential file (ABINIT format 5), instead of the study's; once a species.",
+        show_default=False,
+    ),
+]
+
+
+def parse_pseudopotentials(texts: list[str] | None, species: tuple[str, ...]) -> dict[str, Path]:
+    """From ``SYMBOL=PATH`` texts; a crystal of one species needs no symbol.
+
+    Raises:
+        InputError: a species that the crystal does not have, no symbol where one is needed, or no such file.
+    """
+    result: dict[str, Path] = {}
+    kinds = tuple(dict.fromkeys(species))
+    for text in texts or []:
+        symbol, separator, path = text.partition("=")
+        if not separator:
+            if len(kinds) > 1:
+                raise InputError(f"--pseudopotential {text}: say for which of {', '.join(kinds)}, as SYMBOL=PATH")
+            symbol, path = kinds[0], text
+        if symbol not in kinds:
+            raise InputError(f"--pseudopotential {text}: the crystal has no {symbol} (it has {', '.join(kinds)})")
+        if not Path(path).is_file():
+            raise InputError(f"--pseudopotential {text}: there is no file {path}")
+        result[symbol] = Path(path).resolve()
+    return result
+
 
 def parse_deformation(text: str) -> Deformation:
     """From ``λa,λb,λc,θa,θb,θc``.
