@@ -315,6 +315,12 @@ def test_elements_without_a_pseudopotential_are_refused_by_name() -> None:
         PlaneWaveEngine(iron, SETTINGS)
 
 
+def test_a_pseudopotential_for_an_element_that_is_not_there_is_refused() -> None:
+    settings = PlaneWaveSettings(cutoff=5, kmesh=(1, 1, 1), pseudopotentials={"Al": "al.pseu"})
+    with pytest.raises(InputError, match="Al is named, but the crystal holds only Mg"):
+        PlaneWaveEngine(magnesium(), settings)
+
+
 def test_scf_failure_carries_its_history(engine: PlaneWaveEngine) -> None:
     hurried = PlaneWaveEngine(engine.crystal, SETTINGS.model_copy(update={"max_scf_steps": 2}))
     with pytest.raises(SCFNotConverged, match="in 2 steps") as caught:

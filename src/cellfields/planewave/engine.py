@@ -61,12 +61,19 @@ class PlaneWaveEngine:
         """``pseudopotentials`` (symbol → pseudopotential) stand in for those that the settings name.
 
         Raises:
-            InputError: no inversion centre, or an element without a pseudopotential.
+            InputError: no inversion centre, an element without a pseudopotential, or one for an element not there.
         """
         if crystal.inversion_centre is None:
             raise InputError(
                 "crystal: it has no inversion centre; the plane-wave engine supports only crystals with one so far"
             )
+        for table in (settings.pseudopotentials, settings.local_channels):
+            for symbol in table:
+                if symbol not in crystal.species:
+                    raise InputError(
+                        f"pseudopotentials: {symbol} is named, but the crystal holds only "
+                        f"{', '.join(dict.fromkeys(crystal.species))}"
+                    )
         self.crystal = crystal
         self.settings = settings
         self.pseudopotentials: Mapping[str, Pseudopotential] = pseudopotentials or {
@@ -205,13 +212,15 @@ class PlaneWaveEngine:
             # Far from the minimum a rougher density does; a point is only accepted on a converged one.
             far = last_force > _FAR * tolerance
             ground, mixer = cell.ground(current, rough=far)
+            count = len(ground.history)
             forces = self._crystal_forces(ground)
             if far and np.abs(forces).max() < tolerance:
                 rougher = PlaneWaveStart.of(ground, self.settings, compress=False, mixer=mixer)
                 ground, mixer = cell.ground(rougher)
+                count += len(ground.history)
                 forces = self._crystal_forces(ground)
             last_force = float(np.abs(forces).max())
-            steps.append(len(ground.history))
+            steps.append(count)
             # Compressed once, then only extended: another basis at every step would make the forces noisy.
             current = PlaneWaveStart.of(ground, self.settings, compress=len(steps) == 1, mixer=mixer)
             return ground.free_energy, -together * forces[self.crystal.representatives].reshape(-1)
