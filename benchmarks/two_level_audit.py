@@ -3,7 +3,7 @@
     python benchmarks/two_level_audit.py [--strains 12] [--json FILE]
 
 Strains of hcp Mg from the paper's distribution, relaxed twice: as the engine does (coarse mesh first), and on the full
-mesh alone. Prints the differences in F (Hartree per two atoms) and positions (Bohr), and the numbers of full-mesh solves.
+mesh alone. Prints the differences in F (Hartree per two atoms) and positions (Bohr), and the full-mesh solves.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cellfields import Crystal, PlaneWaveEngine, PlaneWaveSettings, sample_deformations  # noqa: E402
-from tests.reference.abinit.make_references import MAGNESIUM  # noqa: E402
+from cellfields import Crystal, PlaneWaveEngine, PlaneWaveSettings, sample_deformations
+from tests.reference.abinit.make_references import MAGNESIUM
 
 
 def main() -> None:
@@ -50,7 +50,8 @@ def main() -> None:
         }
         rows.append(row)
         print(
-            f"ΔF {row['free_energy_difference']:9.1e}  Δx {row['position_difference']:8.1e} of {row['displacement']:.3f} Bohr"
+            f"ΔF {row['free_energy_difference']:9.1e}  Δx {row['position_difference']:8.1e} "
+            f"of {row['displacement']:.3f} Bohr"
             f"  solves {row['full_mesh_solves']}  {row['seconds'][0]:.1f} s, {row['seconds'][1]:.1f} s",
             flush=True,
         )

@@ -338,7 +338,7 @@ class _Cell:
         else:
             mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
         if self.meshes is not None:
-            begin = None if start is None else ReducedStart(density, start.bloch)
+            begin = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
             return solve_reduced(problem, settings, self.meshes, mixer, begin), mixer
         orbitals = None if start is None else start.orbitals_for(problem)
         solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)

@@ -15,9 +15,12 @@ from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.mixing import AndersonMixer
 from cellfields.planewave.orbitals import PlaneWaveOrbitals
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.planewave.reduced.solver import carried_basis
 from cellfields.planewave.scf import GroundState
 from cellfields.planewave.settings import PlaneWaveSettings
+
+_CLOSE = 0.05  # Bohr
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,14 @@ class PlaneWaveStart:
     ) -> PlaneWaveStart:
         """From a solution, with its reduced basis: the part worth keeping, or all of it."""
         return cls(ground, bloch=carried_basis(ground, settings if compress else None), mixer=mixer)
+
+    def reduced_guess(self, problem: KohnShamProblem) -> tuple[ReducedOrbitals | None, bool]:
+        """Orbitals in the reduced basis, and whether the new atoms are so close that its basis holds for them too."""
+        old = self.ground.problem
+        if not isinstance(self.ground.orbitals, ReducedOrbitals) or old.basis is not problem.basis:
+            return None, False
+        moved = (problem.geometry.positions - old.geometry.positions) @ problem.geometry.lattice
+        return self.ground.orbitals, float(np.linalg.norm(moved, axis=1).max()) < _CLOSE
 
     def mixer_for(self, problem: KohnShamProblem, settings: PlaneWaveSettings) -> AndersonMixer:
         """A mixer for another problem; it remembers when the density's plane waves are the same."""

@@ -16,6 +16,7 @@ from cellfields.planewave.reduced.eigen import (
     make_nodes,
     refine,
     start_from_nodes,
+    start_from_vectors,
 )
 from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
@@ -47,8 +48,10 @@ class ReducedSpace:
 class ReducedBands:
     """A :class:`~cellfields.planewave.bands.BandSolver`."""
 
-    def __init__(self, space: ReducedSpace, mesh: ReducedMesh, bands: int) -> None:
-        """Bands on a mesh in the first zone."""
+    def __init__(
+        self, space: ReducedSpace, mesh: ReducedMesh, bands: int, guess: ReducedOrbitals | None = None
+    ) -> None:
+        """Bands on a mesh in the first zone; ``guess`` holds orbitals in the same functions at the same k points."""
         self._space = space
         self._mesh = mesh
         self.k_weights = mesh.weights
@@ -58,6 +61,8 @@ class ReducedBands:
         self._pairs: ReducedPairs | None = None
         self._nodes: Nodes | None = None
         self._importance = self._unknown_importance()
+        if guess is not None and guess.nodes is not None and guess.vectors.shape[2] >= bands:
+            self._nodes, self._vectors = guess.nodes, guess.vectors[:, :, :bands]
 
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
         """See :class:`BandSolver`."""
@@ -67,6 +72,8 @@ class ReducedBands:
             return values, 0.0
         if self._nodes is None:
             self._nodes = self._make_nodes(matrix)
+        if self._pairs is None and self._vectors is not None:
+            self._pairs = start_from_vectors(self._hamiltonian, matrix, self._vectors)
         if self._pairs is None:
             self._pairs = start_from_nodes(self._hamiltonian, matrix, self._nodes, self.bands)
         self._pairs = refine(
@@ -89,15 +96,13 @@ class ReducedBands:
         """See :class:`BandSolver`."""
         self.bands = min(bands, self._space.bloch.size)
         self._importance = self._unknown_importance()
-        self._pairs = None
+        self._pairs = self._vectors = None
 
     def orbitals(self) -> ReducedOrbitals:
         """See :class:`BandSolver`."""
         assert self._vectors is not None
-        space = self._space
-        return ReducedOrbitals(
-            space.problem, space.bloch, space.real_space, self._mesh, self._hamiltonian, self._vectors
-        )
+        s, h = self._space, self._hamiltonian
+        return ReducedOrbitals(s.problem, s.bloch, s.real_space, self._mesh, h, self._vectors, self._nodes)
 
     def _unknown_importance(self) -> FloatArray:
         """Before any occupations are known: the bands that the electrons would fill, and one more."""

@@ -80,6 +80,11 @@ def start_from_nodes(h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes,
     return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), bands), potential)
 
 
+def start_from_vectors(h: ReducedHamiltonian, potential: FloatArray, vectors: FloatArray) -> ReducedPairs:
+    """Eigenpairs in the span of vectors (K, N_B, n) from a neighbouring problem."""
+    return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), vectors.shape[2]), potential)
+
+
 def refine(
     h: ReducedHamiltonian,
     potential: FloatArray,

@@ -14,6 +14,7 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.planewave.reduced.eigen import Nodes
 from cellfields.planewave.reduced.mesh import MeshChunk, ReducedMesh
 from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.terms import nonlocal_
@@ -43,6 +44,7 @@ class ReducedOrbitals:
         mesh: the k points.
         hamiltonian: operators at the k points.
         vectors: (K, N_B, n).
+        nodes: what preconditions their refinement, for the next problem.
     """
 
     problem: KohnShamProblem
@@ -51,6 +53,7 @@ class ReducedOrbitals:
     mesh: ReducedMesh
     hamiltonian: ReducedHamiltonian
     vectors: FloatArray
+    nodes: Nodes | None = None
 
     @cached_property
     def _flat(self) -> FloatArray:
@@ -143,7 +146,7 @@ class ReducedOrbitals:
 
     # -- back in plane waves ------------------------------------------------------------------------------------
 
-    def lifted(self, weights: FloatArray, negligible: float = 1e-9) -> Iterator[PlaneWaveChunk]:
+    def lifted(self, weights: FloatArray, negligible: float = 1e-7) -> Iterator[PlaneWaveChunk]:
         """All k points in chunks, with the lowest bands whose weights (K, n) are not all negligible (relatively)."""
         size = np.abs(weights).max(axis=0)
         bands = int(np.flatnonzero(size > negligible * size.max())[-1]) + 1

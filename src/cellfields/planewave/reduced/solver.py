@@ -48,10 +48,19 @@ class ReducedMeshes:
 
 @dataclass(frozen=True, eq=False)
 class ReducedStart:
-    """Attributes: density (D,) on the new problem's basis, bloch a basis from a neighbouring solve (or None)."""
+    """What a neighbouring solve hands over.
+
+    Attributes:
+        density: (D,) on the new problem's basis.
+        bloch: basis to start from, or None.
+        guess: orbitals of the neighbour; used where they are in the same basis.
+        close: the neighbour is so close that its basis need not be tested before it is used.
+    """
 
     density: FloatArray
     bloch: BlochBasis | None
+    guess: ReducedOrbitals | None = None
+    close: bool = False
 
 
 def solve_reduced(
@@ -88,8 +97,12 @@ def solve_reduced(
         mixer.change_problem()
         history, bands, density = coarse.history, solver.bands, coarse.density
         potential = basis.to_real(coarse.potentials.effective)
-    bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, settings.basis_tolerance)
-    solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
+    if start is None or start.bloch is None or not start.close:
+        bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, settings.basis_tolerance)
+    guess = None if start is None else start.guess
+    if guess is not None and (guess.bloch is not bloch or guess.mesh is not meshes.full):
+        guess = None
+    solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands, guess)
     first = _COLD_RESIDUAL if start is None else _WARM_RESIDUAL
     ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first)
     return replace(ground, history=history + ground.history)
