@@ -238,6 +238,8 @@ class Crystal:
         internal = np.asarray(internal, dtype=float)
         if internal.shape != (self.n_internal,):
             raise InputError(f"internal must hold {self.n_internal} numbers, got shape {internal.shape}")
+        if not np.isfinite(internal).all():
+            raise InputError("internal must hold finite numbers (fractional displacements)")
         return np.asarray(self.positions_ref + np.einsum("a,ani->ni", internal, self.internal_basis))
 
     def internal(self, positions: FloatArray) -> FloatArray:

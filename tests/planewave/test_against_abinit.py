@@ -69,8 +69,12 @@ def test_band_energy_and_entropic_energy(solved) -> None:
 
 def test_fermi_energy(solved) -> None:
     theirs, _, state = solved
-    # For silicon with its four filled bands both mean the highest of them.
-    assert abs(state.fermi_energy - theirs["fermi_energy"]) < 2e-7
+    if theirs["settings"]["smearing"] == "none":
+        # ABINIT, given the filled bands only, prints the highest of them; ours is the middle of the gap above it. LDA's
+        # gap of strained silicon is some 0.02 Ha.
+        assert 0.001 < state.fermi_energy - theirs["fermi_energy"] < 0.02
+    else:
+        assert abs(state.fermi_energy - theirs["fermi_energy"]) < 2e-7
 
 
 @pytest.mark.parametrize(

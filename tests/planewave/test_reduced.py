@@ -11,6 +11,7 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
+from cellfields.errors import InputError
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.state import CellState
 from tests.planewave.problems import (
@@ -104,3 +105,28 @@ def test_auto_chooses_by_the_number_of_k_points() -> None:
     )
     assert not few.reduced
     assert many.reduced
+
+
+def test_the_union_does_not_depend_on_which_of_equal_images_is_taken() -> None:
+    """On the zone's surface several images of a k point are equally short: time reversal on or off must not matter."""
+    crystal = aluminium()
+    settings = {"cutoff": 4, "kmesh": (4, 4, 4), "basis": "reduced", "scf_tolerance": 1e-12, "basis_tolerance": 1e-8}
+    with_it, without = (
+        PlaneWaveEngine(crystal, PlaneWaveSettings(time_reversal=on, **settings)).evaluate(
+            Deformation.identity(crystal), np.zeros(0)
+        )
+        for on in (True, False)
+    )
+    assert with_it.free_energy == pytest.approx(without.free_energy, abs=2e-8)  # the bases differ, their error is 1e-8
+
+
+def test_a_grid_too_small_for_the_plane_waves_is_refused() -> None:
+    engine = PlaneWaveEngine(aluminium(), PlaneWaveSettings(cutoff=3, kmesh=(1, 1, 1), fft_grid=(3, 3, 3)))
+    with pytest.raises(InputError, match="fft_grid"):
+        engine.evaluate(Deformation.identity(engine.crystal), np.zeros(0))
+
+
+def test_one_k_point_and_few_plane_waves() -> None:
+    """Extensions may add functions of one parity only."""
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=3, kmesh=(1, 1, 1), basis="reduced"))
+    assert np.isfinite(engine.solve(Deformation.identity(engine.crystal)).free_energy)

@@ -52,7 +52,7 @@ class PlaneWaveBands:
     def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[FloatArray] | None = None) -> None:
         """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None for the slowest plane waves."""
         self._problem = problem
-        self.bands = _possible(problem, bands)
+        self.bands = possible_bands(problem, bands)
         self.k_weights = problem.basis.k_weights
         if vectors is None:
             self._vectors = [slowest_plane_waves(block, bands) for block in problem.blocks]
@@ -89,7 +89,7 @@ class PlaneWaveBands:
     def grow(self, bands: int) -> None:
         """See :class:`BandSolver`."""
         blocks = self._problem.blocks
-        bands = _possible(self._problem, bands)
+        bands = possible_bands(self._problem, bands)
         self._vectors = [_grown(block, x, bands) for block, x in zip(blocks, self._vectors, strict=True)]
         self.bands = bands
         self._needed = [bands] * len(blocks)
@@ -99,8 +99,13 @@ class PlaneWaveBands:
         return PlaneWaveOrbitals(self._problem, tuple(self._vectors))
 
 
-def _possible(problem: KohnShamProblem, bands: int) -> int:
-    fewest = min(len(block.kinetic) for block in problem.blocks)
+def possible_bands(problem: KohnShamProblem, bands: int) -> int:
+    """The number of bands, if there are as many plane waves at every k point.
+
+    Raises:
+        InputError: there are not.
+    """
+    fewest = min(len(m) for m in problem.basis.wave_m)
     if bands > fewest:
         raise InputError(
             f"cutoff: it leaves {fewest} plane waves at a k point, too few for {bands} bands; raise the cutoff"

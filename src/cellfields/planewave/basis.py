@@ -16,8 +16,9 @@ import numpy as np
 import scipy.fft
 
 from cellfields._typing import ComplexArray, FloatArray, IntArray
+from cellfields.errors import InputError
 from cellfields.planewave.geometry import Geometry
-from cellfields.planewave.kpoints import KMesh, shortest_equivalents
+from cellfields.planewave.kpoints import KMesh, nearly_shortest_equivalents, shortest_equivalents
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class PlaneWaveBasis:
         k_cartesian: (K, 3).
         k_weights: (K,).
         wave_m: for each k the (P_k, 3) integer G of its sphere.
-        k_points: (K, 3) in reciprocal coordinates.
+        k_points: (K, 3) in reciprocal coordinates; of a union the shortest equivalents.
+        reciprocal: (3, 3) rows, 1/Bohr.
     """
 
     volume: float
@@ -76,7 +78,12 @@ class PlaneWaveBasis:
         density_m = density_m[resolved]
         reach_k = np.sqrt((k_cartesian**2).sum(axis=1).max())
         near = m[norm2 < (np.sqrt(2 * cutoff) + reach_k) ** 2]
-        spheres = _spheres(near, near @ reciprocal, k_cartesian, cutoff, plane_waves)
+        if plane_waves == "union":
+            images = nearly_shortest_equivalents(mesh.points, reciprocal) @ reciprocal
+            spheres = (_union(near, near @ reciprocal, images, cutoff),) * len(k_cartesian)
+        else:
+            spheres = _spheres(near, near @ reciprocal, k_cartesian, cutoff)
+        _refuse_small_grid(shape, spheres)
         return cls(
             geometry.volume,
             shape,
@@ -142,6 +149,8 @@ class PlaneWaveBasis:
     def pack(self, index: IntArray, vectors: FloatArray) -> ComplexArray:
         """Real-space pairs u₁ + i u₂ (⌈n/2⌉, n1, n2, n3) of real coefficient vectors (P, n), without V^{−½}."""
         count = vectors.shape[1]
+        if count == 0:
+            return np.zeros((0, *self.shape), dtype=complex)
         box = np.zeros(((count + 1) // 2, self.grid_size), dtype=complex)
         box[:, index] = vectors[:, 0::2].T
         box[: count // 2, index] += 1j * vectors[:, 1::2].T
@@ -150,6 +159,8 @@ class PlaneWaveBasis:
 
     def multiply(self, potential: FloatArray, index: IntArray, vectors: FloatArray) -> FloatArray:
         """⟨G|V|u⟩ for real coefficient vectors (P, n); ``potential`` on the grid, shaped (n1, n2, n3)."""
+        if vectors.shape[1] == 0:
+            return np.empty_like(vectors)
         grid = self.pack(index, vectors)
         grid *= potential
         spectrum = scipy.fft.fftn(grid, axes=(1, 2, 3), norm="forward", overwrite_x=True)
@@ -167,17 +178,24 @@ def _candidates(lattice: FloatArray, cutoff: float) -> IntArray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def _spheres(
-    m: IntArray, g: FloatArray, k_cartesian: FloatArray, cutoff: float, plane_waves: str
-) -> tuple[IntArray, ...]:
-    limit = 2 * cutoff
+def _spheres(m: IntArray, g: FloatArray, k_cartesian: FloatArray, cutoff: float) -> tuple[IntArray, ...]:
     g2 = (g**2).sum(axis=1)
-    if plane_waves == "k_sphere":
-        return tuple(m[g2 + 2 * (g @ k) + k @ k < limit] for k in k_cartesian)
+    return tuple(m[g2 + 2 * (g @ k) + k @ k < 2 * cutoff] for k in k_cartesian)
+
+
+def _union(m: IntArray, g: FloatArray, images: FloatArray, cutoff: float) -> IntArray:
+    g2 = (g**2).sum(axis=1)
     union = np.zeros(len(m), dtype=bool)
-    for k in k_cartesian:  # ±k: the union must be closed under inversion
-        union |= g2 - 2 * np.abs(g @ k) + k @ k < limit
-    return (_mirror_ordered(m[union]),) * len(k_cartesian)
+    for k in images:  # ±k: the union must be closed under inversion
+        union |= g2 - 2 * np.abs(g @ k) + k @ k < 2 * cutoff
+    return _mirror_ordered(m[union])
+
+
+def _refuse_small_grid(shape: tuple[int, int, int], spheres: tuple[IntArray, ...]) -> None:
+    reach = np.max([np.abs(m).max(axis=0) for m in {id(m): m for m in spheres}.values()], axis=0)
+    if (np.array(shape) < 2 * reach + 1).any():
+        least = ", ".join(str(int(2 * r + 1)) for r in reach)
+        raise InputError(f"fft_grid = {shape} cannot hold the plane waves of this cutoff; it needs at least ({least})")
 
 
 def _mirror_ordered(m: IntArray) -> IntArray:

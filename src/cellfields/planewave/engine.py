@@ -17,7 +17,7 @@ from cellfields import __version__
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.errors import InputError
+from cellfields.errors import ConvergenceError, InputError, RelaxationNotConverged
 from cellfields.fields import FourierBasis
 from cellfields.planewave import observables
 from cellfields.planewave.bands import PlaneWaveBands
@@ -38,6 +38,7 @@ _REDUCED_PAYS = 40  # k points from which the reduced basis is faster than full 
 _COARSE_POINTS = 60
 _MULTILEVEL_PAYS = 150  # k points from which a rough relaxation on a coarse mesh comes first
 _ROUGH_FORCE = 1e-5  # Hartree/Bohr
+_MOST_EXTENSIONS = 5  # of the reduced basis at the end of a relaxation
 _FAR = 30.0  # times the force tolerance
 _ROUGH_SCF = 100.0  # times the SCF tolerance, while the forces are far from converged
 _COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
@@ -76,10 +77,14 @@ class PlaneWaveEngine:
                     )
         self.crystal = crystal
         self.settings = settings
-        self.pseudopotentials: Mapping[str, Pseudopotential] = pseudopotentials or {
-            symbol: load_pseudopotential(symbol, settings.pseudopotentials, settings.local_channels)
-            for symbol in dict.fromkeys(crystal.species)
-        }
+        if pseudopotentials is None:
+            pseudopotentials = {
+                symbol: load_pseudopotential(symbol, settings.pseudopotentials, settings.local_channels)
+                for symbol in dict.fromkeys(crystal.species)
+            }
+        if set(pseudopotentials) != set(crystal.species):
+            raise InputError(f"pseudopotentials must hold exactly {', '.join(dict.fromkeys(crystal.species))}")
+        self.pseudopotentials: Mapping[str, Pseudopotential] = dict(pseudopotentials)
 
     @cached_property
     def kmesh(self) -> KMesh:
@@ -130,9 +135,11 @@ class PlaneWaveEngine:
         *,
         start: PlaneWaveStart | None = None,
     ) -> CellState:
-        """State with the internal coordinates (n_int,) held fixed.
+        """State with the internal coordinates (n_int,), fractional, held fixed.
 
         Raises:
+            InputError: a wrong number of internal coordinates, a cutoff too low for the bands, or a metal with
+                smearing "none".
             SCFNotConverged: with its history.
         """
         clock = _Clock()
@@ -145,6 +152,7 @@ class PlaneWaveEngine:
         """Relaxed state.
 
         Raises:
+            InputError: as :meth:`evaluate`.
             SCFNotConverged, RelaxationNotConverged: with their histories.
         """
         return self.solve_and_continue(deformation, start=start)[0]
@@ -163,8 +171,11 @@ class PlaneWaveEngine:
         coarser = self._coarser
         if coarser is not None and len(y):
             # The curvature and most of the way cost little on a coarse mesh; this mesh has the last word.
-            rough, start, steps = coarser._relax(deformation, y, start)
-            y = rough.y
+            try:
+                rough, start, steps = coarser._relax(deformation, y, start)
+                y = rough.y
+            except ConvergenceError:
+                pass  # it was only to save time
         result, last, own_steps = self._relax(deformation, y, start)
         state = self._state(deformation, self._internal(deformation, result.y), last.ground, clock, own_steps)
         provenance = {**state.provenance, "coarse_solves": len(steps), "coarse_scf_steps": sum(steps)}
@@ -210,7 +221,7 @@ class PlaneWaveEngine:
             nonlocal cell, current, ground, last_force
             cell = self._cell(deformation, self._internal(deformation, point), cell)
             # Far from the minimum a rougher density does; a point is only accepted on a converged one.
-            far = last_force > _FAR * tolerance
+            far = len(point) > 0 and last_force > _FAR * tolerance
             ground, mixer = cell.ground(current, rough=far)
             count = len(ground.history)
             forces = self._crystal_forces(ground)
@@ -226,7 +237,7 @@ class PlaneWaveEngine:
             return ground.free_energy, -together * forces[self.crystal.representatives].reshape(-1)
 
         hessian = None if start is None else start.hessian
-        while True:
+        for _ in range(_MOST_EXTENSIONS):
             result = relax(
                 energy_and_gradient,
                 y,
@@ -236,12 +247,16 @@ class PlaneWaveEngine:
             )
             assert cell is not None and current is not None and ground is not None
             final = cell.final(ground)
-            unchanged = final.orbitals is ground.orbitals
-            if unchanged or np.abs(self._crystal_forces(final)).max() < tolerance:
-                last = replace(current, ground=final, hessian=result.hessian if len(y) else None)
-                return result, last, steps
+            largest = float(np.abs(self._crystal_forces(final)).max()) if final.orbitals is not ground.orbitals else 0.0
+            if largest < tolerance:
+                return result, replace(current, ground=final, hessian=result.hessian), steps
             # The check of the basis extended it, and the better one sees other forces: go on from here with that.
             y, hessian, current = result.y, result.hessian, PlaneWaveStart.of(final, self.settings, compress=False)
+        raise RelaxationNotConverged(
+            f"the reduced basis was extended {_MOST_EXTENSIONS} times and still leaves forces of {largest:.1e} "
+            f"Ha/Bohr, wanted {tolerance:.1e}; a smaller basis_tolerance helps",
+            result.history,
+        )
 
     def _cell(self, deformation: Deformation, internal: FloatArray, like: _Cell | None = None) -> _Cell:
         """The problem to solve; ``like`` has the same lattice, and shares all that depends on it alone."""

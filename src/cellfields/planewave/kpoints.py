@@ -79,6 +79,18 @@ def shortest_equivalents(points: FloatArray, reciprocal: FloatArray) -> FloatArr
     return np.asarray(candidates[np.arange(len(points)), best])
 
 
+def nearly_shortest_equivalents(points: FloatArray, reciprocal: FloatArray) -> FloatArray:
+    """All equivalents of k points (K, 3) within 2 % of the shortest: on the zone's surface there are several.
+
+    Which of them is *the* shortest is a matter of rounding, or of the last bit of strain; a set made from all of them
+    does not depend on it.
+    """
+    candidates = points[:, None, :] + _NEIGHBOURS[None, :, :]
+    lengths = np.linalg.norm(candidates @ reciprocal, axis=2)
+    near = lengths <= 1.02 * lengths.min(axis=1, keepdims=True) + 1e-9
+    return np.asarray(candidates[near])
+
+
 def _keys(points: FloatArray, period: int) -> FloatArray:
     offset = points + period
     return (offset[:, 0] * 2 * period + offset[:, 1]) * 2 * period + offset[:, 2]

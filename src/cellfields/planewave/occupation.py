@@ -122,7 +122,7 @@ def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smeari
         width: σ, Hartree.
 
     Raises:
-        InputError: too few bands to hold the electrons, or "none" with an odd number of electrons or no gap.
+        InputError: too few bands to hold the electrons, or "none" with an odd number of electrons.
     """
     if smearing == "none":
         return _filled_bands(energies, k_weights, electrons)

@@ -27,7 +27,7 @@ class Relaxed:
 
     y: FloatArray
     gradient: FloatArray
-    hessian: FloatArray
+    hessian: FloatArray | None
     history: tuple[dict[str, float], ...]
 
 
@@ -44,9 +44,9 @@ def relax(
     Args:
         energy_and_gradient: y (n,) → F (Hartree) and ∂F/∂y (n,).
         y: start, Bohr.
-        tolerance: largest component of the gradient *per atom* is the caller's business: max |∂F/∂y|, Hartree/Bohr.
+        tolerance: largest |∂F/∂y_i| at the end, Hartree/Bohr.
         max_steps: calls of ``energy_and_gradient``.
-        hessian: start curvature (n, n), or None to measure it.
+        hessian: start curvature (n, n), or None to measure it (n ≤ 6) or to guess it.
 
     Raises:
         RelaxationNotConverged: with one entry a solve.
@@ -66,7 +66,7 @@ def relax(
 
     energy, gradient = call(y)
     if len(y) == 0 or np.abs(gradient).max() < tolerance:
-        return Relaxed(y, gradient, np.eye(len(y)) if hessian is None else hessian, tuple(history))
+        return Relaxed(y, gradient, hessian, tuple(history))
     curvature = _measured(call, y, gradient) if hessian is None else hessian
     trust = _TRUST_START
     while True:

@@ -150,10 +150,11 @@ def self_consistent(
 
 def starting_bands(settings: PlaneWaveSettings, electrons: float) -> int:
     """The settings' bands, or the filled ones plus a few for the smeared states; the SCF adds more when needed."""
-    if settings.bands is not None:
-        return settings.bands
     filled = int(np.ceil(electrons / 2 - 1e-9))
-    return filled + (1 if settings.smearing == "none" else max(3, filled // 3))
+    if settings.smearing == "none":  # one empty band shows the gap, or that there is none
+        given = filled + 1 if settings.bands is None else settings.bands
+        return given if given < filled else max(given, filled + 1)
+    return settings.bands or filled + max(3, filled // 3)
 
 
 def _refuse_metal(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> None:

@@ -20,7 +20,8 @@ class PlaneWaveSettings(BaseModel):
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
         local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
-        bands: bands a k point, or None to let the engine find how many it needs.
+        bands: bands a k point, or None to let the engine find how many it needs (when given, it is not checked that
+            the highest is empty).
         basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
             "auto" takes the reduced one where it pays (many k points).
         basis_tolerance: estimated error of F from the reduced basis, before its correction, Hartree per primitive
@@ -42,7 +43,7 @@ class PlaneWaveSettings(BaseModel):
     cutoff: float = Field(ge=1, le=500)
     kmesh: tuple[MeshSize, MeshSize, MeshSize]
     smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "cold"
-    smearing_width: float = Field(default=0.01, gt=0, le=1)
+    smearing_width: float = Field(default=0.01, ge=1e-5, le=1)
     pseudopotentials: dict[str, Path] = Field(default_factory=dict)
     local_channels: dict[str, int] = Field(default_factory=dict)
     bands: int | None = Field(default=None, ge=1)

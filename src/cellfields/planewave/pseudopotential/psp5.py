@@ -19,6 +19,7 @@ from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.planewave.pseudopotential.radial import SquareSpline, bessel_transform
 
+_LDA = range(1, 10)  # pspxc of the local density approximation; they differ in its fit only
 _MOST_POINTS = 100_000
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -55,7 +56,7 @@ class TabulatedPseudopotential:
         valence: Z.
         channels: non-local part.
         short_range: v_loc(q) + 4πZ/q², a smooth function of q².
-        fingerprint: SHA-256 of the file's numbers and of the chosen local channel.
+        fingerprint: SHA-256 of the file's text and of the chosen local channel.
         local_channel: the l whose potential is local.
     """
 
@@ -116,7 +117,7 @@ def _parse(
     symbol: str, atomic_number: int, lines: list[str], local_channel: int | None, where: str
 ) -> TabulatedPseudopotential:
     zatom, valence = _numbers(lines[1], 2)
-    code, _, lmax, lloc, points = (int(x) for x in _numbers(lines[2], 5))
+    code, functional, lmax, lloc, points = (int(x) for x in _numbers(lines[2], 5))
     if code != 5:
         raise InputError(f"{where} is of ABINIT format {code}; only format 5 is supported so far")
     if round(zatom) != atomic_number:
@@ -130,6 +131,10 @@ def _parse(
     if not (first > 0 and 0 < step < 1):
         raise InputError(f"{where} is not a complete ABINIT format-5 file")
     projectors = [int(_numbers(lines[4 + 2 * l], 4)[3]) for l in range(lmax + 1)]
+    if max(projectors) > 1 or min(projectors) < 0:
+        raise InputError(f"{where} has more than one projector of one angular momentum, which is not supported")
+    if functional not in _LDA:
+        raise InputError(f"{where} was made with ABINIT's functional {functional}; only LDA ones (1 … 9) are supported")
     row = 4 + 2 * (lmax + 1)
     if abs(_numbers(lines[row], 3)[1]) > 1e-12:
         raise InputError(f"{where} has a non-linear core correction, which is not supported yet")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
+from cellfields.errors import InputError
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.planewave.reduced.eigen import (
@@ -23,6 +24,7 @@ from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 
 _FEW = 100  # k points up to which LAPACK, one by one, beats the batched solver
+_FIRST_EMPTY = 1e-3  # importance of the first empty band's residual
 _PER_NODE = 40  # k points a node serves, about
 
 
@@ -52,6 +54,11 @@ class ReducedBands:
         self, space: ReducedSpace, mesh: ReducedMesh, bands: int, guess: ReducedOrbitals | None = None
     ) -> None:
         """Bands on a mesh in the first zone; ``guess`` holds orbitals in the same functions at the same k points."""
+        if bands > space.bloch.size:
+            raise InputError(
+                f"bands: {bands} are wanted, more than the {space.bloch.size} functions of the reduced basis; "
+                'choose basis = "full"'
+            )
         self._space = space
         self._mesh = mesh
         self.k_weights = mesh.weights
@@ -90,11 +97,21 @@ class ReducedBands:
 
     def learn(self, per_state: FloatArray) -> None:
         """See :class:`BandSolver`."""
-        self._importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
+        importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
+        self._importance = importance
+        # The first empty band tells metals from insulators, and where the Fermi level of these lies.
+        first_empty = np.minimum((np.abs(per_state) > 1e-10).sum(axis=1), self.bands - 1)
+        rows = np.arange(len(per_state))
+        self._importance[rows, first_empty] = np.maximum(self._importance[rows, first_empty], _FIRST_EMPTY)
 
     def grow(self, bands: int) -> None:
         """See :class:`BandSolver`."""
-        self.bands = min(bands, self._space.bloch.size)
+        if bands > self._space.bloch.size:
+            raise InputError(
+                f"smearing_width: {bands} bands are needed, more than the {self._space.bloch.size} functions of the "
+                'reduced basis; choose basis = "full"'
+            )
+        self.bands = bands
         self._importance = self._unknown_importance()
         self._pairs = self._vectors = None
 
@@ -121,8 +138,9 @@ class ReducedBands:
 def cluster(points: FloatArray, reciprocal: FloatArray, count: int) -> tuple[IntArray, ...]:
     """Group k points (K, 3) into about ``count`` compact cells of a Cartesian grid."""
     k = points @ reciprocal
-    extent = np.ptp(k, axis=0) + 1e-9
-    edge = (extent.prod() / count) ** (1 / 3)
+    extent = np.ptp(k, axis=0)
+    wide = extent[extent > 1e-3 * max(extent.max(), 1e-9)]
+    edge = (wide.prod() / count) ** (1 / max(len(wide), 1)) + 1e-9
     cells = np.floor((k - k.min(axis=0)) / edge).astype(np.int64)
     _, labels = np.unique(cells, axis=0, return_inverse=True)
     labels = labels.reshape(-1)

@@ -82,15 +82,15 @@ class BlochBasis:
             made.append(np.concatenate([old, new], axis=1))
         return BlochBasis(self.m, made[0], made[1])
 
-    def compressed(self, density_matrix: FloatArray, discard: float) -> BlochBasis:
+    def compressed(self, density_matrix: FloatArray, discard: float, least: int) -> BlochBasis:
         """Keep the combinations that the occupied states use: eigenvectors of P (N_B, N_B), by parity.
 
-        The eigenvalues left out add up to less than ``discard`` electrons.
+        The eigenvalues left out add up to less than ``discard`` electrons; at least ``least`` functions stay.
         """
         n = self.even.shape[1]
         pairs = [scipy.linalg.eigh(block) for block in (density_matrix[:n, :n], density_matrix[n:, n:])]
         ranked = np.sort(np.abs(np.concatenate([values for values, _ in pairs])))
-        smallest = ranked[int((np.cumsum(ranked) <= discard).sum())]
+        smallest = ranked[max(0, min(int((np.cumsum(ranked) <= discard).sum()), len(ranked) - least))]
         even, odd = (
             functions @ vectors[:, np.abs(values) >= smallest]
             for functions, (values, vectors) in zip((self.even, self.odd), pairs, strict=True)

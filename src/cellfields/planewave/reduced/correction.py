@@ -82,7 +82,8 @@ def missing_directions(
 ) -> tuple[FloatArray, float]:
     """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
 
-    In the energy norm (making.py) the squares of the columns add up to about that. ``moved`` is V B (P, N_B), if known.
+    In the energy norm (making.py) the squares of the columns add up to about that. ``moved`` is V B (even, odd),
+    if known.
     """
     columns = []
     error = 0.0

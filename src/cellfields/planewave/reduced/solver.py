@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cellfields._typing import FloatArray
+from cellfields.planewave.bands import possible_bands
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh, shortest_equivalents
 from cellfields.planewave.mixing import AndersonMixer
@@ -24,6 +25,7 @@ from cellfields.planewave.settings import PlaneWaveSettings
 _COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
 _COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
 _COMPRESSION = 0.02  # electrons per Hartree of tolerance: what a carried basis may forget
+_MOST_EXTENSIONS = 4
 _SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
 
 
@@ -84,6 +86,9 @@ def solve_reduced(
     """
     basis = problem.basis
     bands = starting_bands(settings, problem.electrons)
+    if start is not None and start.guess is not None and settings.bands is None:
+        bands = max(bands, start.guess.vectors.shape[2])
+    bands = possible_bands(problem, bands)
     density = problem.superposed_density() if start is None else start.density
     potential = basis.to_real(problem.potentials(density).effective)
     if start is None or start.bloch is None:
@@ -113,11 +118,11 @@ def corrected(
 ) -> GroundState:
     """Add the second-order correction; where it shows the basis to be too small, extend that and solve again."""
     tolerance = settings.basis_tolerance
-    while True:
-        final = _with_correction(ground, settings)
+    final = _with_correction(ground, settings)
+    for _ in range(_MOST_EXTENSIONS):
         error = abs(final.free_energy - final.uncorrected_free_energy)
-        if error < _SLACK * settings.basis_tolerance or tolerance < 0.02 * settings.basis_tolerance:
-            return final
+        if error < _SLACK * settings.basis_tolerance:
+            break
         tolerance *= 0.3 * settings.basis_tolerance / error
         assert isinstance(ground.orbitals, ReducedOrbitals)
         potential = problem.basis.to_real(ground.potentials.effective)
@@ -126,6 +131,8 @@ def corrected(
         solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
         again = self_consistent(problem, settings, solver, ground.density, first_residual=1e-3)
         ground = replace(again, history=ground.history + again.history)
+        final = _with_correction(ground, settings)
+    return final
 
 
 def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> BlochBasis | None:
@@ -136,7 +143,7 @@ def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> Bl
     if settings is None:
         return orbitals.bloch
     matrix = orbitals.density_matrix(ground.occupations.weights)
-    return orbitals.bloch.compressed(matrix, _COMPRESSION * settings.basis_tolerance)
+    return orbitals.bloch.compressed(matrix, _COMPRESSION * settings.basis_tolerance, 2 * ground.energies.shape[1])
 
 
 def _with_correction(ground: GroundState, settings: PlaneWaveSettings) -> GroundState:
