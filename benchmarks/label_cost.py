@@ -54,8 +54,10 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--seed", type=int, default=2021)
     parser.add_argument("--no-abinit", action="store_true")
+    parser.add_argument("--abinit-from", type=Path, help="take ABINIT's times from an earlier --json of this machine")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    earlier = json.loads(arguments.abinit_from.read_text())["fixed_atoms"] if arguments.abinit_from else None
     prefix = ("taskset", "-c", str(arguments.core))
     settings = dict(SETTINGS)
     files = {}
@@ -72,7 +74,12 @@ def main() -> None:
         engine = run(job | {"relax": False, "repeats": 1 + arguments.repeats}, arguments.core)
         cold, warm = engine["seconds"][0], median(engine["seconds"][1:])
         row = {"deformation": deformation, "cold_s": cold, "warm_s": warm, "free_energy": engine["free_energy"]}
-        if not arguments.no_abinit:
+        if earlier is not None:
+            old = earlier[number]
+            assert old["deformation"] == deformation, "the earlier run had other strains"
+            row |= {key: value for key, value in old.items() if key.startswith("abinit")}
+            row |= {"ratio_cold": row["abinit_s"] / cold, "ratio_warm": row["abinit_s"] / warm}
+        elif not arguments.no_abinit:
             case = {
                 **job,
                 "settings": {**SETTINGS, "bands": arguments.bands, "fft_grid": [27, 27, 45]},

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks._child import FIGURE_2, run
 from tests.reference.abinit.make_references import MAGNESIUM
 
-MESHES = (6, 12, 16, 20, 27)
-CUTOFFS = (12, 16, 24, 36)
+MESHES = (12, 16, 20, 27)
+CUTOFFS = (12, 24, 36)
 
 
 def measure(cutoff: float, mesh: int, core: int) -> dict:

@@ -24,7 +24,6 @@ from cellfields.planewave.reduced.operators import RealSpace, ReducedHamiltonian
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 
 _FEW = 100  # k points up to which LAPACK, one by one, beats the batched solver
-_FIRST_EMPTY = 1e-3  # importance of the first empty band's residual
 _PER_NODE = 40  # k points a node serves, about
 
 
@@ -97,12 +96,11 @@ class ReducedBands:
 
     def learn(self, per_state: FloatArray) -> None:
         """See :class:`BandSolver`."""
-        importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
-        self._importance = importance
-        # The first empty band tells metals from insulators, and where the Fermi level of these lies.
-        first_empty = np.minimum((np.abs(per_state) > 1e-10).sum(axis=1), self.bands - 1)
-        rows = np.arange(len(per_state))
-        self._importance[rows, first_empty] = np.maximum(self._importance[rows, first_empty], _FIRST_EMPTY)
+        self._importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
+        if ((per_state == 0) | (per_state == 2)).all():
+            # Filled bands: the first empty one shows the gap, and where in it the Fermi level lies.
+            first_empty = np.minimum((per_state > 0).sum(axis=1), self.bands - 1)
+            self._importance[np.arange(len(per_state)), first_empty] = 1e-2
 
     def grow(self, bands: int) -> None:
         """See :class:`BandSolver`."""
