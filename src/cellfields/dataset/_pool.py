@@ -48,7 +48,7 @@ class WorkerPool:
         self._reader, self._lifeline = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(workers, context, _start_worker, (payload, self._reader))
         try:
-            with _one_thread_environment():
+            with interrupts_held_back(), _one_thread_environment():
                 probes = [self._executor.submit(_problem_of_worker) for _ in range(workers)]
             problems = [problem for problem in (probe.result() for probe in probes) if problem]
             if problems:
@@ -64,16 +64,35 @@ class WorkerPool:
 
     def submit(self, deformation: Deformation, start: Any | None) -> Future[Outcome]:
         """Queue one solve."""
-        with _one_thread_environment():  # the executor may start a process at any submission
+        # The executor may start a process at any submission.
+        with interrupts_held_back(), _one_thread_environment():
             return self._executor.submit(_solve, deformation, start)
 
     def close(self, *, end_workers: bool) -> None:
         """Wait for the processes to end; ``end_workers`` ends them where they are."""
-        if end_workers:
+        with interrupts_held_back():
+            if end_workers:
+                self._lifeline.close()
+            self._executor.shutdown(wait=True, cancel_futures=True)
             self._lifeline.close()
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._lifeline.close()
-        self._reader.close()
+            self._reader.close()
+
+
+@contextlib.contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block.
+
+    A KeyboardInterrupt inside ``concurrent.futures`` can leave one of its locks taken for ever, and a process that is
+    started in the block is born with the signal blocked: it reaches the whole group, and the parent decides.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import pickle
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from queue import SimpleQueue
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -22,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from cellfields.dataset._atomic import StoreError
 from cellfields.dataset._attempt import Outcome, Starter, attempt
 from cellfields.dataset._failure import Failure
-from cellfields.dataset._pool import WorkerPool
+from cellfields.dataset._pool import WorkerPool, interrupts_held_back
 from cellfields.dataset.store import DatasetStore
 from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError, InputError
@@ -109,28 +110,34 @@ def _until_broken(
     window = workers if workers == 1 else workers + 1  # one more than can run, so that no worker waits for the parent
     casualties = []
     running: dict[Future[Outcome], Deformation] = {}
+    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()  # can be waited for, and interrupted, without any lock
     pool = WorkerPool(payload, workers)
     broken, complete = False, False
     try:
         while running or (queue and not broken):
             while queue and not broken and len(running) < window:
-                try:
-                    future = pool.submit(queue[0], _start(starter, queue[0]))
-                except BrokenExecutor:
-                    broken = True
-                else:
-                    running[future] = queue.popleft()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                deformation = running.pop(future)
-                try:
-                    outcome = _outcome(future, deformation)
-                except BrokenExecutor:
-                    broken = True
-                    if not store.has(deformation):
-                        casualties.append(deformation)
-                        continue
-                    outcome = Outcome(0.0)
-                yield deformation, outcome
+                start = _start(starter, queue[0])
+                with interrupts_held_back():
+                    try:
+                        future = pool.submit(queue[0], start)
+                    except BrokenExecutor:
+                        broken = True
+                    else:
+                        running[future] = queue.popleft()
+                        future.add_done_callback(finished.put)
+            if not running:
+                break
+            future = finished.get()
+            deformation = running.pop(future)
+            try:
+                outcome = _outcome(future, deformation)
+            except BrokenExecutor:
+                broken = True
+                if not store.has(deformation):
+                    casualties.append(deformation)
+                    continue
+                outcome = Outcome(0.0)
+            yield deformation, outcome
         complete = not broken
     finally:
         pool.close(end_workers=not complete)
