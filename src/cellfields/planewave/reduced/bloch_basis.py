@@ -52,16 +52,13 @@ class BlochBasis:
         """Plane-wave coefficients (P, n) of combinations (N_B, n), by parity on half the plane waves."""
         return from_parity_parts(self.even, self.odd, coefficients)
 
-    def extended(
-        self, columns: FloatArray, norm: FloatArray, *, discard: float = 0.0, most: int | None = None
-    ) -> BlochBasis:
+    def extended(self, columns: FloatArray, norm: FloatArray, *, discard: float) -> BlochBasis:
         """Add the leading functions of columns (P, c).
 
         Args:
             columns: snapshots, scaled by the square root of their weight.
             norm: (P,) the energy norm's diagonal, Hartree.
             discard: energy (Hartree) that may be left out in total.
-            most: at most so many new functions.
         """
         mirror = mirror_rows(len(self.m))
         root = np.sqrt(norm)[:, None]
@@ -72,7 +69,7 @@ class BlochBasis:
             values, rotation = scipy.linalg.eigh((root * part).T @ (root * part), check_finite=False)
             parts.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
         ranked = np.sort(np.concatenate([energies for _, _, energies, _ in parts]))
-        keep = int((np.cumsum(ranked) > discard).sum()) if most is None else min(most, len(ranked))
+        keep = int((np.cumsum(ranked) > discard).sum())
         smallest = max(ranked[len(ranked) - keep] if keep else np.inf, _DEPENDENT**2 * ranked[-1])
         made = []
         for old, part, energies, rotation in parts:
