@@ -9,8 +9,9 @@ images of each strain. A Brillouin-zone mesh must be as symmetric as the crystal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import permutations, product
 
 import numpy as np
@@ -76,20 +77,36 @@ class AxisOperation:
         )
 
     def _fields(self, fields: ElectronicFields, shift: FloatArray) -> ElectronicFields:
-        basis = fields.basis
-        image = basis.indices @ self.axes.T
-        rows, mirrored = _rows(basis, image)
-        phase = np.exp(2j * np.pi * ((image - basis.indices) @ basis.origin - image @ shift))
-        if basis.real and np.abs(phase.imag).max() > 1e-6:
+        rows, mirrored, image = _image(fields.basis, self)
+        phase = np.exp(2j * np.pi * ((image - fields.basis.indices) @ fields.basis.origin - image @ shift))
+        if fields.basis.real and np.abs(phase.imag).max() > 1e-6:
             raise InputError("the operation does not map the inversion centre onto one")
-        coefficients: dict[str, Array] = {}
-        for name in fields.coefficients:
-            values = np.asarray(fields.coefficients[name]) * (phase.real if basis.real else phase)
-            values = values if basis.real else np.where(mirrored, values.conj(), values)
-            moved = np.empty_like(values)
-            moved[rows] = values
-            coefficients[name] = moved
-        return ElectronicFields(basis, coefficients, fields.volume)
+        moved = _MovedCoefficients(fields.coefficients, fields.basis.real, phase, mirrored, rows)
+        return ElectronicFields(fields.basis, moved, fields.volume)
+
+
+@dataclass(frozen=True, eq=False)
+class _MovedCoefficients(Mapping[str, Array]):
+    """Coefficients of an image, made from the source's when they are asked for: thousands of images cost no memory."""
+
+    source: Mapping[str, Array]
+    real: bool
+    phase: Array
+    mirrored: Array
+    rows: IntArray
+
+    def __getitem__(self, name: str) -> Array:
+        values = np.asarray(self.source[name]) * (self.phase.real if self.real else self.phase)
+        values = values if self.real else np.where(self.mirrored, values.conj(), values)
+        moved = np.empty_like(values)
+        moved[self.rows] = values
+        return np.asarray(moved)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.source)
+
+    def __len__(self) -> int:
+        return len(self.source)
 
 
 def axis_operations(crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE) -> tuple[AxisOperation, ...]:
@@ -140,8 +157,10 @@ def _with_shift(crystal: Crystal, axes: IntArray, tolerance: float) -> AxisOpera
     return None
 
 
-def _rows(basis: FourierBasis, image: IntArray) -> tuple[IntArray, Array]:
-    """Row of each m' (or of −m') in the basis, and whether it is −m' that is stored."""
+@lru_cache(maxsize=256)
+def _image(basis: FourierBasis, operation: AxisOperation) -> tuple[IntArray, Array, IntArray]:
+    """Row of each m' (or of −m') in the basis, whether it is −m' that is stored, and m'."""
+    image = basis.indices @ operation.axes.T
     place = {tuple(m): row for row, m in enumerate(basis.indices.tolist())}
     rows, mirrored = np.empty(len(image), dtype=np.int64), np.zeros(len(image), dtype=bool)
     for i, m in enumerate(image.tolist()):
@@ -149,4 +168,4 @@ def _rows(basis: FourierBasis, image: IntArray) -> tuple[IntArray, Array]:
         if row is None:
             row, mirrored[i] = place[(-m[0], -m[1], -m[2])], True
         rows[i] = row
-    return rows, mirrored
+    return rows, mirrored, image

@@ -10,6 +10,7 @@ there are samples therefore never wins.
 from __future__ import annotations
 
 from functools import cache
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,34 @@ from cellfields.surrogate._jax import namespace
 
 
 def monomials(z: Any, degree: int) -> Any:
-    """(…, d) → (…, T): all monomials of degree 1 to ``degree`` (at most 2); NumPy in, NumPy out, and JAX likewise."""
-    if degree < 2:
-        return z if degree else z[..., :0]
-    rows, columns = _pairs(z.shape[-1])
-    return namespace(z).concatenate([z, z[..., rows] * z[..., columns]], axis=-1)
+    """(…, d) → (…, T): all monomials of degree 1 to ``degree``; NumPy in, NumPy out, and JAX likewise."""
+    if degree == 0:
+        return z[..., :0]
+    parts = [z]
+    for parents, axes in _recursion(z.shape[-1], degree):
+        parts.append(parts[-1][..., parents] * z[..., axes])
+    return namespace(z).concatenate(parts, axis=-1)
+
+
+def exponents(d: int, degree: int) -> IntArray:
+    """(T, d) powers of the variables in each of :func:`monomials`."""
+    combinations = [c for n in range(1, degree + 1) for c in combinations_with_replacement(range(d), n)]
+    powers = np.zeros((len(combinations), d), dtype=np.int64)
+    for row, combination in enumerate(combinations):
+        np.add.at(powers[row], list(combination), 1)
+    return powers
 
 
 @cache
-def _pairs(d: int) -> tuple[IntArray, IntArray]:
-    rows, columns = np.triu_indices(d)
-    return rows, columns
+def _recursion(d: int, degree: int) -> tuple[tuple[IntArray, IntArray], ...]:
+    """For each degree from 2: which monomial of the degree before, times which variable."""
+    steps = []
+    before: list[tuple[int, ...]] = [(i,) for i in range(d)]
+    for n in range(2, degree + 1):
+        place = {c: i for i, c in enumerate(before)}
+        before = list(combinations_with_replacement(range(d), n))
+        steps.append((np.array([place[c[:-1]] for c in before]), np.array([c[-1] for c in before])))
+    return tuple(steps)
 
 
 def fit_trend(z: FloatArray, outputs: FloatArray, max_degree: int) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,138 @@
+"""A polynomial of high degree whose coefficients expect to be small: the truncated series of a Gaussian process.
+
+    P(z) = Σ_{|α| ≤ d} c_α z^α ,   c_α ~ N(0, ℓ^{−2|α|} / α!)   ⇔   kernel Σ_{n ≤ d} (z·z'/ℓ²)ⁿ / n!   →   exp(z·z'/ℓ²)
+
+Ridge regression in the columns z^α ℓ^{−|α|}/√α!. Where derivatives of an output are known (stress is the derivative of
+F), ∂P/∂z_i are further rows of the same least-squares problem. The ridge of each output, and the length ℓ of a
+quantity, are those that predict best the strains left out: with S = A V the design in its eigenbasis (AᵀA = V s² Vᵀ),
+
+    r_g = (1 − H_gg)⁻¹ (y_g − ŷ_g) ,   H_gg = S_g (s² + ridge)⁻¹ S_gᵀ
+
+g: all rows of one strain (its images under the crystal's symmetry, values and slopes), left out at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import factorial
+
+import numpy as np
+import scipy.linalg
+
+from cellfields._typing import FloatArray
+from cellfields.surrogate.trend import exponents, monomials
+
+_RIDGES = np.logspace(-12, 1, 27)  # of columns and outputs of order one
+
+
+@dataclass(frozen=True, eq=False)
+class PolynomialFit:
+    """A fitted polynomial.
+
+    Attributes:
+        constant: (k,).
+        coefficients: (T, k) of ``monomials(z, degree)``.
+        left_out: (N, k) errors at the strains, each predicted from the others.
+    """
+
+    constant: FloatArray
+    coefficients: FloatArray
+    left_out: FloatArray
+
+
+def fit_polynomial(
+    z: FloatArray,
+    outputs: FloatArray,
+    *,
+    degree: int,
+    lengths: Sequence[float],
+    slopes: FloatArray | None = None,
+) -> PolynomialFit:
+    """Fit all outputs of one quantity.
+
+    Args:
+        z: (N, b, d) standardised inputs: b images of each of N strains.
+        outputs: (N, b, k).
+        degree: highest total degree.
+        lengths: ℓ to choose from, in units of z.
+        slopes: (N, b, d, k) ∂y/∂z where they are known for all rows, or None.
+    """
+    constant = outputs.mean(axis=(0, 1))
+    centred = outputs - constant
+    scale = centred.std(axis=(0, 1))
+    scale = np.where(scale > 0, scale, 1.0)
+    targets = centred / scale
+    if slopes is not None:
+        per_row = np.moveaxis(slopes, 2, 1).reshape(len(z), -1, outputs.shape[2]) / scale
+        targets = np.concatenate([targets, per_row], axis=1)
+    best: tuple[float, PolynomialFit] | None = None
+    for length in lengths:
+        solution, left_out = _Design.of(z, degree, length, slopes is not None).solve(targets)
+        error = float(((left_out * scale) ** 2).sum())
+        if best is None or error < best[0]:
+            solution = solution * scale
+            best = error, PolynomialFit(constant + solution[0], solution[1:], left_out * scale)
+    assert best is not None
+    return best[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Design:
+    """Scaled columns at all rows, in the eigenbasis of their Gram matrix.
+
+    Attributes:
+        scores: (N, rows, T + 1) S.
+        eigenvalues: (T + 1,) s².
+        back: (T + 1, T + 1) from the eigenbasis to coefficients of 1 and the monomials.
+        images: how many of each strain's rows are values (the first ones); the others are slopes.
+    """
+
+    scores: FloatArray
+    eigenvalues: FloatArray
+    back: FloatArray
+    images: int
+
+    @classmethod
+    def of(cls, z: FloatArray, degree: int, length: float, with_slopes: bool) -> _Design:
+        powers = np.concatenate([np.zeros((1, z.shape[2]), dtype=np.int64), exponents(z.shape[2], degree)])
+        prior = np.array([length ** -int(a.sum()) / np.sqrt(np.prod([factorial(int(n)) for n in a])) for a in powers])
+        columns = np.concatenate([np.ones((*z.shape[:2], 1)), monomials(z, degree)], axis=2)
+        if with_slopes:
+            columns = np.concatenate([columns, *(_slope(columns, powers, i) for i in range(z.shape[2]))], axis=1)
+        columns = columns * prior
+        flat = columns.reshape(-1, len(prior))
+        eigenvalues, vectors = scipy.linalg.eigh(flat.T @ flat)
+        return cls(columns @ vectors, np.maximum(eigenvalues, 0.0), prior[:, None] * vectors, z.shape[1])
+
+    def solve(self, targets: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Coefficients (T + 1, k) with each output's best ridge, and the left-out errors (N, k) at the first image."""
+        n, rows, k = targets.shape
+        flat = self.scores.reshape(n * rows, -1)
+        projected = flat.T @ targets.reshape(n * rows, k)
+        best = np.full(k, np.inf)
+        solution = np.zeros((len(self.eigenvalues), k))
+        errors = np.zeros((n, k))
+        for ridge in _RIDGES:
+            filtered = projected / (self.eigenvalues + ridge)[:, None]
+            residual = targets - (flat @ filtered).reshape(targets.shape)
+            hat = (self.scores / (self.eigenvalues + ridge)) @ self.scores.transpose(0, 2, 1)
+            left_out = np.linalg.solve(np.eye(rows) - hat + 1e-12 * np.eye(rows), residual)[:, : self.images]
+            total = (left_out**2).sum(axis=(0, 1))
+            better = total < best
+            best[better] = total[better]
+            solution[:, better] = filtered[:, better]
+            errors[:, better] = left_out[:, 0][:, better]
+        return self.back @ solution, errors
+
+
+def _slope(columns: FloatArray, powers: FloatArray, axis: int) -> FloatArray:
+    """∂(z^α)/∂z_i = α_i z^{α − e_i}: a column of lower degree."""
+    place = {tuple(a): i for i, a in enumerate(powers.tolist())}
+    result = np.zeros_like(columns)
+    for i, a in enumerate(powers.tolist()):
+        if a[axis]:
+            lower = list(a)
+            lower[axis] -= 1
+            result[..., i] = a[axis] * columns[..., place[tuple(lower)]]
+    return result
