@@ -1,5 +1,5 @@
 # make demo    the main job: strains of magnesium → Kohn–Sham solves → surrogate → report.html
-# make test    linters' and types' check is `make check`; this runs the tests
+# make test    linters' and types' check is `make check`; this runs the tests (some need ABINIT, else they are skipped)
 # Both do all their own set-up in .venv; only python ≥ 3.11, make and pip's registry are needed.
 
 PYTHON ?= python3

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._child import FIGURE_2, run  # noqa: E402
-from tests.reference.abinit.make_references import MAGNESIUM, abinit_input, run_abinit  # noqa: E402
+from tests.reference.abinit.make_references import MAGNESIUM, make_input, run_abinit  # noqa: E402
 
 SETTINGS = {"cutoff": 24, "kmesh": [12, 12, 12], "smearing": "cold", "smearing_width": 0.01}
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     earlier = json.loads(arguments.abinit_from.read_text())["fixed_atoms"] if arguments.abinit_from else None
-    prefix = ("taskset", "-c", str(arguments.core))
+    command = f"taskset -c {arguments.core} abinit"
     settings = dict(SETTINGS)
     files = {}
     if arguments.pseudopotential is not None:
@@ -82,16 +82,15 @@ def main() -> None:
         elif not arguments.no_abinit:
             case = {
                 **job,
-                "settings": {**SETTINGS, "bands": arguments.bands, "fft_grid": [27, 27, 45]},
-                **({"pseudopotentials": files} if files else {}),
-                "stop": "toldfe 1e-10",
+                "settings": {**settings, "bands": arguments.bands, "fft_grid": [27, 27, 45]},
+                "variables": {"toldfe": 1e-10},
             }
-            theirs, wall = run_abinit(abinit_input(case), prefix)
+            theirs, wall = run_abinit(*make_input(case, command))
             row |= {"abinit_s": wall, "abinit_bands": arguments.bands, "abinit_free_energy": theirs["free_energy"]}
             row |= {"ratio_cold": wall / cold, "ratio_warm": wall / warm}
             if number == 0:
                 case["settings"]["bands"] = arguments.bands + 2
-                more, _ = run_abinit(abinit_input(case), prefix)
+                more, _ = run_abinit(*make_input(case, command))
                 row["abinit_free_energy_two_more_bands"] = more["free_energy"]
         report["fixed_atoms"].append(row)
         print(

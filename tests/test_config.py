@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.io import write
 from ase.units import Bohr
 
 from cellfields.cli._template import TEMPLATE
-from cellfields.config import load_configuration, parse_configuration
+from cellfields.config import ImportedConfiguration, load_configuration, load_study, parse_configuration
 from cellfields.errors import InputError
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "01_magnesium_quick" / "magnesium.toml"
@@ -37,6 +38,46 @@ def test_template_and_example_are_the_same_valid_study() -> None:
     crystal = configuration.crystal.build()
     assert (crystal.n_atoms, crystal.n_internal, crystal.n_translations) == (4, 3, 2)
     assert configuration.dataset_directory == EXAMPLE.parent.resolve() / "run" / "dataset"
+
+
+def test_imported_states_take_the_place_of_an_engine(tmp_path: Path) -> None:
+    imported = {"crystal": table()["crystal"], "imported": {"description": "VASP, LDA", "test": 4}}
+    configuration = parse_configuration(imported, tmp_path)
+    assert isinstance(configuration, ImportedConfiguration)
+    assert (configuration.imported.field_cutoff, configuration.imported.max_loss) == (40.0, 0.01)
+    assert configuration.dataset_directory == tmp_path / "run" / "dataset"
+    for changes, words in (
+        ({"engine": table()["engine"]}, "unknown key engine"),
+        ({"imported": {"description": "VASP", "test": 1}}, "imported.test = 1 must be in 2"),
+        ({"imported": {"description": "", "test": 4}}, "imported.description"),
+        ({"imported": {"test": 4}}, "imported.description is missing"),
+        ({"imported": {"description": "x", "test": 4, "cutoff": 3}}, "unknown key imported.cutoff .did you mean"),
+    ):
+        with pytest.raises(InputError, match=words):
+            parse_configuration(imported | changes, tmp_path)
+    path = tmp_path / "study.toml"
+    path.write_text('[imported]\ndescription = "x"\ntest = 4\n[crystal]\nstructure = "x.cif"\n')
+    assert isinstance(load_study(path), ImportedConfiguration)
+    with pytest.raises(InputError, match="are imported"):
+        load_configuration(path)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "1" * 5000, "a = '\0'", "'" + "x" * 5000 + "' = 1"])
+def test_hostile_texts_are_one_short_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_study(tmp_path / "study.toml")
+    assert len(str(caught.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "~nobody-of-that-name/x"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    for changes, key in (
+        ({"output": {"directory": name}}, "directory"),
+        ({"crystal": {"structure": name}}, "structure"),
+    ):
+        with pytest.raises(InputError, match=f"{key} = .* is not a usable path"):
+            parse_configuration(table() | changes, tmp_path)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -67,6 +108,29 @@ def test_angstrom_is_the_same_crystal(tmp_path: Path) -> None:
             rtol=1e-14,
             atol=1e-14,
         )
+
+
+def test_a_sheet_is_strained_in_its_plane(tmp_path: Path) -> None:
+    raw = table()
+    free = parse_configuration(raw, tmp_path)
+    raw["sampling"]["hold"] = ["lambda_c", "theta_a", "theta_b"]
+    held = parse_configuration(raw, tmp_path)
+    crystal = held.crystal.build()
+    for strains in ("train_deformations", "test_deformations"):
+        every, plane = (np.array([d.as_array() for d in getattr(c.sampling, strains)(crystal)]) for c in (free, held))
+        assert np.array_equal(plane[:, [0, 1, 5]], every[:, [0, 1, 5]])
+        assert np.array_equal(plane[:, [2, 3, 4]], np.tile([1.0, 90.0, 90.0], (len(plane), 1)))
+
+
+def test_an_inversion_centre_may_be_freed(tmp_path: Path) -> None:
+    raw = table()
+    assert parse_configuration(raw, tmp_path).crystal.build().inversion_centre is not None
+    raw["crystal"]["inversion"] = "free"
+    crystal = parse_configuration(raw, tmp_path).crystal.build()
+    assert (crystal.inversion, crystal.inversion_centre) == ("free", None)
+    write(str(tmp_path / "al.vasp"), bulk("Al"))
+    raw["crystal"] = {"structure": "al.vasp", "inversion": "free"}
+    assert parse_configuration(raw, tmp_path).crystal.build().inversion == "free"
 
 
 def test_train_and_test_strains_differ_and_extend(tmp_path: Path) -> None:
@@ -103,6 +167,9 @@ def test_train_and_test_strains_differ_and_extend(tmp_path: Path) -> None:
         ("sampling.train", 3, ["sampling.train = 3", "8 … 1000000"]),
         ("sampling.seed", -1, ["sampling.seed = -1", "at least 0"]),
         ("sampling.stretch_sigma", 0.0, ["sampling.stretch_sigma = 0.0", "greater than 0 and at most 0.2"]),
+        ("sampling.hold", ["lambda_d"], ["sampling.hold[0]", "'lambda_a'", "'theta_c'"]),
+        ("sampling.hold", "lambda_c", ["sampling.hold", "a list"]),
+        ("crystal.inversion", "break", ["crystal.inversion", "'impose' or 'free'"]),
         ("surrogate", {"epochs": 0}, ["surrogate.epochs = 0", "1 … 10000000"]),
         ("surrogate", {"field_widths": []}, ["surrogate.field_widths = []", "at least 1 entries"]),
         ("output", {"workers": 0}, ["output.workers = 0", "1 … 4096"]),

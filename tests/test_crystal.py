@@ -225,6 +225,66 @@ def test_wrong_number_of_internal_coordinates_is_refused() -> None:
         aluminium().positions([0.1])
 
 
+# -- an inversion centre that is free ---------------------------------------------------------------------------
+
+
+def test_a_free_centre_is_known_but_not_kept() -> None:
+    imposed = magnesium()
+    free = imposed.with_inversion("free")
+    assert (free.inversion, free.inversion_centre, free.inversion_images) == ("free", None, None)
+    assert np.array_equal(free.origin, imposed.inversion_centre)
+    assert np.array_equal(free.origin, imposed.origin)
+    assert np.array_equal(free.positions_ref, imposed.positions_ref)
+    assert free.n_translations == 2
+    assert free.n_internal == 3  # the second atom of the primitive cell against the first
+    assert "inversion=free" in repr(free)
+    assert free.with_inversion("impose") == imposed
+
+
+def test_odd_displacements_are_internal_coordinates_of_a_free_crystal() -> None:
+    crystal = Crystal.from_atoms(bulk("NaCl", "rocksalt", a=5.64))
+    assert crystal.n_internal == 0
+    free = crystal.with_inversion("free")
+    positions = np.array(crystal.positions_ref)
+    positions[1] += [0.01, 0.02, -0.03]
+    with pytest.raises(InputError, match="break"):
+        crystal.internal(positions)
+    assert np.allclose(free.internal(positions), [0.01, 0.02, -0.03], atol=1e-14)
+    # A common shift of all atoms is no displacement where nothing fixes the origin.
+    assert np.allclose(free.internal(positions + 0.1), [0.01, 0.02, -0.03], atol=1e-14)
+
+
+def test_a_free_centre_is_another_crystal_and_survives_files() -> None:
+    crystal = magnesium()
+    free = crystal.with_inversion("free")
+    assert free != crystal and free.fingerprint != crystal.fingerprint
+    assert Crystal.from_dict(free.to_dict()) == free
+    assert pickle.loads(pickle.dumps(free)) == free
+    lengths, angles = lengths_and_angles(crystal.lattice_ref)
+    again = Crystal.from_lengths_and_angles(lengths, angles, crystal.species, crystal.positions_ref, inversion="free")
+    assert again == free
+    assert Crystal.from_atoms(crystal.to_atoms(), inversion="free") == free
+
+
+def test_without_a_centre_there_is_nothing_to_free() -> None:
+    crystal = gallium_arsenide()
+    assert crystal.with_inversion("free") == crystal
+    assert crystal.inversion == "impose"
+    assert np.array_equal(crystal.origin, np.zeros(3))
+
+
+def test_fingerprints_of_the_first_datasets_stay() -> None:
+    """Labels that cost hours are found by them."""
+    assert magnesium().fingerprint == "3943a8aaf4931178332d97c50347c3ea14716ac839caa97791089959fd033647"
+    assert silicon().fingerprint == "8f2530a1c04b9c0f381fd5cbcdb263bd6bdbbb787ebef0be77c3ff33f97cb0d5"
+    assert "inversion" not in magnesium().to_dict()
+
+
+def test_another_word_for_inversion_is_refused() -> None:
+    with pytest.raises(InputError, match='inversion = \'keep\' must be "impose" or "free"'):
+        Crystal(np.eye(3) * 6, ["Mg"], [[0, 0, 0]], inversion="keep")  # type: ignore[arg-type]
+
+
 # -- in and out -------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from scipy.stats import kstest, truncnorm
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import (
+    COMPONENTS,
     Deformation,
     lattice_from_lengths_and_angles,
     lengths_and_angles,
@@ -242,6 +243,37 @@ def test_sampling_is_around_the_crystals_own_angles(si: Crystal) -> None:
     assert np.abs(values[:, 3:] - 60).max() <= 1.0
     still = sample_deformations(si, 3, seed=2, stretch_sigma=0, angle_sigma=0)
     assert still == [Deformation.identity(si)] * 3
+
+
+def test_held_components_keep_the_reference_and_the_others_their_draw(mg: Crystal) -> None:
+    plane = ("lambda_c", "theta_a", "theta_b")
+    every = np.array([d.as_array() for d in sample_deformations(mg, 30, seed=5)])
+    held = np.array([d.as_array() for d in sample_deformations(mg, 30, seed=5, hold=plane)])
+    assert np.array_equal(held[:, [0, 1, 5]], every[:, [0, 1, 5]])
+    assert np.array_equal(held[:, [2, 3, 4]], np.tile([1.0, 90.0, 90.0], (30, 1)))
+
+
+def test_held_angles_are_not_rounded() -> None:
+    crystal = Crystal.from_lengths_and_angles([7.0] * 3, [97.1234567, 90, 90], ["Al"], [[0, 0, 0]])
+    reference = Deformation.identity(crystal)
+    for found in sample_deformations(crystal, 5, seed=0, hold=["theta_a"]):
+        assert found.angles[0] == reference.angles[0]
+        assert found.angles[1] == round(found.angles[1], 4)
+
+
+def test_draws_of_the_first_datasets_stay(mg: Crystal) -> None:
+    """They name the labels that are there."""
+    drawn = [d.as_array().tolist() for d in sample_deformations(mg, 2, seed=3)]
+    assert drawn == [
+        [0.9372, 0.9661, 1.0399, 90.5936, 86.3615, 89.5179],
+        [0.9975, 0.9533, 1.0297, 86.6385, 89.2102, 90.1202],
+    ]
+
+
+@pytest.mark.parametrize("hold", [["lambda_d"], ["theta_a", "θb"], [*COMPONENTS]], ids=str)
+def test_impossible_holds_are_refused(mg: Crystal, hold: list[str]) -> None:
+    with pytest.raises(InputError, match=r"hold = .* must name some of lambda_a, .*, but not all"):
+        sample_deformations(mg, 3, seed=0, hold=hold)
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,18 @@ def test_a_crystal_without_symmetry_has_the_identity_alone() -> None:
     assert len(axis_operations(low)) == 1
 
 
-@pytest.mark.parametrize("name", ["magnesium", "silicon"])
+def test_a_centre_that_is_free_leaves_the_identity_alone() -> None:
+    """Images of a state that has broken it are other states than those that solves find."""
+    assert len(axis_operations(magnesium().with_inversion("free"))) == 1
+
+
+@pytest.mark.parametrize("name", ["magnesium", "silicon", "zinc blende"])
 def test_images_of_a_dft_state_are_dft_states(name: str) -> None:
     if name == "magnesium":
         crystal, strain, internal, kmesh = magnesium(), STRAIN, (0.012, 0.018, -0.006), (2, 2, 2)
     else:
-        crystal = Crystal.from_lengths_and_angles([7.2] * 3, [60] * 3, ["Si", "Si"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+        species = ["Si", "Si"] if name == "silicon" else ["Mg", "Al"]
+        crystal = Crystal.from_lengths_and_angles([7.2] * 3, [60] * 3, species, [[0, 0, 0], [0.25, 0.25, 0.25]])
         strain = Deformation.from_array([1.012, 0.994, 1.003, 60.6, 59.2, 60.3])
         internal, kmesh = (0.004, -0.003, 0.002), (2, 2, 2)
     settings = PlaneWaveSettings(

@@ -24,18 +24,26 @@ _PUBLIC = {
     "PlaneWaveSettings": "cellfields.planewave",
     "Surrogate": "cellfields.surrogate",
     "DatasetStore": "cellfields.dataset",
+    "DensityStart": "cellfields.start",
+    "ConstitutiveLaw": "cellfields.mechanics",
+    "elastic_constants": "cellfields.mechanics",
+    "uniaxial_test": "cellfields.mechanics",
+    "CellFieldsCalculator": "cellfields.export",
     "CellFieldsError": "cellfields.errors",
     "InputError": "cellfields.errors",
     "ConvergenceError": "cellfields.errors",
 }
 
 __all__ = [
+    "CellFieldsCalculator",
     "CellFieldsError",
     "CellState",
+    "ConstitutiveLaw",
     "ConvergenceError",
     "Crystal",
     "DatasetStore",
     "Deformation",
+    "DensityStart",
     "ElectronicFields",
     "Engine",
     "FirstPrinciplesEngine",
@@ -45,7 +53,9 @@ __all__ = [
     "PlaneWaveSettings",
     "Surrogate",
     "__version__",
+    "elastic_constants",
     "sample_deformations",
+    "uniaxial_test",
 ]
 
 if TYPE_CHECKING:
@@ -53,8 +63,11 @@ if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore
     from cellfields.deformation import Deformation, sample_deformations
     from cellfields.errors import CellFieldsError, ConvergenceError, InputError
+    from cellfields.export import CellFieldsCalculator
     from cellfields.fields import ElectronicFields, FourierBasis
+    from cellfields.mechanics import ConstitutiveLaw, elastic_constants, uniaxial_test
     from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
+    from cellfields.start import DensityStart
     from cellfields.state import CellState, Engine, FirstPrinciplesEngine
     from cellfields.surrogate import Surrogate
 

@@ -52,7 +52,7 @@ def find_symmetry(
         numbers: (N,) a label a species.
         tolerance: distance in Bohr within which atoms coincide.
     """
-    found = _space_group(lattice, positions, numbers, tolerance)
+    found = space_group(lattice, positions, numbers, tolerance)
     if found is None:
         raise InputError("positions: spglib finds no symmetry at all in this structure; do two atoms coincide?")
     rotations, shifts = found["rotations"], found["translations"]
@@ -71,7 +71,7 @@ def find_symmetry(
     )
 
 
-def _space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:
+def space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:
     """spglib's operations, or None; old versions return None on failure (and warn of that), new ones raise."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -11,3 +11,4 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 ComplexArray = NDArray[np.complex128]
 Array = NDArray[Any]
+Coefficients = NDArray[Any]  # Fourier coefficients: real numbers where there is an inversion centre, else complex ones

@@ -1,6 +1,7 @@
 """One TOML file says everything: crystal, engine, strains to sample, surrogate recipe, where to write.
 
-    [crystal]  [engine]  [sampling]  [surrogate]  [output]   →   Configuration   (unknown keys are refused)
+    [crystal]  [engine]  [abinit]  [sampling]  [surrogate]  [output]   →   Configuration   (unknown keys are refused)
+    [crystal]  [imported]  [surrogate]  [output]             →   ImportedConfiguration: states of another code's
 
 Lengths are in Bohr unless the key says ``_angstrom``; paths are relative to the TOML file. Whatever is wrong becomes
 one sentence that names ``table.key``, the value and what is allowed.
@@ -13,14 +14,15 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from ase.units import Bohr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from cellfields.crystal import Crystal
+from cellfields.abinit.settings import AbinitOptions
+from cellfields.crystal import Crystal, Inversion
 from cellfields.deformation import ANGLE_RANGE, Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.planewave import PlaneWaveSettings
@@ -30,6 +32,7 @@ Triple = tuple[float, float, float]
 Rows = tuple[Triple, Triple, Triple]
 Positive = Annotated[float, Field(gt=0)]
 Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
+Component = Literal["lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c"]
 
 MINIMUM_TRAINING_STATES = 8
 _GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")
@@ -56,6 +59,7 @@ class CrystalTable(_Table):
     species: tuple[str, ...] | None = Field(default=None, description="chemical symbols, one an atom")
     positions: tuple[Triple, ...] | None = Field(default=None, description="fractional coordinates, one row an atom")
     structure: Path | None = Field(default=None, description="structure file that ASE reads")
+    inversion: Inversion = Field(default="impose", description="whether relaxation keeps an inversion centre")
 
     def build(self) -> Crystal:
         """The crystal that this table describes.
@@ -76,15 +80,17 @@ class CrystalTable(_Table):
                 verb = "is missing: it must" if name in needed else "must not"
                 raise InputError(f"crystal.{name} {verb} be given together with crystal.{geometry}")
         if self.structure is not None:
-            return Crystal.from_file(self.structure)
+            return Crystal.from_file(self.structure, inversion=self.inversion)
         assert self.species is not None and self.positions is not None  # the loop above saw to it
         scale = 1 / Bohr if geometry.endswith("_angstrom") else 1.0
         try:
             if self.angles is not None:
                 lengths = [x * scale for x in getattr(self, geometry)]
-                return Crystal.from_lengths_and_angles(lengths, self.angles, self.species, self.positions)
+                return Crystal.from_lengths_and_angles(
+                    lengths, self.angles, self.species, self.positions, inversion=self.inversion
+                )
             lattice = [[x * scale for x in row] for row in getattr(self, geometry)]
-            return Crystal(lattice, self.species, self.positions)
+            return Crystal(lattice, self.species, self.positions, inversion=self.inversion)
         except InputError as error:
             raise InputError(f"[crystal] {error}") from error
 
@@ -99,6 +105,9 @@ class SamplingTable(_Table):
     angle_sigma: float = Field(default=3.0, ge=0, le=15, description="standard deviation of each angle, degrees")
     cut: float = Field(default=2.0, gt=0, le=4, description="truncation in standard deviations")
     decimals: int = Field(default=4, ge=2, le=12, description="rounding of the six numbers of D")
+    hold: tuple[Component, ...] = Field(
+        default=(), max_length=5, description="components of D that keep their reference value"
+    )
 
     def train_deformations(self, crystal: Crystal) -> list[Deformation]:
         """The training strains: drawn with ``seed``; a larger ``train`` extends the list."""
@@ -110,7 +119,7 @@ class SamplingTable(_Table):
         return [d for d in self._draw(crystal, self.test, self.seed + 1) if tuple(d.as_array()) not in seen]
 
     def _draw(self, crystal: Crystal, count: int, seed: int) -> list[Deformation]:
-        options = self.model_dump(include={"stretch_sigma", "angle_sigma", "cut", "decimals"})
+        options = self.model_dump(include={"stretch_sigma", "angle_sigma", "cut", "decimals", "hold"})
         return sample_deformations(crystal, count, seed=seed, **options)
 
 
@@ -121,12 +130,24 @@ class OutputTable(_Table):
     workers: int = Field(default=1, ge=1, le=4096, description="number of solves at a time, one core each")
 
 
-class Configuration(_Table):
-    """A study from crystal to report. Paths are absolute once loaded with :func:`load_configuration`."""
+class ImportedTable(_Table):
+    """``[imported]``, instead of ``[engine]`` and ``[sampling]``: another code computed the states."""
 
+    description: str = Field(
+        ..., min_length=1, max_length=200, description="which code computed the states, and with which settings"
+    )
+    field_cutoff: float = Field(
+        default=40.0, gt=0, le=1000, description="½|G|² of the reference cell up to which fields are kept, Hartree"
+    )
+    max_loss: float = Field(
+        default=0.01, gt=0, le=1, description="part of a field (relative L²) that an import may lose"
+    )
+    test: int = Field(..., ge=2, le=1_000_000, description="number of states to judge by, not learned from")
+    seed: int = Field(default=0, ge=0, description="decides which states those are")
+
+
+class _Study(_Table):
     crystal: CrystalTable
-    engine: PlaneWaveSettings
-    sampling: SamplingTable
     surrogate: Recipe = Recipe()
     output: OutputTable = OutputTable()
 
@@ -150,6 +171,18 @@ class Configuration(_Table):
         """The report, one self-contained page."""
         return self.output.directory / "report.html"
 
+
+class Configuration(_Study):
+    """A study from crystal to report. Paths are absolute once loaded with :func:`load_configuration`.
+
+    The engine is the embedded one, or ABINIT with the same settings where there is a table ``[abinit]``, even an empty
+    one: it says how ABINIT is launched (:class:`~cellfields.abinit.AbinitOptions`).
+    """
+
+    engine: PlaneWaveSettings
+    abinit: AbinitOptions | None = None
+    sampling: SamplingTable
+
     def with_pseudopotentials(self, files: Mapping[str, Path]) -> Self:
         """The same study with other pseudopotential files (symbol → path) beside its own."""
         merged = {**self.engine.pseudopotentials, **files}
@@ -157,7 +190,25 @@ class Configuration(_Table):
         return self.model_copy(update={"engine": engine})
 
 
+class ImportedConfiguration(_Study):
+    """A study of states that another code computed. Paths are absolute once loaded with :func:`load_study`."""
+
+    imported: ImportedTable
+
+
 def load_configuration(path: str | Path) -> Configuration:
+    """Read and check a TOML file of a study that solves.
+
+    Raises:
+        InputError: as :func:`load_study`, or the study imports its states.
+    """
+    configuration = load_study(path)
+    if isinstance(configuration, ImportedConfiguration):
+        raise InputError(f"the states of {path} are imported: it has no [engine] to solve with")
+    return configuration
+
+
+def load_study(path: str | Path) -> Configuration | ImportedConfiguration:
     """Read and check a TOML file.
 
     Raises:
@@ -172,25 +223,30 @@ def load_configuration(path: str | Path) -> Configuration:
         raise InputError(f"configuration file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"configuration file {path} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
+        raise InputError(f"{path} is not valid TOML: {str(error)[:200]}") from None
     return parse_configuration(table, path.resolve().parent)
 
 
-def parse_configuration(table: Mapping[str, Any], folder: Path) -> Configuration:
+def parse_configuration(table: Mapping[str, Any], folder: Path) -> Configuration | ImportedConfiguration:
     """Check a table as :mod:`tomllib` makes it; relative paths in it are relative to ``folder``.
+
+    ``[imported]`` makes it an :class:`ImportedConfiguration`.
 
     Raises:
         InputError: a key is unknown or missing, or a value is of the wrong type or out of range.
     """
+    kind = ImportedConfiguration if "imported" in table else Configuration
     # Strict JSON validation: a list may be a tuple and a string a path, but "3" is no number and true is no 1.
     try:
         text = json.dumps(_with_absolute_paths(table, folder), default=str)
-        configuration = Configuration.model_validate_json(text, strict=True)
+        configuration = kind.model_validate_json(text, strict=True)
     except ValidationError as error:
         # A key that is misspelt is also missing: say the former.
         first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-        raise InputError(_sentence(first)) from None
+        raise InputError(_sentence(first, kind)) from None
     if configuration.output.directory.exists() and not configuration.output.directory.is_dir():
         raise InputError(f"output.directory = {str(configuration.output.directory)!r} is a file, it must be a folder")
     return configuration
@@ -200,14 +256,22 @@ def _with_absolute_paths(table: Mapping[str, Any], folder: Path) -> dict[str, An
     resolved: dict[str, Any] = json.loads(json.dumps(table, default=str))
 
     def resolve(holder: Any, key: str) -> None:
-        if isinstance(holder, dict) and isinstance(holder.get(key), str):
-            holder[key] = str(folder / Path(holder[key]).expanduser())
+        if isinstance(holder, dict) and isinstance(text := holder.get(key), str):
+            try:
+                holder[key] = str(folder / Path(text).expanduser())
+                Path(holder[key]).lstat()
+            except FileNotFoundError:
+                pass
+            except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, an unknown user's home
+                reason = getattr(error, "strerror", None) or error
+                raise InputError(f"{key[:60]} = {_short(text)} is not a usable path: {reason}") from None
 
     resolve(resolved.get("crystal"), "structure")
     output = resolved.setdefault("output", {})
     if isinstance(output, dict):
         output.setdefault("directory", "run")
     resolve(output, "directory")
+    resolve(resolved.get("abinit"), "scratch")
     engine = resolved.get("engine")
     files = engine.get("pseudopotentials") if isinstance(engine, dict) else None
     for symbol in files if isinstance(files, dict) else ():
@@ -237,10 +301,10 @@ _BOUNDS = {
 }
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    field, owner = _field_at(location)
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    field, owner = _field_at(location, root)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:60]}" for part in location).lstrip(".")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         allowed = list(owner.model_fields)
@@ -276,17 +340,22 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{start}: {error['msg'][0].lower()}{error['msg'][1:]}{about}"
 
 
-def _field_at(location: tuple[Any, ...]) -> tuple[FieldInfo | None, type[BaseModel]]:
+def _field_at(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[FieldInfo | None, type[BaseModel]]:
     """The pydantic field at a location (None for an unknown key), and the table that holds or should hold it."""
-    owner: type[BaseModel] = Configuration
+    owner = root
     field: FieldInfo | None = None
     for depth, part in enumerate(location, start=1):
         field = owner.model_fields.get(part)
-        inner: Any = getattr(field, "annotation", None)
-        if depth == len(location) or not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        annotation: Any = getattr(field, "annotation", None)
+        inner = next((t for t in (annotation, *get_args(annotation)) if _is_table(t)), None)  # also "table or None"
+        if depth == len(location) or inner is None:
             break
         owner = inner
     return field, owner
+
+
+def _is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _range(field: FieldInfo | None) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SYMMETRY_TOLERANCE = 1e-3  # Bohr
 
+Inversion = Literal["impose", "free"]
+
 
 class Crystal:
     """Reference crystal, immutable.
@@ -39,7 +42,9 @@ class Crystal:
         positions_ref: (N, 3) fractional coordinates R̄⁰, made to obey the found symmetry exactly.
         translations: (T, 3) pure translations, fractional, zero first (T = 2 for the paper's Mg cell).
         primitive: (3, 3), primitive vectors as combinations of the crystal's own, a_p = primitive @ a.
-        inversion_centre: (3,) fractional, or None when the structure has none.
+        inversion_centre: (3,) fractional, or None when the structure has none, or one that relaxation may break.
+        origin: (3,) fractional, what fields are expanded about: the inversion centre of the reference structure,
+            whether it is imposed or free, else 0.
         internal_basis: (n_int, N, 3), the displacement patterns B in fractional coordinates.
     """
 
@@ -50,6 +55,7 @@ class Crystal:
         positions: FloatArray | Sequence[Sequence[float]],
         *,
         symmetry: bool = True,
+        inversion: Inversion = "impose",
         tolerance: float = SYMMETRY_TOLERANCE,
     ) -> None:
         """Rotate to the standard frame and find the symmetry.
@@ -60,10 +66,13 @@ class Crystal:
             positions: (N, 3) fractional coordinates.
             symmetry: False keeps the cell as it is given, without looking for translations (the inversion centre is
                 still used); results must not change, which is a test.
+            inversion: "impose" keeps an inversion centre under every deformation; "free" lets relaxation break it
+                (ferroelectrics), at the price of complex arithmetic. No difference where there is none.
             tolerance: distance in Bohr within which symmetric atoms may differ.
 
         Raises:
-            InputError: left-handed or singular lattice, unknown element, coinciding atoms, wrong shapes.
+            InputError: left-handed or singular lattice, unknown element, coinciding atoms, wrong shapes, or another
+                word for ``inversion``.
         """
         lattice = np.array(lattice, dtype=float)
         if lattice.shape != (3, 3) or not np.isfinite(lattice).all():
@@ -73,6 +82,8 @@ class Crystal:
             raise InputError("lattice is singular: its three vectors lie in a plane; they must span a volume")
         if volume < 0:
             raise InputError("lattice is left-handed (negative determinant); exchange two vectors")
+        if inversion not in get_args(Inversion):
+            raise InputError(f'inversion = {inversion!r} must be "impose" or "free"')
         self._symmetry_used = symmetry
         self.lattice_ref: FloatArray = _frozen(lattice_from_lengths_and_angles(*lengths_and_angles(lattice)))
         self.species: tuple[str, ...] = tuple(species)
@@ -87,6 +98,10 @@ class Crystal:
         if not symmetry:  # every atom its own kind apart from inversion: translations cannot be found
             numbers = _labels_without_translations(self.lattice_ref, positions, numbers, tolerance)
         found = find_symmetry(self.lattice_ref, positions, numbers, tolerance)
+        self.inversion: Inversion = "impose" if found.inversion_centre is None else inversion
+        self.origin: FloatArray = _frozen(np.zeros(3) if found.inversion_centre is None else found.inversion_centre)
+        if self.inversion == "free":
+            found = replace(found, inversion_centre=None, inversion_images=None)
         self.positions_ref: FloatArray = _frozen(found.positions)
         self.translations: FloatArray = _frozen(found.translations)
         self.primitive: FloatArray = _frozen(found.primitive)
@@ -106,6 +121,8 @@ class Crystal:
         angles: Sequence[float],
         species: Sequence[str],
         positions: Sequence[Sequence[float]] | FloatArray,
+        *,
+        inversion: Inversion = "impose",
     ) -> Crystal:
         """From edge lengths in Bohr and angles in degrees, (b,c), (a,c), (a,b)."""
         if len(lengths) != 3 or not all(np.isfinite(x) and x > 0 for x in lengths):
@@ -113,19 +130,20 @@ class Crystal:
         if len(angles) != 3 or not all(20 <= x <= 160 for x in angles):
             raise InputError("angles must be three numbers in 20 … 160 degrees (not radians)")
         lattice = lattice_from_lengths_and_angles(np.array(lengths, dtype=float), np.array(angles, dtype=float))
-        return cls(lattice, species, positions)
+        return cls(lattice, species, positions, inversion=inversion)
 
     @classmethod
-    def from_atoms(cls, atoms: Atoms) -> Crystal:
+    def from_atoms(cls, atoms: Atoms, *, inversion: Inversion = "impose") -> Crystal:
         """From an ASE ``Atoms`` (Å) that is periodic in three directions and carries no magnetic moments."""
         if not atoms.pbc.all():
             raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
         if np.abs(atoms.get_initial_magnetic_moments()).max(initial=0.0) > 0:
             raise InputError("atoms carry magnetic moments: spin polarisation is not supported")
-        return cls(atoms.cell.array / Bohr, atoms.get_chemical_symbols(), atoms.get_scaled_positions(wrap=False))
+        positions = atoms.get_scaled_positions(wrap=False)
+        return cls(atoms.cell.array / Bohr, atoms.get_chemical_symbols(), positions, inversion=inversion)
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Crystal:
+    def from_file(cls, path: str | Path, *, inversion: Inversion = "impose") -> Crystal:
         """From any structure file that ``ase.io.read`` understands (CIF, POSCAR, XSF, …)."""
         from ase.io import read
 
@@ -135,21 +153,27 @@ class Crystal:
             atoms = read(str(path))
         except Exception as error:  # ASE's readers raise anything
             raise InputError(f"structure file {path} cannot be read by ASE: {error}") from error
-        return cls.from_atoms(atoms[-1] if isinstance(atoms, list) else atoms)
+        return cls.from_atoms(atoms[-1] if isinstance(atoms, list) else atoms, inversion=inversion)
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
         """From the mapping that :meth:`to_dict` makes."""
-        return cls(table["lattice"], table["species"], table["positions"], symmetry=table.get("symmetry", True))
+        used = {"symmetry": table.get("symmetry", True), "inversion": table.get("inversion", "impose")}
+        return cls(table["lattice"], table["species"], table["positions"], **used)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and whether symmetry is used."""
+        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and what symmetry is used."""
         return {
             "symmetry": self._symmetry_used,
             "lattice": self.lattice_ref.tolist(),
             "species": list(self.species),
             "positions": self.positions_ref.tolist(),
+            **({"inversion": self.inversion} if self.inversion != "impose" else {}),
         }
+
+    def with_inversion(self, inversion: Inversion) -> Crystal:
+        """The same atoms, their inversion centre imposed or free."""
+        return Crystal.from_dict({**self.to_dict(), "inversion": inversion})
 
     def to_atoms(self, lattice: FloatArray | None = None, positions: FloatArray | None = None) -> Atoms:
         """ASE ``Atoms`` in Å, of the reference cell or of the lattice (Bohr) and fractional positions given."""
@@ -199,7 +223,7 @@ class Crystal:
         formula = "".join(f"{s}{self.species.count(s)}" for s in dict.fromkeys(self.species))
         return (
             f"Crystal({formula}, {self.n_translations} primitive cells, {self.n_internal} internal coordinates, "
-            f"inversion={'yes' if self.inversion_centre is not None else 'no'})"
+            f"inversion={'free' if self.inversion == 'free' else 'no' if self.inversion_centre is None else 'yes'})"
         )
 
     # -- internal coordinates -----------------------------------------------------------------------------------
@@ -245,11 +269,15 @@ class Crystal:
     def internal(self, positions: FloatArray) -> FloatArray:
         """Internal coordinates (n_int,) of fractional positions (N, 3) near the reference ones.
 
+        Without an inversion centre the first atom is what displacements are counted from: a common shift is left out.
+
         Raises:
             InputError: the positions break the crystal's translations or inversion by more than 1e-6.
         """
         shift = np.asarray(positions, dtype=float) - self.positions_ref
         shift = shift - np.rint(shift)
+        if self.inversion_images is None:
+            shift = shift - shift[0]
         internal = np.asarray(shift[self.representatives], dtype=float).reshape(-1)
         if self.n_atoms and np.abs(self.positions(internal) - self.positions_ref - shift).max() > 1e-6:
             raise InputError("positions break the translations or the inversion of the reference crystal")
@@ -261,9 +289,8 @@ class Crystal:
         return gradient
 
     def to_primitive(self, lattice: FloatArray, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Primitive row vectors (3, 3) and fractional positions of its atoms, seen from the inversion centre."""
-        centre = np.zeros(3) if self.inversion_centre is None else self.inversion_centre
-        shifted = positions[self.primitive_atoms] - centre
+        """Primitive row vectors (3, 3) and fractional positions of its atoms, seen from the origin."""
+        shifted = positions[self.primitive_atoms] - self.origin
         return self.primitive @ lattice, shifted @ np.linalg.inv(self.primitive)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STRETCH_RANGE = (0.5, 2.0)
 ANGLE_RANGE = (20.0, 160.0)
+COMPONENTS = ("lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c")  # of D, in order
 _STRETCH_NAMES = ("λa", "λb", "λc")
 _ANGLE_NAMES = ("θa", "θb", "θc")
 
@@ -192,6 +193,7 @@ def sample_deformations(
     angle_sigma: float = 3.0,
     cut: float = 2.0,
     decimals: int = 4,
+    hold: Sequence[str] = (),
 ) -> list[Deformation]:
     """Draw strains as the paper does (section 4.2): independent normals, cut at ``cut`` sigma, rounded.
 
@@ -202,11 +204,21 @@ def sample_deformations(
         angle_sigma: standard deviation of each θ − θ⁰ in degrees before the cut; the paper's 3 spans ±6.
         cut: truncation in units of sigma.
         decimals: rounding of all six numbers, as in the authors' tables.
+        hold: names (of :data:`COMPONENTS`) that keep the reference value: ``lambda_c``, ``theta_a``, ``theta_b`` for a
+            slab or a sheet in the plane of a and b. The others are drawn as if nothing were held.
+
+    Raises:
+        InputError: a number out of range, an unknown name, or nothing left to draw.
     """
+    unknown = [name for name in hold if name not in COMPONENTS]
+    if unknown or set(hold) == set(COMPONENTS):
+        raise InputError(f"hold = {list(hold)} must name some of {', '.join(COMPONENTS)}, but not all")
     if count < 0 or stretch_sigma < 0 or angle_sigma < 0 or cut <= 0:
         raise InputError("count, stretch_sigma and angle_sigma must not be negative, and cut must be positive")
     rng = np.random.default_rng(seed)
     normal = ndtri(rng.uniform(ndtr(-cut), ndtr(cut), size=(count, 6)))  # truncated normal by its inverse
     reference = Deformation.identity(crystal).as_array()
     values = np.round(reference + normal * np.repeat([stretch_sigma, angle_sigma], 3), decimals)
+    held = [COMPONENTS.index(name) for name in hold]
+    values[:, held] = reference[held]
     return [Deformation.from_array(row) for row in values]

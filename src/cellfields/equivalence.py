@@ -112,6 +112,9 @@ class _MovedCoefficients(Mapping[str, Array]):
 def axis_operations(crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE) -> tuple[AxisOperation, ...]:
     """All different ones, identity first: one of each pair ±W where the crystal has an inversion centre.
 
+    Where the inversion centre is free there is the identity only: a state that has broken it is one of several as good
+    ones, and an operation would make another of them, not the one that a solve finds.
+
     Args:
         crystal: the reference crystal.
         tolerance: distance in Bohr within which images of atoms must meet.
@@ -126,7 +129,7 @@ def axis_operations(crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE) -> 
         operation = _with_shift(crystal, axes, tolerance)
         if operation is not None:
             found.append(operation)
-    return tuple(found)
+    return tuple(found[:1]) if crystal.inversion == "free" else tuple(found)
 
 
 def _signed_permutations() -> list[IntArray]:

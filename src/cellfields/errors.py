@@ -7,6 +7,7 @@ The command line turns :class:`InputError` into one sentence and exit code 2; ev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 
 class CellFieldsError(Exception):
@@ -51,3 +52,47 @@ class EigensolverNotConverged(ConvergenceError):
 
 class RelaxationNotConverged(ConvergenceError):
     """The relaxation of the internal coordinates left forces above the tolerance."""
+
+
+class AbinitError(CellFieldsError):
+    """ABINIT ended without the result it was run for. That it did not converge is a :class:`ConvergenceError`.
+
+    Attributes:
+        log: the lines of ABINIT's log that say why, oldest first, or empty.
+        retry: whether another attempt may fare better.
+    """
+
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.log)
+
+
+class AbinitNotFound(AbinitError, InputError):
+    """The launch command names no program on this machine."""
+
+
+class AbinitPseudopotentialError(AbinitError, InputError):
+    """ABINIT cannot read a pseudopotential file."""
+
+
+class AbinitKilled(AbinitError):
+    """A signal ended ABINIT: out of memory, a batch system's limit, a crash."""
+
+    retry: ClassVar[bool] = True
+
+
+class AbinitTimeout(AbinitError):
+    """ABINIT ran longer than it was allowed to, and was ended."""
+
+
+class AbinitDiskFull(AbinitError):
+    """There was no room for ABINIT's files."""
+
+
+class AbinitOutputMissing(AbinitError):
+    """ABINIT ended without complaint, but a file that it should have written is not there."""

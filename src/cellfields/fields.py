@@ -1,6 +1,6 @@
 """Electronic fields in Fourier space on the reference cell: functions, not arrays of grid values.
 
-    f̄(x) = Σ_m f_m exp(2πi m·(x − x₀)),   m integer, x fractional, x₀ the inversion centre;   f̄(X) = f(F X)
+    f̄(x) = Σ_m f_m exp(2πi m·(x − x₀)),   m integer, x fractional, x₀ the crystal's origin;   f̄(X) = f(F X)
 
 Only one of each pair ±m is kept. With inversion the f_m are real. The Euclidean product of the folded vectors
 (weight 1 for m = 0, √2 for the others) is the L² product of the functions (Parseval), so PCA of coefficients is PCA
@@ -29,7 +29,7 @@ class FourierBasis:
 
     Attributes:
         indices: (M, 3) one of each pair ±m in the crystal's own reciprocal basis, m = 0 first.
-        origin: (3,) x₀ in fractional coordinates: the inversion centre where there is one.
+        origin: (3,) x₀ in fractional coordinates, the crystal's: the inversion centre where there is one.
         real: coefficients are real numbers (the crystal has an inversion centre).
     """
 
@@ -55,10 +55,8 @@ class FourierBasis:
         keep = (norm2 / 2 <= cutoff) & _upper_half(m)
         m, norm2 = m[keep], norm2[keep]
         order = np.lexsort((m[:, 2], m[:, 1], m[:, 0], np.round(norm2, 8)))
-        centre = crystal.inversion_centre
-        return cls(
-            np.ascontiguousarray(m[order]), np.zeros(3) if centre is None else np.array(centre), centre is not None
-        )
+        real = crystal.inversion_centre is not None
+        return cls(np.ascontiguousarray(m[order]), np.array(crystal.origin), real)
 
     @property
     def size(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.fields import ElectronicFields
+from cellfields.fields import FIELD_NAMES, ElectronicFields
 
 UNITS = {
     "energy": "Hartree per cell of the crystal given",
@@ -47,6 +47,8 @@ class CellState:
         fields: ρ, φ, u, s, or None.
         energy_terms: name → Hartree, the parts that F is the sum of (may be empty).
         provenance: who computed it, how long, how many iterations: numbers and strings only.
+        unknown: what of ``free_energy`` and ``internal`` (with ``positions``) is not known and therefore nan: states
+            that somebody else's code computed may lack them. An engine's states never do.
     """
 
     deformation: Deformation
@@ -62,6 +64,15 @@ class CellState:
     fields: ElectronicFields | None = None
     energy_terms: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+
+    def knows(self, name: str) -> bool:
+        """Whether a quantity is known: an attribute of this class, or a field by its name."""
+        if name in FIELD_NAMES:
+            return self.fields is not None and name in self.fields
+        if name == "positions":
+            name = "internal"
+        return name not in self.unknown and getattr(self, name) is not None
 
     @property
     def volume(self) -> float:
@@ -70,18 +81,12 @@ class CellState:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the fields, as plain JSON data with a ``units`` entry; unknown quantities are left out."""
-        table: dict[str, Any] = {
-            "deformation": self.deformation.as_array().tolist(),
-            "free_energy": self.free_energy,
-            "positions": self.positions.tolist(),
-            "internal": self.internal.tolist(),
-            "lattice": self.lattice.tolist(),
-        }
-        for name in ("band_energy", "entropic_energy", "fermi_energy"):
-            if getattr(self, name) is not None:
+        table: dict[str, Any] = {"deformation": self.deformation.as_array().tolist()}
+        for name in ("free_energy", "band_energy", "entropic_energy", "fermi_energy"):
+            if self.knows(name):
                 table[name] = getattr(self, name)
-        for name in ("forces", "stress"):
-            if getattr(self, name) is not None:
+        for name in ("positions", "internal", "lattice", "forces", "stress"):
+            if self.knows(name):
                 table[name] = getattr(self, name).tolist()
         table["energy_terms"] = dict(self.energy_terms)
         table["provenance"] = dict(self.provenance)
@@ -115,3 +120,18 @@ class FirstPrinciplesEngine(Engine, Protocol):
 
     def evaluate(self, deformation: Deformation, internal: FloatArray, *, start: Any | None = None) -> CellState:
         """State of the deformed cell with the internal coordinates held fixed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remedy:
+    """Another way to the same state, for when the first one does not converge.
+
+    An engine may offer some, cheapest first, by a method ``remedies() -> Sequence[Remedy]``.
+
+    Attributes:
+        name: what is done otherwise ("smaller mixing"); recorded in the provenance of the state that it led to.
+        engine: solves the same problem, to the same accuracy, with more care.
+    """
+
+    name: str
+    engine: Engine

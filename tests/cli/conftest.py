@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cellfields.cli import _study, main
+from cellfields import study
+from cellfields.cli import main
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
 from cellfields.errors import SCFNotConverged
@@ -114,5 +115,5 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
         return engine
 
     runner = Shell(tmp_path, capsys, engines)
-    monkeypatch.setattr(_study, "make_engine", make_engine)
+    monkeypatch.setattr(study, "make_engine", make_engine)
     return runner

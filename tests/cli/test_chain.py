@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_run_ends_with_report_and_numbers_and_resumes(shell: Shell) -> None:
     assert outside.out == ""
     assert "outside the strains" in outside.err
     assert json.loads((shell.folder / "o.json").read_text())["in_domain"] is False
+    refused = shell("predict", model, "--D", "1.3,1,1,90,90,90", "--outside", "raise")
+    assert refused.code == 2 and "outside the strains" in refused.err and refused.out == ""
+    assert shell("predict", model, "--D", "1.3,1,1,90,90,90", "--outside", "flag").err == ""
+    assert "must be one of" in shell("predict", model, "--D", "1,1,1,90,90,90", "--outside", "shout").err
+
+
+def test_predictions_of_best_come_with_their_uncertainty(shell: Shell) -> None:
+    shell.edit('name = "taylor"', 'name = "best"\ndegree = 2')
+    assert shell("run", shell.config).code == 0
+    model = shell.folder / "run" / "model.safetensors"
+    table = shell("predict", model, "--D", "1.005,1,0.995,90,90,90.2", "--json", "-").json()
+    assert 0 < table["uncertainty"]["free_energy"] < 0.1
+    assert table["uncertainty"].keys() >= {"position", "density.relative_l2", "band_energy"}
+    text = shell("predict", model, "--D", "1.005,1,0.995,90,90,90.2").out
+    assert "standard deviation of these predictions" in text and "density ρ, relative L²" in text
 
 
 def test_failed_strains_are_listed_and_left_out(shell: Shell) -> None:
@@ -86,11 +102,77 @@ def test_failed_strains_are_listed_and_left_out(shell: Shell) -> None:
     failed = 29 - shell.solves()
     assert 0 < failed < 20
     assert f"{failed} of 29 strains could not be solved" in result.err
-    assert result.err.count("SCFNotConverged: no self-consistency") == failed
-    assert f"{shell.solves()}" in str(sum(int(x) for x in _solved_column(result.out)))
+    assert result.out.count("SCFNotConverged: no self-consistency") == failed
+    assert sum(int(x) for x in _solved_column(result.out)) == shell.solves()
     shell.refuses = lambda deformation: False
-    assert shell("label", shell.config).code == 0  # a second attempt
+    again = shell("label", shell.config)  # what failed stays in quarantine, listed, …
+    assert again.code == 0
+    assert shell.solves() == 29 - failed
+    assert f"{failed} failed earlier and are left out; --retry-failed tries them again" in again.err
+    assert again.out.count("not solved: D = (") == failed
+    assert shell("label", shell.config, "--retry-failed").code == 0  # … until it is asked for
     assert shell.solves() == 29
+
+
+def test_label_as_json_is_json_alone(shell: Shell) -> None:
+    shell.refuses = lambda deformation: deformation.stretches[0] > 1.02
+    table = shell("label", shell.config, "--json", "-").json()
+    failed = len(table["failures"])
+    assert 0 < failed < 20
+    assert (table["kind"], table["solved_now"]) == ("label", 29 - failed)
+    assert (table["training"]["strains"], table["test"]["strains"]) == (24, 5)
+    assert table["training"]["solved"] + table["test"]["solved"] == 29 - failed
+    assert table["labels_an_hour"] == pytest.approx(3600 * (29 - failed) / table["seconds"])
+    first = table["failures"][0]
+    assert first["error"] == "SCFNotConverged" and first["deformation"][0] > 1.02
+    assert first["attempts"] == [{"remedy": None, "error": first["error"], "message": first["message"]}]
+    info = shell("info", shell.folder / "run", "--json", "-").json()
+    assert info["failures"] == sorted(table["failures"], key=lambda entry: info["failures"].index(entry))
+    text = shell("info", shell.folder / "run").out
+    assert text.count("not solved: D = (") == failed and "SCFNotConverged: no self-consistency" in text
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(shell: Shell) -> None:
+    fresh = shell("label", shell.config, "--dry-run", "--json", "-").json()
+    assert (fresh["kind"], fresh["strains"], fresh["solved"], fresh["to_solve"]) == ("dry run", 29, 0, 29)
+    assert fresh["expected_seconds"] is None and fresh["estimate_based_on"] is None
+    assert "--probe solves one strain" in shell("label", shell.config, "--dry-run").out
+    assert (shell.solves(), shell.files()) == (0, ["study.toml"])
+
+    probed = shell("label", shell.config, "--dry-run", "--probe", "--workers", "2", "--json", "-").json()
+    assert (shell.solves(), shell.files()) == (1, ["study.toml"])
+    assert probed["estimate_based_on"] == "one trial solve, just now"
+    assert probed["expected_seconds"] == pytest.approx(15 * probed["seconds_a_label"])
+    assert probed["expected_bytes"] == pytest.approx(29 * probed["bytes_a_label"])
+
+    shell.refuses = lambda deformation: deformation.stretches[0] > 1.02
+    shell("label", shell.config)
+    shell.edit("train = 24", "train = 30")
+    files, failed = shell.files(), 29 - (shell.solves() - 1)
+    table = shell("label", shell.config, "--dry-run", "--probe", "--json", "-").json()
+    assert (table["strains"], table["quarantined"], table["to_solve"]) == (35, failed, 6)
+    assert table["solved"] == 29 - failed
+    assert table["estimate_based_on"] == f"median of {29 - failed} solved states"  # no trial where states say it
+    assert 0 < table["seconds_a_label"] < 1
+    assert table["bytes_a_label"] == pytest.approx(probed["bytes_a_label"], rel=0.2)
+    assert len(table["failures"]) == failed
+    again = shell("label", shell.config, "--dry-run", "--retry-failed")
+    assert f"{6 + failed}, 1 at a time" in again.out
+    assert shell.files() == files
+    assert shell.solves() == 30 - failed
+
+    shell.edit("cutoff = 2", "cutoff = 3")
+    refused = shell("label", shell.config, "--dry-run")
+    assert refused.code == 2 and "cutoff" in refused.err
+
+
+def test_a_trial_solve_that_fails_is_an_error(shell: Shell) -> None:
+    shell.refuses = lambda deformation: True
+    result = shell("label", shell.config, "--dry-run", "--probe")
+    assert result.code == 1
+    assert "the strain that was tried could not be solved: SCFNotConverged" in result.err
+    assert shell("label", shell.config, "--probe").code == 2
+    assert shell.files() == ["study.toml"]
 
 
 def test_all_failed_is_an_error(shell: Shell) -> None:
@@ -163,14 +245,18 @@ def test_info_of_a_dataset(shell: Shell) -> None:
     assert "29" in text.out
 
 
-def test_progress_without_a_terminal_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_without_a_terminal_is_plain_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 10_000, 7))  # one step takes seven seconds: a line every other step
+    monkeypatch.setattr("cellfields.cli._console.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     with _console.progress() as tasks:
-        for done in range(101):
-            tasks.update("solving", done, 100)
+        for done in range(10, 21):
+            tasks.update("solving", done, 20, "no failures")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "solving: 0/100"
-    assert lines[-1] == "solving: 100/100"
-    assert len(lines) < 10
+    assert lines[0] == "solving: 10/20, no failures"
+    assert lines[1].startswith("solving: 11/20, about 2 min") and "left, no failures" in lines[1]
+    assert lines[-1] == "solving: 20/20, no failures"
 
 
 def test_progress_on_a_terminal_shows_time_left(
@@ -181,9 +267,10 @@ def test_progress_on_a_terminal_shows_time_left(
     monkeypatch.setitem(os.environ, "COLUMNS", "100")
     with _console.progress() as tasks:
         tasks.update("solving", 0, 3)
-        tasks.update("solving", 3, 3, "last one 2 s")
+        tasks.update("solving", 1, 3, "last one 2 s")
+        tasks.update("solving", 3, 3, "last one 3 s")
     captured = capfd.readouterr()
-    assert "3/3" in captured.err
+    assert "3/3" in captured.err and "last one 3 s" in captured.err
     assert captured.out == ""
 
 

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_info
+
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
-from cellfields.errors import SCFNotConverged
-from cellfields.state import CellState
+from cellfields.errors import CellFieldsError, SCFNotConverged
+from cellfields.state import CellState, Remedy
 from tests.toy import ToyEngine, magnesium
 
 TABLE = {"engine": "toy", "settings": {"field_cutoff": 4.0, "kmesh": [4, 4, 4]}}
@@ -23,8 +25,17 @@ def strains(count: int) -> list[Deformation]:
     return sample_deformations(magnesium(), count, seed=1, stretch_sigma=0.02, angle_sigma=1.0)
 
 
+class ProgramMissing(CellFieldsError):
+    """An error that every sample would meet."""
+
+    ends_campaign = True
+
+
 class FragileEngine(ToyEngine):
-    """Does to each deformation what ``faults`` says: "diverge", "bug", "nan", "die", "die once", "wrong sample"."""
+    """Does to each deformation what ``faults`` says.
+
+    "diverge", "bug", "nan", "wrong sample", "no program"; "die", "die once" and "lose the node" (once), by SIGKILL.
+    """
 
     def __init__(
         self,
@@ -51,6 +62,8 @@ class FragileEngine(ToyEngine):
         if fault == "diverge":
             history = [{"step": 1, "residual": 0.5}, {"step": 2, "residual": float("inf")}]
             raise SCFNotConverged("SCF stopped after 2 steps", history)
+        if fault == "no program":
+            raise ProgramMissing("there is no such program")
         if fault == "bug":
             raise ZeroDivisionError("a defect")
         if fault == "nan":
@@ -59,7 +72,10 @@ class FragileEngine(ToyEngine):
             return super().solve(Deformation.identity(self.crystal))
         if fault == "die" or (fault == "die once" and not self._died_before()):
             os.kill(os.getpid(), signal.SIGKILL)
-        threads = os.environ.get("OPENBLAS_NUM_THREADS")
+        if fault == "lose the node" and not self._died_before():
+            os.kill(os.getppid(), signal.SIGKILL)  # whoever manages the workers of this node
+            os.kill(os.getpid(), signal.SIGKILL)
+        threads = max((int(library["num_threads"]) for library in threadpool_info()), default=0)
         return replace(state, provenance={"pid": os.getpid(), "start": start, "threads": threads})
 
     def _died_before(self) -> bool:
@@ -84,3 +100,34 @@ class Unloadable(ToyEngine):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         raise OSError("the pseudopotential file is not on this machine")
+
+
+class StubbornEngine(ToyEngine):
+    """Converges only by the remedies named; ``error`` is what it raises otherwise. Remembers how it was asked."""
+
+    def __init__(
+        self,
+        crystal: Crystal,
+        cured_by: str | None,
+        *,
+        offers: tuple[str, ...] = ("smaller mixing", "full basis"),
+        error: type[Exception] = SCFNotConverged,
+    ) -> None:
+        super().__init__(crystal)
+        self.cured_by, self.offers, self.error = cured_by, offers, error
+        self.way: str | None = None
+        self.asked: list[tuple[str | None, Any]] = []
+
+    def remedies(self) -> list[Remedy]:
+        found = []
+        for name in self.offers:
+            other = StubbornEngine(self.crystal, self.cured_by, offers=(), error=self.error)
+            other.way, other.asked = name, self.asked
+            found.append(Remedy(name, other))
+        return found
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        self.asked.append((self.way, start))
+        if self.way != self.cured_by and not (self.cured_by == "cold start" and start is None):
+            raise self.error(f"no luck with {self.way}")
+        return super().solve(deformation)

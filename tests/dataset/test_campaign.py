@@ -16,7 +16,7 @@ from cellfields.dataset import DatasetStore, LabelEvent, LabelInterrupted, Store
 from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError, InputError, SettingsMismatchError
 from cellfields.state import CellState
-from tests.dataset.engines import TABLE, FragileEngine, Unloadable, Unpicklable, strains
+from tests.dataset.engines import TABLE, FragileEngine, ProgramMissing, Unloadable, Unpicklable, strains
 from tests.toy import ToyEngine, magnesium
 
 
@@ -115,7 +115,7 @@ def test_two_workers_give_the_files_of_one_byte_for_byte(tmp_path: Path) -> None
         assert starts == [None, *(f"near {deformation.stretches[0]}" for deformation in strains(8)[1:])]
     workers = {state.provenance["pid"] for state in two.states()}
     assert len(workers) == 2 and os.getpid() not in workers
-    assert {state.provenance["threads"] for state in two.states()} == {"1"}
+    assert {state.provenance["threads"] for store in (two, threads) for state in store.states()} == {1}
     assert all(state.provenance["wall_seconds"] >= 0.02 for state in two.states())
     assert all(0 <= state.provenance["cpu_seconds"] < 5 for state in two.states())
 
@@ -258,3 +258,31 @@ def test_a_disk_that_is_full_ends_the_campaign_instead_of_wasting_it(store: Data
             executor=executor if how == "executor" else None,
         )
     assert store.failures() == []  # nothing is wrong with the sample
+
+
+def test_a_read_only_dataset_is_refused_before_anything_is_solved(
+    store: DatasetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label(store, CountingEngine(), strains(2))
+    real = os.access
+    states = store.directory / "states"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != states and real(path, mode))  # root may write anywhere
+    engine = CountingEngine()
+    with pytest.raises(StoreError, match=r"cannot write .*states: it is read-only or gone; what was stored before is"):
+        label(store, engine, strains(3))
+    assert engine.solved == []
+    assert label(store, engine, strains(2)).skipped == 2  # nothing to write, nothing to complain about
+    monkeypatch.undo()
+    (store.directory / "failures").rmdir()
+    with pytest.raises(StoreError, match=r"cannot write .*failures"):
+        label(store, engine, strains(3))
+
+
+@pytest.mark.parametrize("how", ["here", "pool", "executor"])
+def test_an_error_that_every_sample_would_meet_ends_the_campaign(store: DatasetStore, how: str) -> None:
+    engine = FragileEngine(magnesium(), {strains(6)[1]: "no program"}, delay=0.05)
+    workers = 2 if how == "pool" else 1
+    with pytest.raises(ProgramMissing, match="there is no such program"), ThreadPoolExecutor(1) as executor:
+        label(store, engine, strains(6), workers=workers, executor=executor if how == "executor" else None)
+    assert store.failures() == []
+    assert store.info().solved < 5

@@ -94,6 +94,25 @@ def test_equal_states_give_equal_bytes_and_other_tools_can_open_them() -> None:
     assert json.loads(header["header"])["energies"]["free_energy"] == state.free_energy
 
 
+def test_what_is_unknown_is_nan_and_only_where_that_is_said() -> None:
+    unknown = {"free_energy": np.nan, "positions": np.full((3, 3), np.nan), "internal": np.full(6, np.nan)}
+    state = replace(polar_state(), **unknown, unknown=frozenset({"free_energy", "internal"}))
+    back = decoded(state, encode_state(state))
+    assert back.unknown == state.unknown
+    assert not any(back.knows(name) for name in unknown)
+    for name, value in unknown.items():
+        np.testing.assert_array_equal(getattr(back, name), value)
+    assert unknown.keys().isdisjoint(back.to_dict())
+    for change in (
+        {"unknown": frozenset({"free_energy"})},  # nan positions that nobody said were unknown
+        {"unknown": frozenset({"internal"})},
+        {"unknown": frozenset({"free_energy", "internal", "stress"})},
+        {"positions": np.zeros((3, 3))},
+    ):
+        with pytest.raises(InputError):
+            encode_state(replace(state, **change))
+
+
 def test_a_state_without_fields_needs_no_dataset() -> None:
     state = replace(magnesium_state(), fields=None)
     assert decode_state(encode_state(state)).free_energy == state.free_energy

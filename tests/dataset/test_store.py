@@ -222,10 +222,10 @@ def test_failures_are_listed_until_a_success(store: DatasetStore) -> None:
     assert listed[deformation].history == ({"residual": 1.0}, {"residual": "nan"})
     assert not listed[deformation].unexpected and listed[other].unexpected
     assert "KeyError" in listed[other].traceback
-    assert store.info().failed == 2 and store.has_failed(deformation)
+    assert store.info().failed == 2 and store.failure(deformation) is not None
     store.write(solve(deformation))
     assert [failure.deformation for failure in store.failures()] == [other]
-    assert store.info().failed == 1 and not store.has_failed(deformation)
+    assert store.info().failed == 1 and store.failure(deformation) is None
 
 
 def test_a_damaged_failure_record_is_one_typed_error(store: DatasetStore) -> None:

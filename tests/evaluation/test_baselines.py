@@ -10,8 +10,9 @@ import pytest
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
-from cellfields.evaluation.baselines import BASELINES, BaselineEngine
+from cellfields.evaluation.baselines import BASELINES, BaselineEngine, Floor
 from cellfields.evaluation.metrics import position_error, relative_l2
+from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState, Engine
 from cellfields.surrogate import Recipe, Surrogate
 from tests.toy import ToyEngine, magnesium
@@ -71,11 +72,51 @@ def test_quadratic_finds_a_quadratic_map(states):
         assert position_error(engine.solve(deformation), ENGINE.solve(deformation)) < 1e-8
 
 
+def test_the_nearest_training_state_is_given_back(states):
+    engine = BaselineEngine.train(CRYSTAL, states, Recipe(modes=59), name="nearest")
+    deformation = strains(1, 1)[0]
+    scale = np.array([s.deformation.as_array() for s in states]).std(axis=0)
+    distance = [np.linalg.norm((s.deformation.as_array() - deformation.as_array()) / scale) for s in states]
+    nearest = states[int(np.argmin(distance))]
+    state = engine.solve(deformation)
+    assert state.free_energy == nearest.free_energy
+    np.testing.assert_allclose(state.fields.vector("density"), nearest.fields.vector("density"), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["kernel ridge", "gaussian process"])
+def test_kernels_learn_what_a_line_cannot(states, name):
+    training = [with_density_only(state) for state in states]
+    kernel, linear = (BaselineEngine.train(CRYSTAL, training, Recipe(modes=5), name=n) for n in (name, "linear"))
+    truth = list(ENGINE.solve_many(strains(10, 1)))
+
+    def error(engine):
+        return np.mean([abs(engine.solve(s.deformation).free_energy - s.free_energy) for s in truth])
+
+    assert error(kernel) < 0.2 * error(linear)
+
+
+def test_the_floor_is_what_the_modes_leave_out(states):
+    engine = BaselineEngine.train(CRYSTAL, states, Recipe(modes=4))
+    truth = list(ENGINE.solve_many(strains(3, 1)))
+    floor = Floor(engine.encoding, truth)
+    assert isinstance(floor, Engine) and floor.crystal is CRYSTAL
+    for true, state in zip(truth, floor.solve_many([s.deformation for s in truth]), strict=True):
+        for name in FIELD_NAMES:
+            reduction = engine.encoding.reductions[name]
+            expected = reduction.truncation_error(true.fields.vector(name))
+            assert relative_l2(state.fields, true.fields, name) == pytest.approx(expected, rel=1e-9)
+        assert not state.knows("free_energy") and not state.knows("internal")
+        assert state.band_energy == pytest.approx(state.fields.integral("band_energy_density"))
+    with pytest.raises(InputError, match="only for states"):
+        floor.solve(strains(1, 7)[0])
+
+
 def test_an_unknown_baseline_is_refused_by_name(states):
-    with pytest.raises(InputError, match="'forest' is unknown; there are mean, linear"):
+    with pytest.raises(InputError, match="'forest' is unknown; there are mean, nearest, linear"):
         BaselineEngine.train(CRYSTAL, states, name="forest")
 
 
+@pytest.mark.filterwarnings("ignore::cellfields.surrogate.OutsideDomainWarning")
 @pytest.mark.parametrize(
     ("name", "size", "count", "factor"),
     [("taylor", 1.0, 60, 5), ("taylor", 3.0, 60, 5), ("paper", 3.0, 200, 1.5)],

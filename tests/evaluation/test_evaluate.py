@@ -15,8 +15,11 @@ from ase.units import Bohr, GPa, Hartree
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
-from cellfields.evaluation.evaluate import QUANTITIES, evaluate
+from cellfields.evaluation.baselines import BaselineEngine
+from cellfields.evaluation.errors import QUANTITIES, Evaluation
+from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.metrics import PAPER_GRID, field_nrmse
+from cellfields.evaluation.report import ReportInput, render_report
 from cellfields.fields import FIELD_NAMES, ElectronicFields
 from cellfields.state import CellState
 from tests.toy import ToyEngine, magnesium
@@ -125,7 +128,13 @@ def test_the_result_is_json(truth: tuple[ToyEngine, list[CellState]]) -> None:
     table = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert table["test_strains"] == 7
     assert table["errors"]["wrong"]["free_energy"]["mean"] == pytest.approx(2e-3)
-    assert table["strains"]["errors"]["wrong"]["position"] == result.engines["wrong"].errors["position"].tolist()
+    assert (
+        table["strains"]["engines"]["wrong"]["errors"]["position"]
+        == result.engines["wrong"].errors["position"].tolist()
+    )
+    again = Evaluation.from_dict(table)
+    assert again.to_dict() == result.to_dict()
+    assert again.spread == result.spread and again.typical("wrong") == result.typical("wrong")
     assert table["seconds_per_solve"]["exact"] > 0
 
 
@@ -143,6 +152,57 @@ def test_what_is_not_known_is_not_judged(truth: tuple[ToyEngine, list[CellState]
     result = evaluate({"exact": engine}, insulators)
     assert "entropy_density.nrmse" not in result.spread
     assert all(f"{name}.nrmse" in result.spread for name in FIELD_NAMES[:3])
+
+
+def test_engines_are_judged_by_what_they_know(truth: tuple[ToyEngine, list[CellState]]) -> None:
+    engine, states = truth
+    strains = sample_deformations(engine.crystal, 30, seed=3, stretch_sigma=0.02, angle_sigma=1.0)
+    density_only, numbers_only = [], []
+    for state in engine.solve_many(strains):
+        assert state.fields is not None
+        fields = replace(state.fields, coefficients={"density": state.fields.coefficients["density"]})
+        nowhere = {"internal": np.full(3, np.nan), "positions": np.full((4, 3), np.nan), "free_energy": np.nan}
+        unknown = frozenset({"internal", "free_energy"})
+        energies = {"band_energy": None, "entropic_energy": None, "stress": None}
+        density_only.append(replace(state, fields=fields, unknown=unknown, **nowhere, **energies))
+        numbers_only.append(replace(state, fields=None, **energies))
+    engines = {
+        "surrogate": BaselineEngine.train(engine.crystal, density_only, name="quadratic"),
+        "linear": BaselineEngine.train(engine.crystal, numbers_only, name="linear"),
+    }
+    result = evaluate(engines, states)
+    assert set(result.engines["surrogate"].errors) == {"density.relative_l2", "density.nrmse"}
+    assert set(result.engines["linear"].errors) == {"free_energy", "position"}
+    assert not result.engines["surrogate"].predicted
+    assert result.typical("surrogate") in range(7)
+    json.dumps(result.to_dict(), allow_nan=False)
+    specimen = states[0]
+    for name, other in (("surrogate", 2), ("linear", 2)):  # density: slice and error; numbers: parity and positions
+        only = replace(result, engines={"surrogate": result.engines[name]})
+        page = ReportInput(
+            crystal=engine.crystal,
+            evaluation=only,
+            specimen=specimen,
+            predicted=engines[name].solve(specimen.deformation),
+            settings={},
+            training_states=30,
+            asked_for=(30, 7),
+            unknown=("free_energy",),
+        )
+        html = render_report(page)
+        assert "not known to the surrogate" in html
+        assert html.count("data:image/png") >= other
+    with pytest.raises(InputError, match="nothing that both"):
+        evaluate({"linear": engines["linear"]}, density_only[:3]).typical("linear")
+
+
+def test_test_states_may_lack_things_too(truth: tuple[ToyEngine, list[CellState]]) -> None:
+    engine, states = truth
+    nowhere = {"internal": np.full(3, np.nan), "positions": np.full((4, 3), np.nan)}
+    poorer = [replace(states[0], unknown=frozenset({"internal"}), **nowhere), *states[1:]]
+    result = evaluate({"exact": engine}, poorer)
+    assert "position" not in result.spread and "position" not in result.engines["exact"].errors
+    assert "free_energy" in result.spread
 
 
 def test_a_crystal_without_internal_coordinates() -> None:

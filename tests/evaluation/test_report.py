@@ -18,7 +18,8 @@ from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.evaluation.baselines import BaselineEngine
-from cellfields.evaluation.evaluate import Evaluation, evaluate
+from cellfields.evaluation.errors import Evaluation
+from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.figures import error_vs_strain_figure, parity_figure, position_error_figure, slice_figure
 from cellfields.evaluation.report import ReportInput, duration, headline, number, render_report
 from cellfields.state import CellState

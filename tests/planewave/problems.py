@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh
-from cellfields.planewave.pseudopotential import builtin_pseudopotential
+from cellfields.planewave.pseudopotential import CoreCharge, GTHPseudopotential, builtin_pseudopotential
 from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
 from tests.toy import magnesium
 
@@ -122,3 +122,40 @@ def silicon_problem() -> KohnShamProblem:
 
 def silicide_problem() -> KohnShamProblem:
     return make_problem(magnesium_silicide(), SI_STRAIN, SI_INTERNAL, MG2SI_SETTINGS)
+
+
+def zinc_blende() -> Crystal:
+    """Mg and Al on zinc-blende sites: no inversion centre."""
+    return Crystal.from_lengths_and_angles([7.4] * 3, [60] * 3, ["Mg", "Al"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+
+
+ZB_SETTINGS = PlaneWaveSettings(
+    cutoff=4, kmesh=(3, 2, 1), smearing="cold", smearing_width=0.02, basis="full", scf_tolerance=1e-13
+)
+ZB_INTERNAL = (0.012, -0.02, 0.007)
+
+
+def zinc_blende_problem() -> KohnShamProblem:
+    return make_problem(zinc_blende(), SI_STRAIN, ZB_INTERNAL, ZB_SETTINGS)
+
+
+@dataclass(frozen=True, eq=False)
+class CoredPseudopotential(GTHPseudopotential):
+    """An analytic pseudopotential with a model core density that some other one might have."""
+
+    core: CoreCharge | None = None
+
+    @property
+    def core_charge(self) -> CoreCharge | None:  # type: ignore[override]
+        return self.core
+
+
+def cored(problem: KohnShamProblem) -> KohnShamProblem:
+    """The same ions with model cores of 0.3 electrons/Bohr³ that end at 2.7 and 2.4 Bohr, one for each species."""
+    ions = problem.geometry.pseudopotentials
+    cores = {symbol: CoreCharge.teter(0.3, 0.9 - 0.1 * i) for i, symbol in enumerate(ions)}
+    with_core = {
+        symbol: CoredPseudopotential(*(getattr(ion, f.name) for f in fields(GTHPseudopotential)), core=cores[symbol])
+        for symbol, ion in ions.items()
+    }
+    return replace(problem, geometry=replace(problem.geometry, pseudopotentials=with_core))

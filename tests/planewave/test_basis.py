@@ -145,7 +145,7 @@ def test_geometry_pairs_atoms_by_inversion() -> None:
     pseudopotentials = {"Mg": builtin_pseudopotential("Mg")}
     geometry = Geometry.of_crystal(crystal, crystal.lattice_ref, crystal.positions(MG_INTERNAL), pseudopotentials)
     assert geometry.partners.tolist() == [1, 0]
-    assert geometry.independent.tolist() == [0]
+    assert [(site.kind, site.atoms) for site in geometry.sites] == [("pair", (0, 1))]
     assert geometry.electrons == 4
     assert np.isclose(geometry.volume, crystal.volume_ref / 2, rtol=1e-13)
     assert np.allclose(geometry.lattice @ geometry.reciprocal.T, 2 * np.pi * np.eye(3), atol=1e-13)

@@ -1,22 +1,24 @@
-"""GTH/HGH pseudopotentials: published numbers, Fourier transforms done by quadrature, slopes."""
+"""GTH/HGH pseudopotentials: published numbers, Fourier transforms done by quadrature, slopes; the built-in table."""
 
 from __future__ import annotations
 
 from math import pi, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.data import atomic_numbers
 from numpy.polynomial import Polynomial
 from scipy.integrate import quad
 from scipy.special import erf, gamma, spherical_jn
 
 from cellfields.errors import InputError
-from cellfields.planewave.pseudopotential import builtin_pseudopotential, load_pseudopotential
+from cellfields.planewave.pseudopotential import builtin_elements, builtin_pseudopotential, load_pseudopotential
 from cellfields.planewave.pseudopotential.gth import GTHChannel, GTHPseudopotential, hgh_coupling
-from cellfields.planewave.pseudopotential.table import HGH_LDA
 from tests.planewave.problems import four_point
 
 Q = np.array([0.3, 1.0, 2.7, 6.0])
+ABINIT_FILES = Path("/usr/share/abinit/psp")
 
 # Entries of CP2K's GTH_POTENTIALS (GTH-PADE), which lists HGH's table with eight digits and all h_ij written out.
 CP2K: dict[str, tuple[float, float, float, tuple[tuple[float, tuple[float, ...]], ...]]] = {
@@ -41,7 +43,7 @@ CP2K: dict[str, tuple[float, float, float, tuple[tuple[float, tuple[float, ...]]
 }
 
 
-@pytest.mark.parametrize("symbol", HGH_LDA)
+@pytest.mark.parametrize("symbol", CP2K)
 def test_built_in_parameters_are_the_published_ones(symbol: str) -> None:
     valence, radius, c1, channels = CP2K[symbol]
     made = builtin_pseudopotential(symbol)
@@ -118,7 +120,7 @@ def artificial() -> GTHPseudopotential:
     return GTHPseudopotential("Li", 3, 0.4, (-14.0, 9.6, -1.8, 0.08), ())
 
 
-@pytest.mark.parametrize("made", [*map(builtin_pseudopotential, HGH_LDA), artificial()], ids=lambda p: p.symbol)
+@pytest.mark.parametrize("made", [*map(builtin_pseudopotential, CP2K), artificial()], ids=lambda p: p.symbol)
 class TestLocal:
     def test_is_the_transform_of_the_local_potential(self, made: GTHPseudopotential) -> None:
         """v(r) = −Z/r erf(r/√2 r_loc) + e^{−x²/2}(C₁ + C₂x² + C₃x⁴ + C₄x⁶), x = r/r_loc (HGH eq. 1).
@@ -155,17 +157,94 @@ class TestLocal:
 
 
 def test_fingerprints_tell_ions_apart() -> None:
-    prints = {builtin_pseudopotential(s).fingerprint for s in HGH_LDA}
-    assert len(prints) == len(HGH_LDA)
+    every = [(s, f, v) for f in ("lda", "pbe") for s, valences in builtin_elements(f).items() for v in valences]
+    prints = {builtin_pseudopotential(*key).fingerprint for key in every}
+    assert len(prints) == len(every) > 200
     assert builtin_pseudopotential("Mg").fingerprint == builtin_pseudopotential("Mg").fingerprint
     base = GTHPseudopotential("Mg", 2, 0.65, (-2.86,), (GTHChannel(0, 0.5, np.eye(1)),))
     other = GTHPseudopotential("Mg", 2, 0.65, (-2.86,), (GTHChannel(0, 0.5, 1.0001 * np.eye(1)),))
     assert base.fingerprint != other.fingerprint
 
 
-def test_elements_without_a_pseudopotential_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"no built-in one for Fe \(built in: .*Mg.*\)"):
-        builtin_pseudopotential("Fe")
-    with pytest.raises(InputError, match="Fe"):
-        load_pseudopotential("Fe", {})
+ASKED = ["H", "Li", "C", "N", "O", "Na", "Mg", "Al", "Si", "P", "Ca", "Ti", "Ga", "As", "Sr"]
+
+
+@pytest.mark.parametrize("functional", ["lda", "pbe"])
+def test_the_table_holds_at_least(functional: str) -> None:
+    known = builtin_elements(functional)
+    assert set(ASKED) <= set(known)
+    for symbol, valences in known.items():
+        assert len(set(valences)) == len(valences)
+        for valence in valences:
+            ion = builtin_pseudopotential(symbol, functional, valence)
+            assert (ion.symbol, ion.valence, ion.functional) == (symbol, valence, functional)
+            assert atomic_numbers[symbol] >= valence and (atomic_numbers[symbol] - valence) % 2 == 0
+        assert builtin_pseudopotential(symbol, functional).valence == valences[0]
+
+
+def test_default_valences() -> None:
+    """With the semicore shell where bonding needs it, without where it would ask too much of plane waves."""
+    lda, pbe = builtin_elements("lda"), builtin_elements("pbe")
+    for symbol, valence in {"Li": 3, "Na": 1, "Mg": 2, "Ca": 10, "Ti": 12, "Ga": 3, "As": 5, "Sr": 10}.items():
+        assert lda[symbol][0] == valence
+        assert pbe[symbol][0] == (9 if symbol == "Na" else valence)  # there is no other for sodium
+    assert set(lda["Mg"]) == set(pbe["Mg"]) == {2, 10}
+
+
+# Entries of CP2K's GTH_POTENTIALS, as printed there: r_loc, C, then for each l its radius and the upper triangle of h.
+GTH_PBE: dict[str, tuple[float, tuple[float, ...], tuple[tuple[float, tuple[float, ...]], ...]]] = {
+    "O": (0.24455430, (-16.66721480, 2.48731132), ((0.22095592, (18.33745811,)),)),
+    "Si": (
+        0.44,
+        (-6.26928833,),
+        ((0.43563383, (8.95174150, -2.70627082, 3.49378060)), (0.49794218, (2.43127673,))),
+    ),
+    "Sr": (
+        0.48,
+        (6.81095035, -1.19610979),
+        (
+            (0.27588581, (21.28971943, -7.89903416, 10.19760926)),
+            (0.28174086, (11.70905135, -10.96577673, 12.97488200)),
+            (0.52108911, (0.36053906,)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("symbol", GTH_PBE)
+def test_pbe_parameters_are_the_published_ones(symbol: str) -> None:
+    radius, coefficients, channels = GTH_PBE[symbol]
+    ion = builtin_pseudopotential(symbol, "pbe")
+    assert (ion.radius, ion.coefficients) == (radius, coefficients)
+    for channel, (r, upper) in zip(ion.channels, channels, strict=True):
+        assert channel.radius == r
+        n = len(channel.coupling)
+        assert tuple(channel.coupling[np.triu_indices(n)]) == upper
+        assert np.array_equal(channel.coupling, channel.coupling.T)
+
+
+@pytest.mark.skipif(not ABINIT_FILES.is_dir(), reason="abinit-data is not installed")
+def test_every_lda_entry_is_that_of_abinits_files() -> None:
+    count = 0
+    for symbol, valences in builtin_elements("lda").items():
+        for valence in valences:
+            path = ABINIT_FILES / f"{atomic_numbers[symbol]}{symbol.lower()}.{valence}.hgh"
+            theirs, ours = load_pseudopotential(symbol, {symbol: path}), builtin_pseudopotential(symbol, "lda", valence)
+            assert np.allclose(theirs.local(Q), ours.local(Q), rtol=1e-14)
+            assert [c.l for c in theirs.channels] == [c.l for c in ours.channels]
+            for one, two in zip(theirs.channels, ours.channels, strict=True):
+                assert np.array_equal(one.coupling, two.coupling)
+                assert np.array_equal(one.radial(Q), two.radial(Q))
+            count += 1
+    assert count > 120
+
+
+def test_elements_and_valences_that_are_not_there_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r'no built-in one for U and functional = "lda" \(built in: .*Mg.*\)'):
+        builtin_pseudopotential("U")
+    with pytest.raises(InputError, match="no built-in one for U"):
+        load_pseudopotential("U", {})
+    with pytest.raises(InputError, match=r"valences\.Ca = 7: the built-in pseudopotentials have 10, 2"):
+        load_pseudopotential("Ca", {}, valences={"Ca": 7})
+    assert load_pseudopotential("Ca", {}, valences={"Ca": 2}).valence == 2
     assert load_pseudopotential("Si", {}).fingerprint == builtin_pseudopotential("Si").fingerprint

@@ -13,7 +13,9 @@ from scipy.special import erf, spherical_jn
 
 from cellfields.errors import InputError
 from cellfields.planewave.pseudopotential import builtin_pseudopotential, load_pseudopotential
-from cellfields.planewave.pseudopotential.psp5 import read_psp5
+from cellfields.planewave.pseudopotential._source import Source
+from cellfields.planewave.pseudopotential.loading import read_pseudopotential
+from cellfields.planewave.pseudopotential.tabulated import TabulatedPseudopotential
 from tests.planewave.problems import four_point
 
 Q = np.array([0.05, 0.3, 1.0, 2.7, 6.0])
@@ -53,6 +55,12 @@ def file_lines(lloc: int = 2) -> list[str]:
     return lines
 
 
+def read(path: Path, local_channel: int | None = None) -> TabulatedPseudopotential:
+    ion = read_pseudopotential(Source.of_file("Mg", path), local_channel=local_channel)
+    assert isinstance(ion, TabulatedPseudopotential)
+    return ion
+
+
 def _rows(values: np.ndarray) -> list[str]:
     """Three numbers a line, one of the exponents in Fortran's way."""
     words = [f"{v:.15E}" for v in values]
@@ -69,7 +77,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_local_part(path: Path) -> None:
     """Against the closed transform: quadrature and spline are good to 1e-6 Ha Bohr³ of some ten (5e-8 Ha in E_core)."""
-    ion = read_psp5("Mg", 12, path)
+    ion = read(path)
     assert (ion.symbol, ion.valence, ion.local_channel) == ("Mg", 2.0, 2)
     assert np.allclose(ion.local(Q), GTH.local(Q), atol=3e-6)
     assert abs(ion.local_average() - GTH.local_average()) < 3e-6
@@ -79,7 +87,7 @@ def test_local_part(path: Path) -> None:
 
 def test_projectors_are_kleinman_and_bylanders(path: Path) -> None:
     """p = δV u / ‖δV u‖ and h = ⟨u|δV²|u⟩ / ⟨u|δV|u⟩, by quadrature."""
-    ion = read_psp5("Mg", 12, path)
+    ion = read(path)
     assert [channel.l for channel in ion.channels] == [0, 1]
     for channel in ion.channels:
         l, shift, wave = channel.l, SHIFTS[channel.l], WAVES[channel.l]
@@ -97,7 +105,7 @@ def test_projectors_are_kleinman_and_bylanders(path: Path) -> None:
 
 
 def test_another_local_channel_moves_the_rest(path: Path) -> None:
-    one, other = read_psp5("Mg", 12, path), read_psp5("Mg", 12, path, local_channel=0)
+    one, other = read(path), read(path, local_channel=0)
     assert [channel.l for channel in other.channels] == [1]  # l = 2 has no wavefunction in this file
     assert other.fingerprint != one.fingerprint
     # V_0 − V_2 is a Gaussian: 1.5 π^{3/2} e^{−q²/4}.
@@ -106,7 +114,7 @@ def test_another_local_channel_moves_the_rest(path: Path) -> None:
 
 def test_loading_by_settings(path: Path) -> None:
     loaded = load_pseudopotential("Mg", {"Mg": path})
-    assert loaded.fingerprint == read_psp5("Mg", 12, path).fingerprint
+    assert loaded.fingerprint == read(path).fingerprint
     assert load_pseudopotential("Mg", {"Mg": path}, {"Mg": 1}).local_channel == 1  # type: ignore[attr-defined]
     with pytest.raises(InputError, match=r"local_channels\.Si: the built-in"):
         load_pseudopotential("Si", {"Mg": path}, {"Si": 1})
@@ -119,37 +127,49 @@ def test_loading_by_settings(path: Path) -> None:
     [
         (lambda lines: lines[: len(lines) // 2], "not a complete ABINIT format-5 file"),
         (lambda lines: lines[:3], "not a complete ABINIT format-5 file"),
-        (lambda lines: [], "not a complete ABINIT format-5 file"),
-        (lambda lines: ["<xml>", "no numbers here", *lines[2:]], "not a complete ABINIT format-5 file"),
+        (lambda lines: [], "not a pseudopotential file of a known format"),
+        (lambda lines: ["<xml>", "no numbers here", *lines[2:]], "not a pseudopotential file of a known format"),
         (lambda lines: [*lines[:1], "13.0 3.0 20240101", *lines[2:]], r"for atomic number 13, not for Mg \(12\)"),
         (
             lambda lines: [*lines[:2], lines[2].replace("5 7", "8 7", 1), *lines[3:]],
-            "of ABINIT format 8; only",
+            "not a complete ABINIT format-8 file",
         ),
-        (lambda lines: [*lines[:10], "1.0 0.5 0.2 rchrg fchrg qchrg", *lines[11:]], "non-linear core correction"),
+        (
+            lambda lines: [*lines[:2], lines[2].replace("5 7", "6 7", 1), *lines[3:]],
+            "of ABINIT format 6; supported are",
+        ),
         (lambda lines: [*lines[:3], f"{FIRST} {STEP} 2", *lines[4:]], "spin–orbit"),
         (lambda lines: [*lines[:12], lines[12].replace(lines[12][:20], "nan"), *lines[13:]], "not a complete"),
     ],
-    ids=["half", "header", "empty", "xml", "element", "format", "core", "spin-orbit", "nan"],
+    ids=["half", "header", "empty", "xml", "element", "mistaken", "format", "spin-orbit", "nan"],
 )
 def test_unusable_files_are_refused_in_one_sentence(tmp_path: Path, change, words: str) -> None:
     path = tmp_path / "bad.psp5"
     path.write_text("\n".join(change(file_lines())) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=words) as caught:
-        read_psp5("Mg", 12, path)
+        read(path)
     assert str(caught.value).startswith(f"pseudopotentials.Mg: {path}")
     assert "\n" not in str(caught.value)
 
 
+def test_core_charge(tmp_path: Path, path: Path) -> None:
+    lines = file_lines()
+    (tmp_path / "cored.psp5").write_text("\n".join([*lines[:10], "0.9 0.5 0.2 rchrg fchrg qchrg", *lines[11:]]))
+    core = read(tmp_path / "cored.psp5").core_charge
+    assert core is not None and core.radius == pytest.approx(2.7)
+    assert core(np.array(0.0)) == pytest.approx(0.5)
+    assert read(path).core_charge is None
+
+
 def test_missing_and_binary_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"pseudopotentials\.Mg: .*nothing\.psp5 cannot be read"):
-        read_psp5("Mg", 12, tmp_path / "nothing.psp5")
+        read(tmp_path / "nothing.psp5")
     binary = tmp_path / "binary"
     binary.write_bytes(bytes(range(256)))
     with pytest.raises(InputError, match="cannot be read as a text file"):
-        read_psp5("Mg", 12, binary)
+        read(binary)
 
 
 def test_missing_local_channel_is_refused(path: Path) -> None:
     with pytest.raises(InputError, match="local channel l = 3 is not in the file"):
-        read_psp5("Mg", 12, path, local_channel=3)
+        read(path, local_channel=3)

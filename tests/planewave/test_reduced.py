@@ -21,12 +21,14 @@ from tests.planewave.problems import (
     STRAIN,
     aluminium,
     magnesium_silicide,
+    zinc_blende,
 )
 from tests.toy import magnesium
 
 CASES = {
     "Mg": (magnesium, STRAIN, MG_INTERNAL, {"cutoff": 5, "kmesh": (4, 2, 2), "smearing_width": 0.02}),
     "Mg2Si": (magnesium_silicide, SI_STRAIN, SI_INTERNAL, {"cutoff": 4, "kmesh": (3, 3, 3), "smearing": "gaussian"}),
+    "MgAl": (zinc_blende, SI_STRAIN, SI_INTERNAL, {"cutoff": 4, "kmesh": (3, 3, 3), "smearing_width": 0.02}),
     "Al": (aluminium, (1.01, 0.99, 1.0, 60.5, 59.5, 60.0), (), {"cutoff": 5, "kmesh": (6, 6, 6)}),
 }
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cellfields.planewave import PlaneWaveStart
+from cellfields import Deformation, DensityStart, FourierBasis, InputError
+from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings, PlaneWaveStart
 from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.hamiltonian import KohnShamProblem
+from cellfields.planewave.observables import electronic_fields
 from cellfields.planewave.scf import GroundState, self_consistent
+from cellfields.planewave.start import FieldStart
 from tests.planewave.problems import MG_INTERNAL, MG_SETTINGS, STRAIN, ground_state, make_problem
-from tests.toy import magnesium
+from tests.toy import ToyEngine, magnesium
 
 NEIGHBOUR = (0.983, 1.027, 1.012, 91.2, 87.4, 91.6)
 
@@ -64,3 +69,48 @@ def test_other_meshes_get_a_density_but_no_orbitals(magnesium_ground: GroundStat
     row = {tuple(m): i for i, m in enumerate(other.basis.density_m.tolist())}
     shared = [row[tuple(m)] for m in magnesium_ground.problem.basis.density_m.tolist()]
     assert np.allclose(density[shared], magnesium_ground.density, atol=1e-15)
+
+
+def test_a_states_density_is_a_start() -> None:
+    """Stored fields bring the SCF back to where they came from, and give another strain the answer of a cold solve."""
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02))
+    here, there = Deformation.from_array(STRAIN), Deformation.from_array(NEIGHBOUR)
+    cold = engine.evaluate(here, MG_INTERNAL)
+    again = engine.evaluate(here, MG_INTERNAL, start=DensityStart.of(cold))
+    assert abs(again.free_energy - cold.free_energy) < 1e-10
+    assert again.provenance["scf_steps"] < 0.5 * cold.provenance["scf_steps"]
+    moved = np.array(MG_INTERNAL) + np.array([0.002, -0.001, 0.003])
+    reference = engine.evaluate(there, moved)
+    started = engine.evaluate(there, moved, start=DensityStart.of(cold))
+    assert abs(started.free_energy - reference.free_energy) < 1e-10
+    assert started.provenance["scf_steps"] < reference.provenance["scf_steps"]
+
+
+def test_stored_density_arrives_whole(magnesium_ground: GroundState) -> None:
+    crystal, problem = magnesium(), magnesium_ground.problem
+    fields = electronic_fields(magnesium_ground, crystal, FourierBasis.for_crystal(crystal, 6 * MG_SETTINGS.cutoff))
+    positions = crystal.positions(np.array(MG_INTERNAL))
+    start = FieldStart(crystal, DensityStart(fields, positions))
+    assert np.allclose(start.density_for(problem), magnesium_ground.density, atol=1e-14)
+
+
+def test_atoms_that_are_in_place_stay_there() -> None:
+    """A relaxation that is told where the atoms are needs one solve; without that it is the cold relaxation."""
+    engine = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02, force_tolerance=1e-5)
+    )
+    relaxed = engine.solve(Deformation.from_array(STRAIN))
+    placed = engine.solve(Deformation.from_array(STRAIN), start=DensityStart.of(relaxed, with_atoms=True))
+    assert placed.provenance["solves"] == 1 < relaxed.provenance["solves"]
+    assert np.allclose(placed.internal, relaxed.internal, atol=1e-12)
+    density_only = engine.solve(Deformation.from_array(STRAIN), start=DensityStart.of(relaxed))
+    assert abs(density_only.free_energy - relaxed.free_energy) < 1e-9
+    assert density_only.provenance["solves"] > 1
+    with pytest.raises(InputError, match="the crystal has 3"):
+        engine.solve(Deformation.from_array(STRAIN), start=DensityStart(relaxed.fields, relaxed.positions, np.zeros(2)))
+
+
+def test_a_state_without_density_is_no_start() -> None:
+    state = ToyEngine(magnesium()).solve(Deformation.from_array(STRAIN))
+    with pytest.raises(InputError, match="without a density"):
+        DensityStart.of(replace(state, fields=None))

@@ -32,6 +32,6 @@ def unseen(crystal: Crystal) -> list[Deformation]:
     return draw(crystal, 6, seed=1)
 
 
-@pytest.fixture(scope="session", params=["paper", "taylor"])
+@pytest.fixture(scope="session", params=["paper", "taylor", "best"])
 def surrogate(request: pytest.FixtureRequest, crystal: Crystal, states: list[CellState]) -> Surrogate:
     return Surrogate.train(crystal, states, QUICK.model_copy(update={"name": request.param}))

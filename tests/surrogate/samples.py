@@ -6,7 +6,7 @@ from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
 from cellfields.surrogate import Recipe
 
-QUICK = Recipe(field_widths=(24, 24), small_widths=(16, 16), epochs=150, modes=12)
+QUICK = Recipe(field_widths=(24, 24), small_widths=(16, 16), epochs=150, modes=12, degree=3)
 TINY = Recipe(field_widths=(8,), small_widths=(8,), epochs=20, modes=6)
 
 

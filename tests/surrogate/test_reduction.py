@@ -20,6 +20,22 @@ def test_all_modes_reproduce_the_training_vectors_and_modes_are_orthonormal():
     assert reduction.truncation_error(vectors).max() < 1e-14
 
 
+def test_large_data_give_the_same_modes_as_a_full_decomposition():
+    """Subspace iteration against the full SVD, on a spectrum that falls off as those of fields do."""
+    rotation, _ = np.linalg.qr(RNG.normal(size=(700, 600)))
+    vectors = RNG.normal(size=(900, 600)) * np.exp(-np.arange(600) / 12) @ rotation.T + 5
+    vectors[:, 3] = 5
+    reduction = Reduction.fit(vectors, 10)
+    singular, rows = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)[1:]
+    assert reduction.size == 10 and (reduction.modes[:, 3] == 0).all()
+    np.testing.assert_allclose(reduction.modes @ reduction.modes.T, np.eye(10), atol=1e-12)
+    outside = reduction.modes - (reduction.modes @ rows[:10].T) @ rows[:10]
+    assert np.linalg.norm(outside, 2) < 1e-9  # sine of the largest angle between the two spaces
+    variances = np.linalg.norm(reduction.project(vectors), axis=0)
+    np.testing.assert_allclose(variances, singular[:10], rtol=1e-10)
+    np.testing.assert_array_equal(Reduction.fit(vectors, 10).modes, reduction.modes)
+
+
 def test_truncation_leaves_exactly_the_discarded_variance():
     vectors = RNG.normal(size=(12, 30)) * np.geomspace(1, 1e-3, 30)
     singular = np.linalg.svd(vectors - vectors.mean(axis=0), compute_uv=False)

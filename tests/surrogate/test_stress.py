@@ -15,6 +15,9 @@ from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import cauchy_stress, deformation_of_lattice
 from tests.toy import ToyEngine
 
+# What lies outside the domain is warned of (test_domain.py); here it does not matter.
+pytestmark = pytest.mark.filterwarnings("ignore::cellfields.surrogate.OutsideDomainWarning")
+
 STEP = 1e-4
 _PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 

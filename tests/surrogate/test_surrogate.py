@@ -20,6 +20,9 @@ from cellfields.surrogate import Surrogate
 from tests.surrogate.samples import QUICK, TINY, draw
 from tests.toy import ToyEngine
 
+# What lies outside the domain is warned of (test_domain.py); here it does not matter.
+pytestmark = pytest.mark.filterwarnings("ignore::cellfields.surrogate.OutsideDomainWarning")
+
 
 def aluminium() -> Crystal:
     return Crystal(3.75 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Al"], [[0, 0, 0]])
@@ -171,26 +174,91 @@ def test_a_crystal_without_inversion_has_complex_fields():
     assert state.fields.vector("density").shape == true.fields.vector("density").shape
 
 
+def lacking(state, *names):
+    """The state without these fields, energies or stress; without ``internal``, without its atoms."""
+    coefficients = {} if state.fields is None else state.fields.coefficients
+    kept = {name: values for name, values in coefficients.items() if name not in names}
+    fields = dataclasses.replace(state.fields, coefficients=kept) if kept else None
+    changes = dict.fromkeys(n for n in names if n not in (*FIELD_NAMES, "internal", "free_energy"))
+    unknown = state.unknown | frozenset(names) & {"internal", "free_energy"}
+    if "internal" in unknown:
+        changes |= {
+            "internal": np.full_like(state.internal, np.nan),
+            "positions": np.full_like(state.positions, np.nan),
+        }
+    if "free_energy" in unknown:
+        changes["free_energy"] = np.nan
+    return dataclasses.replace(state, fields=fields, unknown=unknown, **changes)
+
+
 def test_states_with_numbers_only(crystal, states, unseen):
-    bare = [dataclasses.replace(state, fields=None, fermi_energy=None) for state in states[:10]]
-    state = Surrogate.train(crystal, bare, TINY).solve(unseen[0])
-    assert state.fields is None and state.band_energy is None
-    assert state.entropic_energy is None and state.fermi_energy is None
-    assert np.isfinite(state.free_energy)
+    bare = [lacking(state, *FIELD_NAMES, "fermi_energy") for state in states[:10]]
+    trained = Surrogate.train(crystal, bare, TINY.model_copy(update={"name": "taylor"}))
+    state = trained.solve(unseen[0])
+    assert trained.unknown == (*FIELD_NAMES, "fermi_energy")
+    assert state.fields is None and state.fermi_energy is None
+    assert np.isfinite(state.free_energy) and state.stress is not None
+    true = ToyEngine(crystal, 2.0).solve(unseen[0])  # U and −TS have no field to be the integral of: numbers themselves
+    assert state.band_energy == pytest.approx(true.band_energy, abs=0.01)
+    assert state.entropic_energy == pytest.approx(true.entropic_energy, abs=1e-5)
 
 
-def test_a_field_that_some_states_lack_is_not_learned(crystal, states, unseen):
-    first = states[0].fields
-    kept = {name: first.coefficients[name] for name in FIELD_NAMES if name != "entropy_density"}
-    poorer = dataclasses.replace(states[0], fields=dataclasses.replace(first, coefficients=kept))
-    state = Surrogate.train(crystal, [poorer, *states[1:10]], TINY).solve(unseen[0])
-    assert "entropy_density" not in state.fields and "density" in state.fields
-    assert state.entropic_energy is None
+def test_free_energy_and_positions_alone(crystal, states, unseen, tmp_path):
+    names = ("band_energy", "entropic_energy", "fermi_energy", "stress")
+    trained = Surrogate.train(crystal, [lacking(s, *FIELD_NAMES, *names) for s in states[:12]], TINY)
+    assert trained.unknown == (*FIELD_NAMES, *names[:3])  # the stress is the derivative of F
+    assert trained.metadata["unknown"] == list(trained.unknown)
+    assert trained.metadata["states_used"] == {"internal": 12, "free_energy": 12}
+    state = trained.solve(unseen[0])
+    assert state.fields is None and state.stress is not None and state.knows("internal")
+    trained.save(tmp_path / "m.safetensors")
+    loaded = Surrogate.load(tmp_path / "m.safetensors")
+    assert loaded.unknown == trained.unknown
+    assert loaded.solve(unseen[0]).free_energy == pytest.approx(state.free_energy, rel=1e-14)
 
 
-def test_states_that_disagree_on_the_smearing_width_give_none(crystal, states, unseen):
+def test_a_density_alone(crystal, states, unseen, tmp_path):
+    names = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy", "stress", *FIELD_NAMES[1:])
+    trained = Surrogate.train(crystal, [lacking(s, *names) for s in states[:12]], TINY)
+    trained.save(tmp_path / "m.safetensors")
+    for surrogate in (trained, Surrogate.load(tmp_path / "m.safetensors")):
+        assert set(surrogate.unknown) == set(names)
+        state = surrogate.solve(unseen[0])
+        assert list(state.fields.coefficients) == ["density"]
+        assert state.fields.integral("density") == 8.0
+        assert not any(state.knows(name) for name in names)
+        assert state.unknown == {"internal", "free_energy"}
+        assert state.to_dict().keys() == {"deformation", "lattice", "energy_terms", "provenance", "units"}
+        with pytest.raises(InputError, match="does not know the free energy"):
+            surrogate.energy_and_gradient([unseen[0].as_array()])
+
+
+def test_each_quantity_is_learned_from_the_states_that_know_it(crystal, states, unseen):
+    """The networks of the others are those that a training on the complete states alone would give."""
+    some = [lacking(s, "density", "free_energy") if i % 3 == 0 else s for i, s in enumerate(states[:15])]
+    few = [lacking(s, "entropy_density") if i > 5 else s for i, s in enumerate(some)]
+    trained = Surrogate.train(crystal, few, TINY)
+    used = trained.metadata["states_used"]
+    assert (used["density"], used["free_energy"], used["internal"]) == (10, 10, 15)
+    assert trained.unknown == ("entropy_density",)  # six are too few; −TS is then a number of its own
+    assert used["entropic_energy"] == 15
+    complete = Surrogate.train(crystal, [s for i, s in enumerate(states[:15]) if i % 3], TINY)
+    one, two = trained.solve(unseen[0]), complete.solve(unseen[0])
+    assert one.free_energy == two.free_energy
+    np.testing.assert_array_equal(one.fields.vector("density"), two.fields.vector("density"))
+
+
+def test_nothing_to_learn_is_said(crystal, states):
+    names = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy", *FIELD_NAMES)
+    with pytest.raises(InputError, match="nothing to learn"):
+        Surrogate.train(crystal, [lacking(s, *names) for s in states[:9]], TINY)
+
+
+def test_entropic_energies_of_another_smearing_are_learned_by_themselves(crystal, states):
     hotter = dataclasses.replace(states[0], entropic_energy=2 * states[0].entropic_energy)
-    assert Surrogate.train(crystal, [hotter, *states[1:10]], TINY).solve(unseen[0]).entropic_energy is None
+    trained = Surrogate.train(crystal, [hotter, *states[1:10]], TINY)
+    assert trained.encoding.smearing_width is None
+    assert "entropic_energy" in trained.regressors
 
 
 def test_useless_training_states_are_refused(crystal, states):

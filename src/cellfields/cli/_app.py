@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
+from cellfields.cli.elastic import elastic
 from cellfields.cli.evaluate import evaluate
+from cellfields.cli.import_ import import_
 from cellfields.cli.info import info
 from cellfields.cli.init import init
 from cellfields.cli.label import label
+from cellfields.cli.pack import pack
 from cellfields.cli.predict import predict
+from cellfields.cli.reproduce import reproduce
 from cellfields.cli.run import run
 from cellfields.cli.solve import solve
+from cellfields.cli.stress import stress
 from cellfields.cli.train import train
+from cellfields.cli.uniaxial import uniaxial
+from cellfields.cli.unpack import unpack
 
 app = typer.Typer(
     help="Deformation in, electronic fields out: learn how a crystal's electronic structure answers to strain.",
@@ -43,5 +50,7 @@ def _root(
     pass
 
 
-for command in (init, run, label, train, evaluate, solve, predict, info):
+for command in (init, run, label, train, evaluate, solve, predict, info, stress, uniaxial, elastic, pack, unpack):
     app.command()(command)
+app.command()(reproduce)
+app.command("import")(import_)

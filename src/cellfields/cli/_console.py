@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cellfields.dataset import Failure
+
 _QUIET_SECONDS = 10.0  # between two plain lines where there is no terminal to draw a bar on
 
 
@@ -22,6 +24,12 @@ def note(message: str) -> None:
 def warn(message: str) -> None:
     """One line on stderr that says it is a warning."""
     note(f"warning: {message}")
+
+
+def note_unknown(names: Sequence[str]) -> None:
+    """Say what a model cannot predict, if there is anything."""
+    if names:
+        note(f"not known to this model, because its training states do not hold it: {', '.join(names)}")
 
 
 def results() -> Console:
@@ -54,6 +62,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     results().print(table)
 
 
+def print_failures(failures: Sequence[Failure], *, most: int | None = None) -> None:
+    """One line on stdout for each strain without a state."""
+    for failure in failures[:most]:
+        numbers = ", ".join(f"{x:g}" for x in failure.deformation.as_array())
+        print(f"not solved: D = ({numbers}): {' '.join(failure.reason.split())}")
+    if most is not None and len(failures) > most:
+        print(f"… and {len(failures) - most} more: `cellfields info` on the dataset lists all")
+
+
 class Tasks(Protocol):
     """Named tasks that make progress."""
 
@@ -75,19 +92,18 @@ def progress() -> Iterator[Tasks]:
         parts.BarColumn(),
         parts.MofNCompleteColumn(),
         parts.TimeElapsedColumn(),
-        parts.TextColumn("left"),
-        parts.TimeRemainingColumn(),
         parts.TextColumn("{task.fields[remark]}"),
         console=Console(stderr=True),
-        speed_estimate_period=120,
     ) as bars:
         ids: dict[str, parts.TaskID] = {}
+        left = _TimeLeft()
 
         class _Bars:
             def update(self, name: str, done: int, total: int, remark: str = "") -> None:
                 if name not in ids:
-                    ids[name] = bars.add_task(name, total=total, remark=remark)
-                bars.update(ids[name], completed=done, total=total, remark=remark)
+                    ids[name] = bars.add_task(name, total=total, remark="")
+                words = ", ".join(filter(None, (left.after(name, done, total), remark)))
+                bars.update(ids[name], completed=done, total=total, remark=words)
 
         yield _Bars()
 
@@ -96,20 +112,39 @@ class _Lines:
     """Progress for a log file: the first step, the last one, and one in between now and then."""
 
     def __init__(self) -> None:
-        self._started: dict[str, tuple[float, int]] = {}
+        self._left = _TimeLeft()
+        self._names: set[str] = set()
         self._spoken = -float("inf")
 
     def update(self, name: str, done: int, total: int, remark: str = "") -> None:
         now = time.monotonic()
-        first = name not in self._started
-        started, already = self._started.setdefault(name, (now, done))
-        if not first and done < total and now - self._spoken < _QUIET_SECONDS:
+        left = self._left.after(name, done, total)
+        if name in self._names and done < total and now - self._spoken < _QUIET_SECONDS:
             return
+        self._names.add(name)
         self._spoken = now
-        left = ""
-        if already < done < total:
-            left = f", about {clock((now - started) * (total - done) / (done - already))} left"
-        note(f"{name}: {done}/{total}{left}{', ' + remark if remark else ''}")
+        note(", ".join(filter(None, (f"{name}: {done}/{total}", left, remark))))
+
+
+class _TimeLeft:
+    """What is left at the mean pace since a task's first step: steps may take anything from milliseconds to hours."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, tuple[float, int]] = {}
+
+    def after(self, name: str, done: int, total: int) -> str:
+        """In words; empty where nothing is known yet, or nothing is left."""
+        now = time.monotonic()
+        started, already = self._started.setdefault(name, (now, done))
+        if not already < done < total:
+            return ""
+        return f"about {clock((now - started) * (total - done) / (done - already))} left"
+
+
+def rate(count: int, seconds: float) -> str:
+    """How many an hour."""
+    an_hour = 3600 * count / max(seconds, 1e-9)
+    return f"{an_hour:,.0f} an hour" if an_hour >= 10 else f"{an_hour:.1f} an hour"
 
 
 def clock(seconds: float) -> str:

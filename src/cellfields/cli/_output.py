@@ -61,13 +61,11 @@ def write_fields(path: Path, state: CellState, crystal: Crystal, shape: tuple[in
 
     assert state.fields is not None  # the commands check
     arrays: dict[str, Any] = {name: state.fields.on_grid(name, shape) for name in FIELD_UNITS if name in state.fields}
+    known = (name for name in ("lattice", "positions", "internal", "free_energy") if state.knows(name))
+    arrays |= {name: np.asarray(getattr(state, name)) for name in known}
     arrays |= {
-        "lattice": state.lattice,
-        "positions": state.positions,
-        "internal": state.internal,
         "species": np.array(crystal.species),
         "deformation": state.deformation.as_array(),
-        "free_energy": np.array(state.free_energy),
         "origin": np.zeros(3),
         "units": np.array(
             json.dumps({"lattice": "Bohr", "positions": "fractional", "origin": "fractional"} | FIELD_UNITS)

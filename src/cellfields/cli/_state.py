@@ -45,21 +45,22 @@ def _print(state: CellState, crystal: Crystal) -> None:
     from ase.units import Bohr, GPa, Hartree
 
     energies = [
-        (label, f"{value:.9f}", "Ha", f"{value * Hartree:.6f} eV")
-        for label, value in (
-            ("free energy F", state.free_energy),
-            ("band energy U", state.band_energy),
-            ("entropic energy −TS", state.entropic_energy),
-            ("Fermi energy", state.fermi_energy),
+        (label, f"{getattr(state, name):.9f}", "Ha", f"{getattr(state, name) * Hartree:.6f} eV")
+        for label, name in (
+            ("free energy F", "free_energy"),
+            ("band energy U", "band_energy"),
+            ("entropic energy −TS", "entropic_energy"),
+            ("Fermi energy", "fermi_energy"),
         )
-        if value is not None
+        if state.knows(name)
     ]
     strain = 100 * state.deformation.volumetric_strain(crystal)
     energies.append(("volume", f"{state.volume:.6f}", "Bohr³", f"{strain:+.3f} % of V⁰"))
     d = ", ".join(f"{x:g}" for x in state.deformation.as_array())
     print_table(f"D = ({d}), per cell of {crystal.n_atoms} atoms", ("", "value", "unit", ""), energies)
-    rows = [(s, *(_fixed(x, 6) for x in row)) for s, row in zip(crystal.species, state.positions, strict=True)]
-    print_table("relaxed atoms, fractional", ("atom", "a", "b", "c"), rows)
+    if state.knows("positions"):
+        rows = [(s, *(_fixed(x, 6) for x in row)) for s, row in zip(crystal.species, state.positions, strict=True)]
+        print_table("relaxed atoms, fractional", ("atom", "a", "b", "c"), rows)
     lattice = [(name, *(_fixed(x, 6) for x in row)) for name, row in zip("abc", state.lattice, strict=True)]
     print_table("lattice, Bohr", ("vector", "x", "y", "z"), lattice)
     if state.stress is not None:

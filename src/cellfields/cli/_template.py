@@ -24,7 +24,8 @@ cutoff = 10                                     # plane waves up to this kinetic
 kmesh = [6, 4, 4]                               # on the cell above; dense enough to be serious is [12, 12, 12]
 smearing = "cold"                               # or "fermi-dirac", "gaussian", "none" (insulators)
 smearing_width = 0.01                           # Hartree
-# [engine.pseudopotentials]                     # without it: built-in LDA ones for Mg, Al, Si
+# functional = "pbe"                            # without it: "lda"
+# [engine.pseudopotentials]                     # without it: the built-in table, H to Rn
 
 [sampling]                                      # λ ~ 1 ± stretch_sigma, θ ~ θ⁰ ± angle_sigma, cut at `cut` sigma
 train = 48                                      # strains to learn from (drawn with seed)

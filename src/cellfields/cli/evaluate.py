@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from cellfields.cli._arguments import ConfigArgument
 
 if TYPE_CHECKING:
-    from cellfields.cli._study import Study
     from cellfields.dataset import DatasetStore
-    from cellfields.evaluation.evaluate import Evaluation
+    from cellfields.evaluation.errors import Evaluation
     from cellfields.state import Engine
+    from cellfields.study import Study
     from cellfields.surrogate import Surrogate
 
 BASELINES = ("quadratic", "linear", "mean")
@@ -21,8 +21,8 @@ def evaluate(config: ConfigArgument) -> None:
 
     Example: cellfields evaluate magnesium.toml
     """
-    from cellfields.cli._study import Study
     from cellfields.cli.train import require_model
+    from cellfields.study import Study
 
     study = Study.load(config)
     store = study.open_store()
@@ -32,16 +32,21 @@ def evaluate(config: ConfigArgument) -> None:
 def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> Evaluation:
     """Judge the surrogate and plain regressions on the unseen strains; write numbers and report, print a table."""
     import json
+    from dataclasses import replace
 
-    from cellfields.cli._console import note, print_table
+    from cellfields.cli._console import note, note_unknown, print_table
     from cellfields.cli._output import write_file
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
     from cellfields.evaluation.report import ReportInput, headline, render_report
 
+    surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal
     train_states, test_states = study.training_states(store), study.test_states(store)
-    note(f"evaluating on {len(test_states)} unseen strains")
+    outside = sum(not surrogate.in_domain(state.deformation) for state in test_states)
+    remark = f"; {outside} of them lie outside the strains it was trained on" if outside else ""
+    note(f"evaluating on {len(test_states)} unseen strains{remark}")
+    note_unknown(surrogate.unknown)
     recipe = configuration.surrogate
     engines: dict[str, Engine] = {"surrogate": surrogate}
     for name in BASELINES:
@@ -52,17 +57,17 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     walls = [s.provenance["wall_seconds"] for s in [*train_states, *test_states] if "wall_seconds" in s.provenance]
     if walls:
         timings["one first-principles solve"] = float(sorted(walls)[len(walls) // 2])
-    tables = ("crystal", "engine", "sampling", "surrogate")
     page = ReportInput(
         crystal=crystal,
         evaluation=evaluation,
         specimen=specimen,
         predicted=surrogate.solve(specimen.deformation),
-        settings={name: getattr(configuration, name).model_dump(mode="json", exclude_none=True) for name in tables},
+        settings=configuration.model_dump(mode="json", exclude={"output"}, exclude_none=True),
         training_states=len(train_states),
         asked_for=(len(study.train), len(study.test)),
         timings=timings,
         failures=study.failures(store),
+        unknown=surrogate.unknown,
     )
     html = render_report(page)
     numbers = evaluation.to_dict() | {"training_states": len(train_states), "failures": len(page.failures)}

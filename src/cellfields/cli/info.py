@@ -12,7 +12,7 @@ from cellfields.cli._arguments import JsonOption
 
 def info(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="Dataset folder, model or study file.", show_default=False)
+        Path, typer.Argument(metavar="PATH", help="Dataset folder or pack, model or study file.", show_default=False)
     ],
     json: JsonOption = None,
 ) -> None:
@@ -20,8 +20,9 @@ def info(
 
     Example: cellfields info run/model.safetensors
     """
-    from cellfields.cli._console import print_table
+    from cellfields.cli._console import print_failures, print_table
     from cellfields.cli._output import check_target, write_json
+    from cellfields.dataset import Failure
     from cellfields.errors import InputError
 
     check_target(json, "--json")
@@ -33,12 +34,18 @@ def info(
         table = _study(path)
     elif path.suffix == ".safetensors":
         table = _model(path)
+    elif path.suffix == ".pack":
+        table = _pack(path)
     else:
-        raise InputError(f"{path} is neither a dataset folder, a model (.safetensors) nor a study file (.toml)")
+        raise InputError(
+            f"{path} is neither a dataset folder, a packed one (.pack), a model (.safetensors) nor a study file (.toml)"
+        )
     if json is not None:
         write_json(json, table)
         return
+    failures = [Failure.from_dict(entry, str(path)) for entry in table.pop("failures", [])]
     print_table(f"{table['kind']} {path}", ("", ""), _rows(table))
+    print_failures(failures)
 
 
 def _dataset(path: Path) -> dict[str, Any]:
@@ -52,6 +59,13 @@ def _dataset(path: Path) -> dict[str, Any]:
     return {"kind": "dataset", **store.info().to_dict(), "failures": [f.to_dict() for f in store.failures()]}
 
 
+def _pack(path: Path) -> dict[str, Any]:
+    from cellfields.cli.pack import describe_pack
+    from cellfields.dataset.pack import read_pack
+
+    return describe_pack(path, read_pack(path))
+
+
 def _model(path: Path) -> dict[str, Any]:
     from cellfields.surrogate import Surrogate
 
@@ -60,7 +74,7 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _study(path: Path) -> dict[str, Any]:
-    from cellfields.cli._study import Study
+    from cellfields.study import Study
 
     study = Study.load(path)
     crystal = study.crystal
@@ -72,10 +86,7 @@ def _study(path: Path) -> dict[str, Any]:
         "primitive_cells": crystal.n_translations,
         "internal_coordinates": crystal.n_internal,
         "inversion_centre": None if centre is None else centre.tolist(),
-        **{
-            name: getattr(study.configuration, name).model_dump(mode="json")
-            for name in ("engine", "sampling", "surrogate", "output")
-        },
+        **study.configuration.model_dump(mode="json", exclude={"crystal"}),
     }
 
 
@@ -87,10 +98,8 @@ def _rows(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             continue
         if isinstance(value, dict):
             rows += _rows(value, f"{prefix}{name}.")
-        elif isinstance(value, list) and value and isinstance(value[0], list):
+        elif isinstance(value, list) and value and isinstance(value[0], list | dict):
             rows += [(f"{prefix}{name}[{i}]", _text(entry)) for i, entry in enumerate(value)]
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            rows += [(f"{prefix}{name}[{i}]", str(entry.get("message", entry))) for i, entry in enumerate(value)]
         else:
             rows.append((prefix + name, _text(value)))
     return rows

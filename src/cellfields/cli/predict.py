@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cellfields.cli._arguments import DeformationOption, FieldsOption, GridOption, JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def predict(
@@ -16,23 +19,44 @@ def predict(
     json: JsonOption = None,
     fields: FieldsOption = None,
     grid: GridOption = None,
+    outside: Annotated[
+        str,
+        typer.Option(metavar="warn|raise|flag", help="What to do outside the strains that the model was trained on."),
+    ] = "warn",
 ) -> None:
     """Predict one deformation with a trained model.
 
     Example: cellfields predict run/model.safetensors --D 1.01,1,1,90,90,90 --fields fields.npz
     """
     from cellfields.cli._arguments import parse_deformation, parse_grid
-    from cellfields.cli._console import warn
+    from cellfields.cli._console import note_unknown, warn
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
     from cellfields.surrogate import Surrogate
+    from cellfields.surrogate._domain import check_choice
 
     deformation, shape = parse_deformation(d), parse_grid(grid)
     check_target(json, "--json")
     check_target(fields, "--fields")
-    surrogate = Surrogate.load(model)
-    inside = bool(surrogate.in_domain(deformation))
+    check_choice(outside)
+    # Warnings are said here, in one line; refusals are the surrogate's.
+    surrogate = Surrogate.load(model, outside="raise" if outside == "raise" else "flag")
     state = surrogate.solve(deformation)
-    if not inside:
+    extra: dict[str, Any] = {"in_domain": state.provenance["in_domain"]}
+    if outside == "warn" and not extra["in_domain"]:
         warn("this deformation lies outside the strains the model was trained on; the prediction is an extrapolation")
-    hand_out(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra={"in_domain": inside})
+    note_unknown(surrogate.unknown)
+    if surrogate.uncertainties is not None:
+        extra["uncertainty"] = surrogate.uncertainty(deformation)
+    hand_out(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)
+    if json is None and "uncertainty" in extra:
+        _print_uncertainty(extra["uncertainty"])
+
+
+def _print_uncertainty(uncertainty: Mapping[str, float]) -> None:
+    from cellfields.cli._console import print_table
+    from cellfields.evaluation.errors import QUANTITIES
+
+    shown = [(QUANTITIES[name], value) for name, value in uncertainty.items()]
+    rows = [(quantity.label, f"{quantity.scale * value:.2g}", quantity.unit) for quantity, value in shown]
+    print_table("standard deviation of these predictions", ("", "value", "unit"), rows)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from cellfields.cli._arguments import ConfigArgument
-from cellfields.cli.label import WorkersOption
+from cellfields.cli.label import RetryOption, WorkersOption
 
 
-def run(config: ConfigArgument, workers: WorkersOption = None) -> None:
+def run(config: ConfigArgument, workers: WorkersOption = None, retry_failed: RetryOption = False) -> None:
     """Label, train, evaluate; resumes where it was.
 
     Example: cellfields run magnesium.toml
     """
-    from cellfields.cli._console import note
-    from cellfields.cli._study import Study
+    from cellfields.cli._console import note, print_failures
     from cellfields.cli.evaluate import evaluate_study
-    from cellfields.cli.label import label_study
+    from cellfields.cli.label import SHOWN, label_study
     from cellfields.cli.train import current_model, train_study
+    from cellfields.study import Study
 
     study = Study.load(config)
-    store = label_study(study, workers).store
+    labelled = label_study(study, workers, retry_failed=retry_failed)
+    print_failures(labelled.failures, most=SHOWN)
+    store = labelled.store
     surrogate = current_model(study, store)
     if surrogate is None:
         surrogate = train_study(study, store)

@@ -27,8 +27,8 @@ def solve(
     from cellfields.cli._arguments import parse_deformation, parse_grid, parse_pseudopotentials
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
-    from cellfields.cli._study import make_engine
     from cellfields.config import load_configuration
+    from cellfields.study import make_engine
 
     deformation, shape = parse_deformation(d), parse_grid(grid)
     check_target(json, "--json")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cellfields.dataset._atomic import StoreError
 from cellfields.dataset._failure import Failure
 from cellfields.dataset.campaign import LabelEvent, LabelInterrupted, LabelSummary, label
+from cellfields.dataset.neighbours import NeighbourStarter
 from cellfields.dataset.store import DatasetInfo, DatasetStore
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "LabelEvent",
     "LabelInterrupted",
     "LabelSummary",
+    "NeighbourStarter",
     "StoreError",
     "label",
 ]

@@ -76,6 +76,21 @@ def make_directory(path: Path) -> None:
         raise StoreError(f"cannot create directory {path}: {error.strerror or error}") from error
 
 
+def settle(directory: Path) -> None:
+    """Make what is in a directory survive a power cut: whoever wrote it may not have come so far yet, or have died.
+
+    What a file holds is synchronised before it gets its name, so this is a matter of the names alone.
+
+    Raises:
+        StoreError: the operating system refused.
+    """
+    try:
+        sync_directory(directory)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):  # who may only read vouches for nothing
+            raise StoreError(f"cannot synchronise {directory}: {error.strerror or error}") from error
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory survive a power cut."""
     if sys.platform == "win32":  # directories cannot be synchronised there
@@ -91,11 +106,19 @@ def sync_directory(path: Path) -> None:
 
 
 def sweep(directory: Path) -> int:
-    """Remove temporary files whose writer is dead; returns how many. Files of living writers stay."""
+    """Remove temporary files whose writer is dead, and settle what is there: a crash may have come in between.
+
+    Returns:
+        How many files were removed; those of living writers stay.
+
+    Raises:
+        StoreError: the names in the directory cannot be made to survive a power cut.
+    """
     removed = 0
     for path in directory.glob(f".*{_SUFFIX}"):
         with contextlib.suppress(OSError):  # gone already, or not ours to remove
             removed += _remove_abandoned(path)
+    settle(directory)
     return removed
 
 

@@ -1,56 +1,99 @@
-"""One solve as a worker sees it: deformation in, an outcome out, never an exception of the engine's.
+"""One sample as a worker sees it: deformation in, an outcome out, never an exception of the engine's.
 
-Runs in whichever process or thread does the work, so what it takes and gives must pickle.
+    the solve as asked → the same without its start ("cold start") → the engine's own remedies, three at most
+
+Only a failure to converge (or an error that says so by ``retry = True``) is worth a remedy; a defect is not. Runs in
+whichever process or thread does the work, so what it takes and gives must pickle.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from cellfields.dataset._atomic import StoreError
-from cellfields.dataset._failure import Failure
+from cellfields.dataset._failure import FailedAttempt, Failure
 from cellfields.deformation import Deformation
-from cellfields.state import CellState, Engine
+from cellfields.errors import ConvergenceError
+from cellfields.state import CellState, Engine, Remedy
 
 Starter = Callable[[Deformation], Any | None]
+
+MOST_REMEDIES = 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one attempt ended: sealed already, or a ``state`` still to be sealed, or a ``failure``."""
+    """How a sample ended: sealed already, or a ``state`` still to be sealed, or a ``failure``; and by which remedy."""
 
     seconds: float
     state: CellState | None = None
     failure: Failure | None = None
+    remedy: str | None = None
 
 
 def attempt(
     engine: Engine, deformation: Deformation, start: Any | None, seal: Callable[[CellState], None] | None
 ) -> Outcome:
-    """Solve one sample and, where the dataset can be written from here, seal the state at once.
+    """Solve one sample, with remedies where it does not converge, and, given ``seal``, seal the state at once.
 
-    The state's provenance is completed with ``wall_seconds`` and, where this process works for the campaign alone
-    (``seal`` given), ``cpu_seconds``.
+    The state's provenance is completed with ``wall_seconds`` and ``cpu_seconds`` of the solve that succeeded (of this
+    thread; an engine that works elsewhere states its own) and with ``remedy``, where one was needed.
 
     Raises:
-        StoreError: the state was computed and cannot be stored; solving on would waste every further result.
+        Exception: one that :func:`ends_campaign`; solving on would be in vain.
     """
-    wall, cpu = time.perf_counter(), time.process_time()
+    begin = time.perf_counter()
+    attempts: list[FailedAttempt] = []
     try:
-        state = engine.solve(deformation, start=start)
-        if state.deformation != deformation:
-            raise RuntimeError(f"the engine returned the state of {state.deformation}, asked for {deformation}")
-        spent = {"wall_seconds": time.perf_counter() - wall}
-        if seal is not None:
-            spent["cpu_seconds"] = time.process_time() - cpu
-        state = replace(state, provenance={**spent, **state.provenance})
-        if seal is not None:
-            seal(state)
-    except StoreError:
-        raise
-    except Exception as error:  # one sample's failure, expected or a defect, must not end the campaign
-        return Outcome(time.perf_counter() - wall, failure=Failure.from_error(deformation, error))
-    return Outcome(time.perf_counter() - wall, state=state if seal is None else None)
+        for remedy, way, its_start in _ways(engine, start):
+            try:
+                state = _solve(way, deformation, its_start, remedy)
+            except Exception as error:
+                attempts.append(FailedAttempt.from_error(remedy, error))
+                if not (isinstance(error, ConvergenceError) or getattr(error, "retry", False)):
+                    raise
+                unsolved = error
+            else:
+                if seal is not None:
+                    seal(state)
+                return Outcome(time.perf_counter() - begin, state if seal is None else None, remedy=remedy)
+        raise unsolved
+    except (Exception, SystemExit) as error:  # one sample's failure, expected or a defect, must not end the campaign
+        if ends_campaign(error):
+            raise
+        return Outcome(time.perf_counter() - begin, failure=Failure.from_error(deformation, error, tuple(attempts)))
+
+
+def ends_campaign(error: BaseException) -> bool:
+    """Whether no other sample would fare better: the dataset cannot be written, or the engine's error says so.
+
+    An engine says so by an attribute ``ends_campaign = True`` (its program is missing, its scratch disk full).
+    """
+    return isinstance(error, StoreError) or getattr(error, "ends_campaign", False) is True
+
+
+def _ways(engine: Engine, start: Any | None) -> Iterator[tuple[str | None, Engine, Any | None]]:
+    """(name of the remedy, engine, start) in the order in which they are tried."""
+    yield None, engine, start
+    yield from islice(_remedies(engine, start), MOST_REMEDIES)
+
+
+def _remedies(engine: Engine, start: Any | None) -> Iterator[tuple[str, Engine, None]]:
+    if start is not None:
+        yield "cold start", engine, None
+    own: Sequence[Remedy] = engine.remedies() if hasattr(engine, "remedies") else ()
+    for remedy in own:
+        yield remedy.name, remedy.engine, None
+
+
+def _solve(engine: Engine, deformation: Deformation, start: Any | None, remedy: str | None) -> CellState:
+    wall, cpu = time.perf_counter(), time.thread_time()
+    state = engine.solve(deformation, start=start)
+    if state.deformation != deformation:
+        raise RuntimeError(f"the engine returned the state of {state.deformation}, asked for {deformation}")
+    spent = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.thread_time() - cpu}
+    return replace(state, provenance=spent | dict(state.provenance) | ({} if remedy is None else {"remedy": remedy}))

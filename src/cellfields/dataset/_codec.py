@@ -28,6 +28,7 @@ STATE_FORMAT = 1
 _STATE = "cell state"
 _BASIS = "Fourier basis"
 _FIELD = "fields."
+_UNKNOWN = frozenset({"free_energy", "internal"})
 _SCALARS = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
 
 
@@ -43,6 +44,7 @@ class _Header(BaseModel):
     units: dict[str, str]
     basis: str | None
     volume: float | None
+    unknown: list[str] = []
 
 
 class _BasisHeader(BaseModel):
@@ -65,8 +67,8 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
     atoms = np.shape(state.positions)[:1]
     tensors = {
         "lattice": _checked("lattice", state.lattice, (3, 3)),
-        "positions": _checked("positions", state.positions, (*atoms, 3)),
-        "internal": _checked("internal", state.internal, np.shape(state.internal)[:1]),
+        "positions": _known("positions", state.positions, (*atoms, 3), state.unknown),
+        "internal": _known("internal", state.internal, np.shape(state.internal)[:1], state.unknown),
     }
     if state.forces is not None:
         tensors["forces"] = _checked("forces", state.forces, (*atoms, 3))
@@ -77,7 +79,9 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
         basis = basis_hash(state.fields.basis)
         for name in state.fields.coefficients:
             tensors[_FIELD + name] = _flat_field(name, state.fields.coefficients[name], state.fields.basis)
-    known = [name for name in _SCALARS if name == "free_energy" or getattr(state, name) is not None]
+    if state.unknown - _UNKNOWN:
+        raise InputError(f"unknown = {sorted(state.unknown)} of a state may name {', '.join(sorted(_UNKNOWN))}")
+    known = [n for n in _SCALARS if state.knows(n) or (n == "free_energy" and n not in state.unknown)]
     header = {
         "format": STATE_FORMAT,
         "record": dict(record or {}),
@@ -89,6 +93,8 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
         "basis": basis,
         "volume": None if state.fields is None else _finite("fields.volume", state.fields.volume),
     }
+    if state.unknown:
+        header["unknown"] = sorted(state.unknown)
     return seal(_STATE, header, tensors)
 
 
@@ -122,12 +128,14 @@ def decode_state(
         energies = {key: header.energies.get(key) for key in _SCALARS}
         if header.energies.keys() - set(_SCALARS):
             raise InputError("energies of unknown names")
-        free_energy = header.energies["free_energy"]
+        unknown = frozenset(header.unknown)
+        if unknown - _UNKNOWN or ("free_energy" in unknown) == ("free_energy" in header.energies):
+            raise InputError("energies")
         atoms = tensors["positions"].shape[:1]
         arrays: dict[str, FloatArray] = {
             "lattice": _checked("lattice", tensors.pop("lattice"), (3, 3)),
-            "positions": _checked("positions", tensors.pop("positions"), (*atoms, 3)),
-            "internal": _checked("internal", tensors["internal"], tensors.pop("internal").shape[:1]),
+            "positions": _known("positions", tensors.pop("positions"), (*atoms, 3), unknown),
+            "internal": _known("internal", tensors["internal"], tensors.pop("internal").shape[:1], unknown),
         }
         for key, shape in (("forces", (*atoms, 3)), ("stress", (3, 3))):
             if key in tensors:
@@ -149,7 +157,7 @@ def decode_state(
         fields = _fields(tensors, bases(header.basis), header.volume, name)
     return CellState(
         deformation=deformation,
-        free_energy=free_energy,
+        free_energy=header.energies.get("free_energy", np.nan),
         band_energy=energies["band_energy"],
         entropic_energy=energies["entropic_energy"],
         fermi_energy=energies["fermi_energy"],
@@ -161,6 +169,7 @@ def decode_state(
         internal=arrays["internal"],
         forces=arrays.get("forces"),
         stress=arrays.get("stress"),
+        unknown=unknown,
     )
 
 
@@ -224,6 +233,16 @@ def _checked(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     if array.dtype.kind not in "fiu" or array.shape != shape or not np.isfinite(array).all():
         raise InputError(f"{name} of a state must be {shape} finite real numbers, got shape {array.shape}")
     return array.astype(np.float64, copy=False)
+
+
+def _known(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
+    """As :func:`_checked`; the atoms may be unknown, which is nan throughout."""
+    if "internal" not in unknown:
+        return _checked(name, values, shape)
+    array = np.asarray(values)
+    if array.shape != shape or array.dtype != np.float64 or not np.isnan(array).all():
+        raise InputError(f"{name} of a state whose atoms are unknown must be nan throughout")
+    return array
 
 
 def _finite(name: str, value: Any) -> float:

@@ -1,15 +1,38 @@
-"""What is kept of a sample that could not be solved: its deformation, the reason, and the history of the iteration."""
+"""What is kept of a sample that could not be solved: its deformation, what was tried, and why it failed."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from cellfields.dataset._json import plain
 from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError, CorruptFileError, InputError
+
+
+@dataclass(frozen=True)
+class FailedAttempt:
+    """One way in which a sample was tried, and what came of it.
+
+    Attributes:
+        remedy: its name, or None for the solve as it was asked for.
+        error: name of the exception's type.
+        message: one sentence.
+    """
+
+    remedy: str | None
+    error: str
+    message: str
+
+    @classmethod
+    def from_error(cls, remedy: str | None, error: BaseException) -> FailedAttempt:
+        """Record of an exception."""
+        return cls(remedy, type(error).__name__, _message(error))
 
 
 @dataclass(frozen=True)
@@ -18,8 +41,9 @@ class Failure:
 
     Attributes:
         deformation: D.
-        error: name of the exception's type ("SCFNotConverged", …; "WorkerDied" when its process was killed).
+        error: name of the last attempt's exception ("SCFNotConverged", …; "WorkerDied" when its process was killed).
         message: one sentence.
+        attempts: all that was tried, in order, where it was the engine that failed.
         history: one mapping a step of the iteration that did not converge (Hartree atomic units), or empty.
         unexpected: not a failure that an engine reports on purpose: a defect of the program, to be looked into.
         traceback: where it happened, for unexpected failures.
@@ -31,19 +55,29 @@ class Failure:
     history: tuple[Mapping[str, Any], ...] = ()
     unexpected: bool = False
     traceback: str = ""
+    attempts: tuple[FailedAttempt, ...] = ()
 
     @classmethod
-    def from_error(cls, deformation: Deformation, error: BaseException) -> Failure:
+    def from_error(
+        cls, deformation: Deformation, error: BaseException, attempts: tuple[FailedAttempt, ...] = ()
+    ) -> Failure:
         """Record of an exception; it is plain data and pickles, whatever the exception does."""
         unexpected = not isinstance(error, CellFieldsError)
         return cls(
             deformation=deformation,
             error=type(error).__name__,
-            message=str(error) or type(error).__name__,
+            message=_message(error),
             history=_history(error),
             unexpected=unexpected,
             traceback="".join(traceback.format_exception(error)) if unexpected else "",
+            attempts=attempts,
         )
+
+    @property
+    def reason(self) -> str:
+        """The error, its message, and the remedies that did not help, in one line."""
+        tried = [attempt.remedy for attempt in self.attempts if attempt.remedy is not None]
+        return f"{self.error}: {self.message}" + (f" (tried too: {', '.join(tried)})" if tried else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -60,10 +94,19 @@ class Failure:
             CorruptFileError: ``table`` is no such record; ``name`` says which file.
         """
         try:
-            history = tuple(dict(step) for step in table["history"])
-            return cls(**{**table, "deformation": Deformation.from_array(table["deformation"]), "history": history})
+            deformation = Deformation.from_array(table["deformation"])
+            return _failures().validate_python({**table, "deformation": deformation})
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise CorruptFileError(f"{name} is not the record of a failed sample") from error
+
+
+@cache
+def _failures() -> TypeAdapter[Failure]:
+    return TypeAdapter(Failure)
+
+
+def _message(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _history(error: BaseException) -> tuple[Mapping[str, Any], ...]:

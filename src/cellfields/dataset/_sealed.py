@@ -26,7 +26,7 @@ from cellfields.errors import CorruptFileError, InputError
 
 MAX_FILE = 1 << 30  # bytes
 MAX_HEADER = 1 << 22
-_DTYPES = {"float64": "F64", "int64": "I64"}
+_DTYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "int32": "I32", "uint8": "U8"}
 _PREFIX = b'{"__metadata__":{"seal":"'
 _START = 8 + len(_PREFIX)
 _END = _START + 64
@@ -38,26 +38,31 @@ def seal(kind: str, header: Mapping[str, Any], tensors: Mapping[str, Array]) -> 
     Args:
         kind: what the file holds, checked on reading.
         header: plain JSON data.
-        tensors: float64 or int64 arrays.
+        tensors: arrays of float64 or float32, int64 or int32, or bytes (uint8).
 
     Raises:
         InputError: larger than a file may be.
     """
     table: dict[str, Any] = {"__metadata__": {"seal": "0" * 64, "kind": kind, "header": canonical(header)}}
-    chunks, offset = [], 0
+    offset = 0
     for name in sorted(tensors):
         array = tensors[name]
-        chunk = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-        end = offset + len(chunk)
+        end = offset + array.nbytes
         table[name] = {"dtype": _DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": [offset, end]}
-        chunks.append(chunk)
         offset = end
     text = json.dumps(table, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the data start on a multiple of eight
     if len(text) > MAX_HEADER or offset > MAX_FILE - MAX_HEADER - 8:
         raise InputError(f"a {kind} of {len(text)} bytes of header and {offset} of data is too large to be stored")
-    data = b"".join([len(text).to_bytes(8, "little"), text, *chunks])
-    return data[:_START] + _seal_of(data).encode() + data[_END:]
+    data = bytearray(8 + len(text) + offset)  # filled in place: a packed dataset is large, and exists once
+    data[: 8 + len(text)] = len(text).to_bytes(8, "little") + text
+    begin = 8 + len(text)
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name], dtype=tensors[name].dtype.newbyteorder("<"))
+        data[begin : begin + array.nbytes] = array.reshape(-1).view(np.uint8).data
+        begin += array.nbytes
+    data[_START:_END] = _seal_of(data).encode()
+    return bytes(data)
 
 
 def holds(data: bytes) -> bool:
@@ -111,7 +116,7 @@ def read_limited(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _seal_of(data: bytes) -> str:
+def _seal_of(data: bytes | bytearray) -> str:
     view = memoryview(data)
     found = hashlib.sha256(view[:_START])
     found.update(b"0" * 64)

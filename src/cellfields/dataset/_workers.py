@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from threadpoolctl import threadpool_limits
 
-from cellfields.dataset._atomic import StoreError
-from cellfields.dataset._attempt import Outcome, Starter, attempt
+from cellfields.dataset._attempt import Outcome, Starter, attempt, ends_campaign
+from cellfields.dataset._elsewhere import attempt_elsewhere, one_thread_here
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._pool import WorkerPool, interrupts_held_back
 from cellfields.dataset.store import DatasetStore
@@ -32,6 +32,14 @@ from cellfields.state import Engine
 Outcomes = Generator[tuple[Deformation, Outcome], None, None]
 
 _FOREIGN_WINDOW = 512  # submissions held by a foreign executor at a time: enough to fill a cluster's queue
+_MOST_LOSSES = 3
+# Exceptions of executors, by name: none of these libraries is imported here.
+_LOST = {"WorkerLost", "ManagerLost"}  # Parsl's: a worker, or all of a node, was killed
+_LOST_OFTEN = {"KilledWorker"}  # Dask's, after it has tried on four workers by itself
+_BROKEN = {"BrokenExecutor", "CancelledError", "BadStateException"}  # the last is Parsl's: no block can start
+_LOST_MESSAGE = (
+    "its worker was lost time and again (killed by the operating or batch system; out of memory or walltime?)"
+)
 
 
 def in_this_process(
@@ -72,31 +80,52 @@ def in_executor(
 ) -> Outcomes:
     """Through any ``concurrent.futures.Executor``; it stays open. What it had finished is kept when this is closed.
 
+    A sample that comes back without an outcome (its worker was killed, its node's walltime was over, …) is handed out
+    again; one that loses its worker three times is taken for the culprit and fails.
+
     Raises:
-        CellFieldsError: the executor broke down.
+        CellFieldsError: the executor broke down, or cannot run this engine at all.
     """
     queue = deque(pending)
     running: dict[Future[Outcome], Deformation] = {}
+    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    losses: Counter[Deformation] = Counter()
     try:
-        while queue or running:
-            while queue and len(running) < _FOREIGN_WINDOW:
-                deformation = queue.popleft()
-                future = executor.submit(attempt, engine, deformation, _start(starter, deformation), None)
-                running[future] = deformation
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                outcome = _sealed(store, _outcome(future, running[future]))
-                yield running.pop(future), outcome
-    except BrokenExecutor as error:
-        raise CellFieldsError(
-            f"the executor broke down ({error}); what was finished is kept, run again to go on"
-        ) from error
+        with one_thread_here():
+            while queue or running:
+                while queue and len(running) < _FOREIGN_WINDOW:
+                    deformation = queue.popleft()
+                    start = _start(starter, deformation)
+                    try:
+                        future = executor.submit(attempt_elsewhere, engine, deformation, start)
+                    except Exception as error:
+                        raise _broken_down(error) from error
+                    running[future] = deformation
+                    future.add_done_callback(finished.put)
+                future = finished.get()
+                deformation = running.pop(future)
+                try:
+                    outcome = _sealed(store, future.result())
+                except Exception as error:
+                    if ends_campaign(error):
+                        raise
+                    losses[deformation] += 1
+                    verdict = _verdict(error, losses[deformation])
+                    if verdict == "broken":
+                        raise _broken_down(error) from error
+                    if verdict == "again":
+                        queue.append(deformation)
+                        continue
+                    outcome = Outcome(0.0, failure=Failure(deformation, "WorkerDied", f"{_LOST_MESSAGE}: {error}"))
+                yield deformation, outcome
     finally:
         for future in running:
-            future.cancel()
-        for future, deformation in running.items():
-            if future.done() and not future.cancelled():
-                with contextlib.suppress(CellFieldsError, BrokenExecutor):
-                    _sealed(store, _outcome(future, deformation))
+            with contextlib.suppress(NotImplementedError):  # Parsl's cannot
+                future.cancel()
+        for future in running:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                with contextlib.suppress(CellFieldsError):
+                    _sealed(store, future.result())
 
 
 def _until_broken(
@@ -148,17 +177,30 @@ def _start(starter: Starter | None, deformation: Deformation) -> Any | None:
     return None if starter is None else starter(deformation)
 
 
+def _verdict(error: Exception, losses: int) -> Literal["broken", "again", "failed"]:
+    """What it means that a sample came back without an outcome: for the campaign, or for the sample."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & _BROKEN or (losses == _MOST_LOSSES and not kinds & (_LOST | _LOST_OFTEN)):
+        return "broken"
+    return "failed" if kinds & _LOST_OFTEN or losses == _MOST_LOSSES else "again"
+
+
+def _broken_down(error: Exception) -> CellFieldsError:
+    reason = f"{type(error).__name__}: {error}"
+    return CellFieldsError(f"the executor broke down ({reason}); what was finished is kept, run again to go on")
+
+
 def _outcome(future: Future[Outcome], deformation: Deformation) -> Outcome:
-    """Result of a finished future.
+    """Result of a finished future of the own pool.
 
     Raises:
-        BrokenExecutor, StoreError: these concern the campaign, not the sample.
+        BrokenExecutor: and whatever else concerns the campaign, not the sample.
     """
     try:
         return future.result()
-    except (BrokenExecutor, StoreError):
-        raise
-    except (Exception, SystemExit) as error:  # of the executor's, or on the way between the processes
+    except Exception as error:  # on the way between the processes
+        if isinstance(error, BrokenExecutor) or ends_campaign(error):
+            raise
         return Outcome(0.0, failure=Failure.from_error(deformation, error))
 
 
@@ -167,11 +209,11 @@ def _sealed(store: DatasetStore, outcome: Outcome) -> Outcome:
         return outcome
     try:
         store.write(outcome.state)
-    except StoreError:
-        raise
     except Exception as error:  # as in a worker that seals itself: the sample's failure, not the campaign's
+        if ends_campaign(error):
+            raise
         return Outcome(outcome.seconds, failure=Failure.from_error(outcome.state.deformation, error))
-    return Outcome(outcome.seconds)
+    return Outcome(outcome.seconds, remedy=outcome.remedy)
 
 
 def _died(deformation: Deformation) -> Failure:

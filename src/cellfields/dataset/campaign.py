@@ -8,13 +8,14 @@ Restart is the same call again. The order of completion decides nothing but the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from cellfields.dataset._attempt import Starter
+from cellfields.dataset._attempt import Outcome, Starter
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._workers import Outcomes, in_executor, in_own_pool, in_this_process
 from cellfields.dataset.store import DatasetStore
@@ -33,7 +34,8 @@ class LabelEvent:
         deformation: D.
         seconds: wall time of the solve.
         done, total: samples settled so far, this one included, and in all.
-        failure: the reason, of a failed one.
+        failure: the reason, of a failed one; of a skipped one, why it failed earlier.
+        remedy: what a solved one needed besides the solve as asked for.
     """
 
     kind: Literal["skipped", "solved", "failed"]
@@ -42,6 +44,7 @@ class LabelEvent:
     done: int
     total: int
     failure: Failure | None = None
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class LabelSummary:
         solved, skipped, failed: how each was settled; together less than ``total`` only after an interruption.
         seconds: wall time of the call.
         failures: the records of the failed ones.
+        quarantined: the records of those among the skipped that failed earlier and were not tried again.
+        remedies: name → how many of the solved ones needed it.
     """
 
     total: int
@@ -61,6 +66,8 @@ class LabelSummary:
     failed: int
     seconds: float
     failures: tuple[Failure, ...] = ()
+    quarantined: tuple[Failure, ...] = ()
+    remedies: Mapping[str, int] = field(default_factory=dict)
 
 
 class LabelInterrupted(KeyboardInterrupt):
@@ -88,8 +95,10 @@ def label(
 ) -> LabelSummary:
     """Fill the dataset with the states of these deformations.
 
-    A sample that fails is recorded with its reason and the others go on; a later success removes the record. A worker
-    process that the operating system kills costs that sample a second attempt, alone, and then a record.
+    A sample that does not converge is tried again without its start and with the remedies that the engine offers
+    (``remedies()``), three at most. One that fails all the same is recorded with its reason and the others go on; a
+    later success removes the record. A worker process that the operating system kills costs that sample a second
+    attempt, alone, and then a record; in an executor, where losing a worker is nothing unusual, two more attempts.
 
     Args:
         store: where the states go.
@@ -99,13 +108,14 @@ def label(
         executor: any ``concurrent.futures.Executor`` instead of an own pool; ``workers`` is then ignored.
         starter: what a solve may begin from, asked in this process just before the solve is handed out, or None.
         on_event: called in this process for every sample.
-        retry_failed: try again what failed in an earlier campaign.
+        retry_failed: try again what failed in an earlier campaign; otherwise it stays in quarantine, listed.
 
     Raises:
         SettingsMismatchError: the engine is not the one that the dataset was made with.
         InputError: ``workers`` below 1, or an engine that does not pickle.
-        StoreError: the dataset cannot be written (disk full, read-only): nothing more is solved.
-        CellFieldsError: worker processes cannot start, or the given executor broke down.
+        StoreError: the dataset cannot be written (disk full, read-only): nothing more is solved. So it is with an
+            engine's error that has ``ends_campaign = True``.
+        CellFieldsError: worker processes cannot start; the given executor broke down, or cannot run the engine.
         LabelInterrupted: Ctrl-C.
     """
     if workers < 1:
@@ -115,35 +125,43 @@ def label(
     total, begin = len(unique), time.perf_counter()
     pending: list[Deformation] = []
     failures: list[Failure] = []
+    quarantined: list[Failure] = []
+    remedies: Counter[str] = Counter()
     solved = skipped = 0
 
     def summary() -> LabelSummary:
         seconds = time.perf_counter() - begin
-        return LabelSummary(total, solved, skipped, len(failures), seconds, tuple(failures))
+        counts = (total, solved, skipped, len(failures), seconds)
+        return LabelSummary(*counts, tuple(failures), tuple(quarantined), dict(remedies))
 
-    def tell(
-        kind: Literal["skipped", "solved", "failed"], deformation: Deformation, seconds: float, failure: Failure | None
-    ) -> None:
+    def tell(kind: Literal["skipped", "solved", "failed"], deformation: Deformation, outcome: Outcome) -> None:
         if on_event is not None:
             done = solved + skipped + len(failures)
-            on_event(LabelEvent(kind, deformation, seconds, done, total, failure))
+            about = (outcome.seconds, done, total, outcome.failure, outcome.remedy)
+            on_event(LabelEvent(kind, deformation, *about))
 
     try:
         for deformation in unique.values():
-            if store.has(deformation) or (not retry_failed and store.has_failed(deformation)):
-                skipped += 1
-                tell("skipped", deformation, 0.0, None)
-            else:
+            earlier = None
+            if not store.has(deformation) and (retry_failed or (earlier := store.failure(deformation)) is None):
                 pending.append(deformation)
+                continue
+            if earlier is not None:
+                quarantined.append(earlier)
+            skipped += 1
+            tell("skipped", deformation, Outcome(0.0, failure=earlier))
+        if pending:
+            store.require_writable()
         with closing(_outcomes(store, engine, pending, workers, executor, starter)) as outcomes:
             for deformation, outcome in outcomes:
-                if outcome.failure is None:
-                    solved += 1
-                    tell("solved", deformation, outcome.seconds, None)
-                else:
+                if outcome.failure is not None:
                     store.record_failure(deformation, outcome.failure)
                     failures.append(outcome.failure)
-                    tell("failed", deformation, outcome.seconds, outcome.failure)
+                    tell("failed", deformation, outcome)
+                    continue
+                solved += 1
+                remedies.update([outcome.remedy] if outcome.remedy is not None else [])
+                tell("solved", deformation, outcome)
     except KeyboardInterrupt:
         raise LabelInterrupted(summary()) from None
     return summary()

@@ -13,6 +13,7 @@ There is no index to go stale.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -132,6 +133,18 @@ class DatasetStore:
         table = engine.fingerprint_table() if hasattr(engine, "fingerprint_table") else self.engine_table
         require_same(self._settings, settings_table(engine.crystal, table), self.directory)
 
+    def require_writable(self) -> None:
+        """Refuse a dataset that plainly cannot be written, before hours go into what it cannot keep.
+
+        Raises:
+            StoreError: a folder of it is read-only or gone.
+        """
+        for folder in _FOLDERS:
+            if not os.access(self.directory / folder, os.W_OK | os.X_OK):
+                raise StoreError(
+                    f"cannot write {self.directory / folder}: it is read-only or gone; what was stored before is intact"
+                )
+
     # -- states -------------------------------------------------------------------------------------------------
 
     def key(self, deformation: Deformation) -> str:
@@ -161,7 +174,7 @@ class DatasetStore:
         """
         self._require_fitting(state)
         key = self.key(state.deformation)
-        data = _codec.encode_state(state, record={**self._record(key), "version": __version__})
+        data = _codec.encode_state(state, record=self._record(key) | self._origin())
         if state.fields is not None:
             self._write_basis(state.fields.basis)
         write_durably(self._state_path(key), data)
@@ -220,16 +233,15 @@ class DatasetStore:
     def failures(self) -> list[Failure]:
         """The samples that failed and have no state since, in the order of their keys."""
         solved = set(self._keys("states", ".safetensors"))
-        found = []
-        for key in self._keys("failures", ".json"):
-            if key not in solved:
-                path = self._failure_path(key)
-                found.append(Failure.from_dict(loads(_sealed.read_limited(path), str(path)), str(path)))
-        return found
+        recorded = (self._failure(key) for key in self._keys("failures", ".json") if key not in solved)
+        return [failure for failure in recorded if failure is not None]
 
-    def has_failed(self, deformation: Deformation) -> bool:
-        """Whether a failure of this deformation is on record."""
-        return self._failure_path(self.key(deformation)).exists()
+    def failure(self, deformation: Deformation) -> Failure | None:
+        """The record of this deformation's failure, or None; a damaged one counts as none, as a damaged state does."""
+        try:
+            return self._failure(self.key(deformation))
+        except InputError:
+            return None
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -249,10 +261,23 @@ class DatasetStore:
     def _record(self, key: str) -> dict[str, str]:
         return {"input": key, "crystal": self._settings["crystal_hash"], "engine": self._settings["engine_hash"]}
 
+    def _origin(self) -> dict[str, str]:
+        """What a state's record says beyond what it must agree with: the code and each element's pseudopotential."""
+        named = self.engine_table.get("settings")
+        table = named.get("pseudopotentials") if isinstance(named, Mapping) else None
+        hashes = table if isinstance(table, Mapping) else {}
+        return {"version": __version__, **{f"pseudopotential.{symbol}": str(h) for symbol, h in hashes.items()}}
+
     def _read(self, key: str) -> CellState:
         path = self._state_path(key)
         data = _sealed.read_limited(path)
         return _codec.decode_state(data, bases=self._basis, record=self._record(key), name=str(path))
+
+    def _failure(self, key: str) -> Failure | None:
+        path = self._failure_path(key)
+        if not path.exists():  # also one that a success has just removed
+            return None
+        return Failure.from_dict(loads(_sealed.read_limited(path), str(path)), str(path))
 
     def _basis(self, name: str) -> FourierBasis:
         if name not in self._bases:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase.units import Bohr, GPa, Hartree
 from scipy.fft import next_fast_len
 
 from cellfields._typing import Array, FloatArray
+from cellfields.crystal import Crystal
 from cellfields.errors import InputError
+from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
 from cellfields.evaluation.metrics import displacement, energy_error, position_error, relative_l2
 from cellfields.fields import FIELD_NAMES, ElectronicFields
 from cellfields.state import CellState, Engine
@@ -29,120 +30,64 @@ _SPACING = 0.17  # Bohr between grid points, about as on the paper's 36 × 64 ×
 _VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """How a quantity is shown to people: value in ``unit`` = ``scale`` × value as it is kept here."""
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """Unseen states, and what all engines are measured by on them: made once for any number of engines.
 
-    label: str
-    unit: str
-    scale: float
+    Attributes:
+        states: the truth.
+        scalars: energies that all of them know.
+        ratios: for each state, field → root mean square over range on the grid, of the fields that vary in all.
+        truth: what there is to know, as an evaluation of no engine.
+    """
 
+    states: Sequence[CellState]
+    scalars: Sequence[str]
+    ratios: Sequence[Mapping[str, float]]
+    truth: Evaluation
 
-QUANTITIES: dict[str, Quantity] = {
-    "free_energy": Quantity("free energy F", "mHa", 1e3),
-    "band_energy": Quantity("band energy U", "mHa", 1e3),
-    "entropic_energy": Quantity("entropic energy −TS", "mHa", 1e3),
-    "position": Quantity("atomic positions", "Bohr", 1.0),
-    "stress_gpa": Quantity("stress", "GPa", 1.0),
-    **{
-        f"{name}.{measure}": Quantity(f"{label}, {measure_label}", "%", 100.0)
-        for measure, measure_label in (("relative_l2", "relative L²"), ("nrmse", "NRMSE"))
-        for name, label in zip(
-            FIELD_NAMES, ("density ρ", "potential φ", "band energy density u", "entropy density s"), strict=True
+    @classmethod
+    def of(cls, crystal: Crystal, test_states: Sequence[CellState], grid: tuple[int, int, int] | None = None) -> Exam:
+        """Measure the truth; arguments and errors as for :func:`evaluate`."""
+        if len(test_states) < 2:
+            raise InputError(f"an evaluation needs at least 2 test states, got {len(test_states)}")
+        scalars = [name for name in SCALARS if all(state.knows(name) for state in test_states)]
+        names = [name for name in FIELD_NAMES if all(_varies(state.fields, name) for state in test_states)]
+        shape = _comparison_grid(test_states[0], names) if grid is None else grid
+        ratios = [{n: _root_mean_square_over_range(s, n, shape) for n in names} for s in test_states]
+        energies = {name: np.array([float(getattr(state, name)) for state in test_states]) for name in scalars}
+        moved = np.array([displacement(state) for state in test_states])
+        spread = {name: Spread(float(values.std()), float(np.ptp(values))) for name, values in energies.items()}
+        if crystal.n_internal and all(state.knows("internal") for state in test_states):
+            spread["position"] = _root_mean_square_and_largest(moved)
+        spread |= _field_spread(test_states, ratios)
+        if all(state.stress is not None for state in test_states):
+            components = np.array([_voigt_gpa(state) for state in test_states])
+            spread["stress_gpa"] = Spread(
+                float(np.sqrt(np.mean((components - components.mean(axis=0)) ** 2))),
+                float(np.ptp(components, axis=0).max()),
+            )
+        truth = Evaluation(
+            deformations=np.array([state.deformation.as_array() for state in test_states]),
+            volumetric_strain=np.array([state.deformation.volumetric_strain(crystal) for state in test_states]),
+            truth=energies,
+            displacement=moved,
+            spread=spread,
+            engines={},
         )
-    },
-}
+        return cls(test_states, scalars, ratios, truth)
 
-
-@dataclass(frozen=True)
-class Spread:
-    """How much a quantity varies over the test strains.
-
-    Attributes:
-        standard_deviation: of a scalar, or over the components of the stress; for a field the root mean square of the
-            errors that the mean field of the test strains makes; for positions the root mean square displacement.
-        range: largest minus smallest; for a field the largest of those errors, for positions the largest displacement.
-    """
-
-    standard_deviation: float
-    range: float
-
-
-@dataclass(frozen=True, eq=False)
-class EngineErrors:
-    """One engine on the test strains.
-
-    Attributes:
-        errors: quantity → (n,), Hartree, Bohr, GPa or a ratio, never negative.
-        predicted: energy → (n,), Hartree.
-        seconds: (n,) wall time of each solve, compilation excluded, fields not lifted.
-    """
-
-    errors: Mapping[str, FloatArray]
-    predicted: Mapping[str, FloatArray]
-    seconds: FloatArray
-
-    def summary(self, quantity: str) -> dict[str, float]:
-        """Mean, median, 99th percentile and maximum of an error."""
-        values = self.errors[quantity]
-        return {
-            "mean": float(values.mean()),
-            "median": float(np.median(values)),
-            "p99": float(np.quantile(values, 0.99)),
-            "max": float(values.max()),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Errors of several engines on the same unseen strains.
-
-    Attributes:
-        deformations: (n, 6).
-        volumetric_strain: (n,) V / V⁰ − 1.
-        truth: energy → (n,), Hartree.
-        displacement: (n,) how far the true atoms moved from their reference fractional coordinates, Bohr, in the same
-            measure as the error of a prediction.
-        spread: quantity → how much it varies; its keys are the quantities that were judged.
-        engines: name → errors.
-    """
-
-    deformations: FloatArray
-    volumetric_strain: FloatArray
-    truth: Mapping[str, FloatArray]
-    displacement: FloatArray
-    spread: Mapping[str, Spread]
-    engines: Mapping[str, EngineErrors]
-
-    def typical(self, engine: str) -> int:
-        """Index of the strain whose density error (or free-energy error) is the median one."""
-        key = "density.nrmse" if "density.nrmse" in self.spread else "free_energy"
-        order = np.argsort(self.engines[engine].errors[key], kind="stable")
-        return int(order[len(order) // 2])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: summaries and spreads in the units that ``units`` names, and the errors of every strain."""
-        return {
-            "test_strains": len(self.deformations),
-            "units": {"energies": "Hartree per cell", "position": "Bohr", "stress_gpa": "GPa", "fields": "ratio"},
-            "spread": {
-                name: {"standard_deviation": s.standard_deviation, "range": s.range} for name, s in self.spread.items()
-            },
-            "errors": {
-                engine: {name: result.summary(name) for name in self.spread if name in result.errors}
-                for engine, result in self.engines.items()
-            },
-            "seconds_per_solve": {name: float(np.median(e.seconds)) for name, e in self.engines.items()},
-            "strains": {
-                "deformation": self.deformations.tolist(),
-                "volumetric_strain": self.volumetric_strain.tolist(),
-                "truth": {name: values.tolist() for name, values in self.truth.items()},
-                "errors": {
-                    engine: {name: values.tolist() for name, values in result.errors.items()}
-                    for engine, result in self.engines.items()
-                },
-            },
-        }
+    def judge(self, engine: Engine) -> EngineErrors:
+        """One engine's errors on all states."""
+        engine.solve(self.states[0].deformation)  # compiles what has to be compiled
+        rows: list[dict[str, float]] = []
+        for state, ratios in zip(self.states, self.ratios, strict=True):
+            started = time.perf_counter()
+            predicted = engine.solve(state.deformation)
+            seconds = time.perf_counter() - started
+            energies = {f"predicted.{q}": float(getattr(predicted, q)) for q in self.scalars if predicted.knows(q)}
+            rows.append({"seconds": seconds} | energies | _errors(predicted, state, self.scalars, ratios))
+        return _engine_errors(_columns(rows))
 
 
 def evaluate(
@@ -164,61 +109,22 @@ def evaluate(
     """
     if not engines:
         raise InputError("an evaluation needs at least one engine")
-    if len(test_states) < 2:
-        raise InputError(f"an evaluation needs at least 2 test states, got {len(test_states)}")
     crystal = next(iter(engines.values())).crystal
     if any(engine.crystal != crystal for engine in engines.values()):
         raise InputError("the engines of an evaluation must have the same crystal")
-    scalars = [name for name in SCALARS if all(getattr(state, name) is not None for state in test_states)]
-    names = [name for name in FIELD_NAMES if all(_varies(state.fields, name) for state in test_states)]
-    shape = _comparison_grid(test_states[0], names) if grid is None else grid
-    mean_fields = {name: _mean_coefficients(test_states, name) for name in names}
-    for engine in engines.values():
-        engine.solve(test_states[0].deformation)  # compiles what has to be compiled
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in engines}
-    constant: list[dict[str, float]] = []
-    for state in test_states:
-        ratios = {name: _root_mean_square_over_range(state, name, shape) for name in names}
-        for name, engine in engines.items():
-            started = time.perf_counter()
-            predicted = engine.solve(state.deformation)
-            seconds = time.perf_counter() - started
-            rows[name].append(
-                {"seconds": seconds}
-                | {f"predicted.{q}": float(getattr(predicted, q)) for q in scalars if getattr(predicted, q) is not None}
-                | _errors(predicted, state, scalars, ratios)
-            )
-        if state.fields is not None and names:
-            ignorant = ElectronicFields(state.fields.basis, mean_fields, state.fields.volume)
-            constant.append(_field_errors(ignorant, state.fields, ratios))
-    energies = {name: np.array([float(getattr(state, name)) for state in test_states]) for name in scalars}
-    moved = np.array([displacement(state) for state in test_states])
-    spread = {name: Spread(float(values.std()), float(np.ptp(values))) for name, values in energies.items()}
-    if crystal.n_internal:
-        spread["position"] = _root_mean_square_and_largest(moved)
-    spread |= {name: _root_mean_square_and_largest(values) for name, values in _columns(constant).items()}
-    if all(state.stress is not None for state in test_states) and any("stress_gpa" in row[0] for row in rows.values()):
-        components = np.array([_voigt_gpa(state) for state in test_states])
-        spread["stress_gpa"] = Spread(
-            float(np.sqrt(np.mean((components - components.mean(axis=0)) ** 2))),
-            float(np.ptp(components, axis=0).max()),
-        )
-    return Evaluation(
-        deformations=np.array([state.deformation.as_array() for state in test_states]),
-        volumetric_strain=np.array([state.deformation.volumetric_strain(crystal) for state in test_states]),
-        truth=energies,
-        displacement=moved,
-        spread=spread,
-        engines={name: _engine_errors(_columns(table)) for name, table in rows.items()},
-    )
+    exam = Exam.of(crystal, test_states, grid)
+    judged = {name: exam.judge(engine) for name, engine in engines.items()}
+    unpredicted = {"stress_gpa"} - {name for result in judged.values() for name in result.errors}
+    spread = {name: value for name, value in exam.truth.spread.items() if name not in unpredicted}
+    return replace(exam.truth, spread=spread, engines=judged)
 
 
 def _errors(
     predicted: CellState, true: CellState, scalars: Sequence[str], ratios: Mapping[str, float]
 ) -> dict[str, float]:
     """Quantity → error of one prediction, for what both of them know."""
-    errors = {q: energy_error(predicted, true, q) for q in scalars if getattr(predicted, q) is not None}
-    if true.internal.size:
+    errors = {q: energy_error(predicted, true, q) for q in scalars if predicted.knows(q)}
+    if true.internal.size and predicted.knows("internal") and true.knows("internal"):
         errors["position"] = position_error(predicted, true)
     if predicted.fields is not None and true.fields is not None:
         errors |= _field_errors(predicted.fields, true.fields, ratios)
@@ -241,6 +147,17 @@ def _root_mean_square_over_range(state: CellState, name: str, shape: tuple[int, 
     assert state.fields is not None  # only names that every state has get here
     values = state.fields.on_grid(name, shape)
     return float(np.sqrt(np.mean(values**2)) / np.ptp(values))
+
+
+def _field_spread(states: Sequence[CellState], ratios: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
+    """Of the errors that the mean of the true fields makes."""
+    means = {name: _mean_coefficients(states, name) for name in ratios[0]}
+    rows = []
+    for state, ratio in zip(states, ratios, strict=True):
+        if state.fields is not None and means:
+            ignorant = ElectronicFields(state.fields.basis, means, state.fields.volume)
+            rows.append(_field_errors(ignorant, state.fields, ratio))
+    return {name: _root_mean_square_and_largest(values) for name, values in _columns(rows).items()}
 
 
 def _engine_errors(columns: Mapping[str, FloatArray]) -> EngineErrors:

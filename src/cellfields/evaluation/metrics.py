@@ -92,10 +92,9 @@ def energy_error(predicted: CellState, true: CellState, name: str = "free_energy
     Raises:
         InputError: one of the two does not know this energy.
     """
-    pair = getattr(predicted, name, None), getattr(true, name, None)
-    if pair[0] is None or pair[1] is None:
+    if not (predicted.knows(name) and true.knows(name)):
         raise InputError(f"{name} is not known for both the prediction and the truth")
-    return abs(float(pair[0]) - float(pair[1]))
+    return abs(float(getattr(predicted, name)) - float(getattr(true, name)))
 
 
 def _root_mean_square(internal: FloatArray, lattice: FloatArray) -> float:

@@ -5,7 +5,8 @@ do not belong here; pseudopotential file formats live in ``pseudopotential/``, e
 """
 
 from cellfields.planewave.engine import PlaneWaveEngine
+from cellfields.planewave.odd_modes import OddModes, odd_mode_check
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import PlaneWaveStart
 
-__all__ = ["PlaneWaveEngine", "PlaneWaveSettings", "PlaneWaveStart"]
+__all__ = ["OddModes", "PlaneWaveEngine", "PlaneWaveSettings", "PlaneWaveStart", "odd_mode_check"]

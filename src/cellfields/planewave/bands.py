@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
 from cellfields.errors import InputError
+from cellfields.planewave.arithmetic import overlap
 from cellfields.planewave.eigensolver import davidson
 from cellfields.planewave.hamiltonian import BlochHamiltonian, KohnShamProblem
 from cellfields.planewave.orbitals import Orbitals, PlaneWaveOrbitals
@@ -49,7 +50,7 @@ class BandSolver(Protocol):
 class PlaneWaveBands:
     """Davidson at each k point in full plane waves."""
 
-    def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[FloatArray] | None = None) -> None:
+    def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[Coefficients] | None = None) -> None:
         """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None for the slowest plane waves."""
         self._problem = problem
         self.bands = possible_bands(problem, bands)
@@ -113,18 +114,18 @@ def possible_bands(problem: KohnShamProblem, bands: int) -> int:
     return bands
 
 
-def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> FloatArray:
+def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> Coefficients:
     """Start vectors (P, bands + a few): the plane waves of lowest kinetic energy."""
     count = min(bands + _START_EXTRA, len(block.kinetic))
-    vectors = np.zeros((len(block.kinetic), count))
+    vectors = np.zeros((len(block.kinetic), count), dtype=block.dtype)
     vectors[np.argsort(block.kinetic, kind="stable")[:count], np.arange(count)] = 1.0
     return vectors
 
 
-def _grown(block: BlochHamiltonian, vectors: FloatArray, bands: int) -> FloatArray:
+def _grown(block: BlochHamiltonian, vectors: Coefficients, bands: int) -> Coefficients:
     """More start vectors: the slowest plane waves, made orthogonal to the orbitals, those that keep most norm."""
     extra = slowest_plane_waves(block, bands)
-    extra = extra - vectors @ (vectors.T @ extra)
+    extra = extra - vectors @ overlap(vectors, extra)
     norms = np.linalg.norm(extra, axis=0)
     keep = np.argsort(-norms, kind="stable")[: bands - vectors.shape[1] + 2]
     return np.concatenate([vectors, extra[:, np.sort(keep)]], axis=1)

@@ -1,22 +1,22 @@
-"""Plane waves, FFT grid, and the transforms between them, for functions even under inversion.
+"""Plane waves, FFT grid, and the transforms between them.
 
-    wavefunctions  u_k(r) = V^{−½} Σ_G c_k(G) e^{iG·r},  ½|k+G|² < E_cut           (coefficients c are real)
-    ρ, V           f(r) = Σ_G f(G) e^{iG·r},             ½|G|² < 4 E_cut            (coefficients f are real and even)
+    wavefunctions  u_k(r) = V^{−½} Σ_G c_k(G) e^{iG·r},  ½|k+G|² < E_cut
+    ρ, V           f(r) = Σ_G f(G) e^{iG·r},             ½|G|² < 4 E_cut
 
-With real coefficients two wavefunctions share one complex FFT: a real-space multiplication by an even, real V is
-linear, so FFT(V · FFT⁻¹(c₁ + i c₂)) = V c₁ + i V c₂.
+Coefficients are real or complex numbers, see arithmetic.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import scipy.fft
 
-from cellfields._typing import ComplexArray, FloatArray, IntArray
+from cellfields._typing import Coefficients, ComplexArray, FloatArray, IntArray
 from cellfields.errors import InputError
+from cellfields.planewave.arithmetic import Arithmetic, RealArithmetic
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.kpoints import KMesh, nearly_shortest_equivalents, shortest_equivalents
 
@@ -35,6 +35,7 @@ class PlaneWaveBasis:
         wave_m: for each k the (P_k, 3) integer G of its sphere.
         k_points: (K, 3) in reciprocal coordinates; of a union the shortest equivalents.
         reciprocal: (3, 3) rows, 1/Bohr.
+        arithmetic: of the coefficients.
     """
 
     volume: float
@@ -46,6 +47,7 @@ class PlaneWaveBasis:
     k_weights: FloatArray
     wave_m: tuple[IntArray, ...]
     reciprocal: FloatArray
+    arithmetic: Arithmetic = field(default_factory=RealArithmetic)
 
     @classmethod
     def build(
@@ -94,6 +96,7 @@ class PlaneWaveBasis:
             mesh.weights,
             spheres,
             reciprocal,
+            geometry.arithmetic,
         )
 
     @property
@@ -134,41 +137,33 @@ class PlaneWaveBasis:
         axes = [(-np.arange(n)) % n for n in self.shape]
         return self.flat_index(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)).reshape(-1)
 
-    def to_real(self, coefficients: FloatArray) -> FloatArray:
-        """Grid values (n1·n2·n3,) of an even function from its density-sphere coefficients (D,)."""
+    def to_real(self, coefficients: Coefficients) -> FloatArray:
+        """Grid values (n1·n2·n3,) of a real function from its density-sphere coefficients (D,)."""
         box = np.zeros(self.grid_size, dtype=complex)
         box[self.density_index] = coefficients
         values = scipy.fft.ifftn(box.reshape(self.shape), overwrite_x=True)
         return np.asarray(values.real).reshape(-1) * self.grid_size
 
-    def to_fourier(self, values: FloatArray) -> FloatArray:
-        """Density-sphere coefficients (D,) of an even function from its grid values (n1·n2·n3,)."""
+    def to_fourier(self, values: FloatArray) -> Coefficients:
+        """Density-sphere coefficients (D,) of a real function from its grid values (n1·n2·n3,)."""
         box = scipy.fft.fftn(values.reshape(self.shape)).reshape(-1)
-        return np.asarray(box[self.density_index].real) / self.grid_size
+        return np.asarray(self.arithmetic.field(box[self.density_index]) / self.grid_size)
 
-    def pack(self, index: IntArray, vectors: FloatArray) -> ComplexArray:
-        """Real-space pairs u₁ + i u₂ (⌈n/2⌉, n1, n2, n3) of real coefficient vectors (P, n), without V^{−½}."""
-        count = vectors.shape[1]
-        if count == 0:
-            return np.zeros((0, *self.shape), dtype=complex)
-        box = np.zeros(((count + 1) // 2, self.grid_size), dtype=complex)
-        box[:, index] = vectors[:, 0::2].T
-        box[: count // 2, index] += 1j * vectors[:, 1::2].T
+    def waves_on_grid(self, index: IntArray, rows: ComplexArray) -> ComplexArray:
+        """Σ_G c(G) e^{iG·r} (b, n1, n2, n3) of rows of coefficients (b, P) at the grid indices ``index``."""
+        box = np.zeros((len(rows), self.grid_size), dtype=complex)
+        box[:, index] = rows
         grid = box.reshape(-1, *self.shape)
         return np.asarray(scipy.fft.ifftn(grid, axes=(1, 2, 3), norm="forward", overwrite_x=True))
 
-    def multiply(self, potential: FloatArray, index: IntArray, vectors: FloatArray) -> FloatArray:
-        """⟨G|V|u⟩ for real coefficient vectors (P, n); ``potential`` on the grid, shaped (n1, n2, n3)."""
+    def multiply(self, potential: FloatArray, index: IntArray, vectors: Coefficients) -> Coefficients:
+        """⟨G|V|u⟩ for coefficient vectors (P, n); ``potential`` on the grid, shaped (n1, n2, n3)."""
         if vectors.shape[1] == 0:
             return np.empty_like(vectors)
-        grid = self.pack(index, vectors)
+        grid = self.waves_on_grid(index, self.arithmetic.pack(vectors))
         grid *= potential
         spectrum = scipy.fft.fftn(grid, axes=(1, 2, 3), norm="forward", overwrite_x=True)
-        chosen = spectrum.reshape(len(spectrum), -1)[:, index].T
-        product = np.empty_like(vectors)
-        product[:, 0::2] = chosen.real
-        product[:, 1::2] = chosen.imag[:, : vectors.shape[1] // 2]
-        return product
+        return self.arithmetic.unpack(spectrum.reshape(len(spectrum), -1)[:, index], vectors.shape[1])
 
 
 def _candidates(lattice: FloatArray, cutoff: float) -> IntArray:

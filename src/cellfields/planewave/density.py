@@ -1,7 +1,6 @@
 """Fields made of occupied orbitals:  ρ = Σ w f |ψ|²,  u = Σ w f E |ψ|²,  s = Σ w 2S₁ |ψ|²   (paper, eq. 3, 17, 18).
 
-Two orbitals share one FFT: with Z = u₁ + i u₂ and even |u|², |u₁|² + |u₂|² is the even part of |Z|². Weights are put
-under the square; negative ones (cold smearing has some) are summed apart.
+Weights are put under the square; negative ones (cold smearing has some) are summed apart.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
 from cellfields.planewave.basis import PlaneWaveBasis
 
 _NEGLIGIBLE = 1e-16
 
 
-def weighted_density(basis: PlaneWaveBasis, orbitals: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+def weighted_density(basis: PlaneWaveBasis, orbitals: Sequence[Coefficients], weights: FloatArray) -> Coefficients:
     """V⁻¹ Σ_{nk} weights |u_{nk}|² as density-sphere coefficients (D,).
 
     Args:
@@ -29,12 +28,12 @@ def weighted_density(basis: PlaneWaveBasis, orbitals: Sequence[FloatArray], weig
         for sign in (1.0, -1.0):
             chosen = np.flatnonzero(sign * weight > _NEGLIGIBLE)
             if len(chosen):
-                pairs = basis.pack(index, vectors[:, chosen] * np.sqrt(sign * weight[chosen]))
-                flat = pairs.reshape(len(pairs), -1)
+                rows = basis.arithmetic.pack(vectors[:, chosen] * np.sqrt(sign * weight[chosen]))
+                flat = basis.waves_on_grid(index, rows).reshape(len(rows), -1)
                 total += sign * (
                     np.einsum("bg,bg->g", flat.real, flat.real) + np.einsum("bg,bg->g", flat.imag, flat.imag)
                 )
-    even = 0.5 * (total + total[basis.inversion_index])
-    coefficients = basis.to_fourier(even) / basis.volume
+    density = basis.arithmetic.density(total, basis.inversion_index)
+    coefficients = basis.to_fourier(density) / basis.volume
     coefficients[0] = float(weights.sum()) / basis.volume  # orthonormal orbitals: the integral is the sum of weights
     return coefficients

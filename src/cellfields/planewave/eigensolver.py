@@ -1,4 +1,4 @@
-"""Lowest eigenpairs of H(k) by a block Davidson method (Davidson 1975), real symmetric arithmetic.
+"""Lowest eigenpairs of H(k) by a block Davidson method (Davidson 1975).
 
     V ← orth[V, M⁻¹ R],   R = H x − ε x
 
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.planewave.arithmetic import adjoint, overlap, squares
 
 _SMALL = 6  # matrices up to this many times the number of bands are diagonalised completely
 _MAX_BLOCKS = 5  # subspace size before a restart, in units of the number of bands
@@ -26,15 +27,15 @@ class Eigenpairs:
     """Attributes: values (n,), vectors (P, n), residual norms (n,), expansions used."""
 
     values: FloatArray
-    vectors: FloatArray
+    vectors: Coefficients
     residuals: FloatArray
     iterations: int
 
 
 def davidson(
-    apply: Callable[[FloatArray], FloatArray],
+    apply: Callable[[Coefficients], Coefficients],
     kinetic: FloatArray,
-    start: FloatArray,
+    start: Coefficients,
     bands: int,
     *,
     tolerance: float,
@@ -54,13 +55,13 @@ def davidson(
     """
     needed = bands if needed is None else min(needed, bands)
     if len(kinetic) <= _SMALL * bands:
-        return _dense(apply, len(kinetic), bands)
+        return _dense(apply, np.eye(len(kinetic), dtype=start.dtype), bands)
     basis = _orthonormal(start)
     h_basis = apply(basis)
     iteration = 0
     while True:
-        small = basis.T @ h_basis
-        all_values, all_vectors = scipy.linalg.eigh(0.5 * (small + small.T), check_finite=False)
+        small = overlap(basis, h_basis)
+        all_values, all_vectors = scipy.linalg.eigh(0.5 * (small + adjoint(small)), check_finite=False)
         values, rotation = np.asarray(all_values[:bands]), np.asarray(all_vectors[:, :bands])
         x, hx = basis @ rotation, h_basis @ rotation
         residual = hx - x * values
@@ -72,26 +73,26 @@ def davidson(
             basis, h_basis = x, hx
         new = residual[:, active] * _precondition(kinetic, x[:, active])
         for _ in range(2):  # twice is enough (Kahan)
-            new = _orthonormal(new - basis @ (basis.T @ new))
+            new = _orthonormal(new - basis @ overlap(basis, new))
         basis = np.concatenate([basis, new], axis=1)
         h_basis = np.concatenate([h_basis, apply(new)], axis=1)
         iteration += 1
 
 
-def _dense(apply: Callable[[FloatArray], FloatArray], size: int, bands: int) -> Eigenpairs:
+def _dense(apply: Callable[[Coefficients], Coefficients], identity: Coefficients, bands: int) -> Eigenpairs:
     """Complete diagonalisation, where the subspace would soon be the whole space."""
-    h = apply(np.eye(size))
-    values, vectors = scipy.linalg.eigh(0.5 * (h + h.T), check_finite=False)
+    h = apply(identity)
+    values, vectors = scipy.linalg.eigh(0.5 * (h + adjoint(h)), check_finite=False)
     return Eigenpairs(np.asarray(values[:bands]), np.asarray(vectors[:, :bands]), np.zeros(bands), 1)
 
 
-def _orthonormal(vectors: FloatArray) -> FloatArray:
+def _orthonormal(vectors: Coefficients) -> Coefficients:
     q, _ = scipy.linalg.qr(vectors, mode="economic", check_finite=False)
     return np.asarray(q)
 
 
-def _precondition(kinetic: FloatArray, vectors: FloatArray) -> FloatArray:
-    scale = 1.5 * np.maximum(kinetic @ vectors**2, 0.1)
+def _precondition(kinetic: FloatArray, vectors: Coefficients) -> FloatArray:
+    scale = 1.5 * np.maximum(kinetic @ squares(vectors), 0.1)
     y = kinetic[:, None] / scale
     polynomial = 27 + y * (18 + y * (12 + 8 * y))
     return np.asarray(polynomial / (polynomial + 16 * y**4))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,19 +20,20 @@ from cellfields.deformation import Deformation
 from cellfields.errors import ConvergenceError, InputError, RelaxationNotConverged
 from cellfields.fields import FourierBasis
 from cellfields.planewave import observables
-from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.cell import Cell
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh
-from cellfields.planewave.mixing import AndersonMixer
+from cellfields.planewave.odd_modes import OddModes, odd_mode_check
 from cellfields.planewave.pseudopotential import Pseudopotential, load_pseudopotential
-from cellfields.planewave.reduced.solver import ReducedMeshes, ReducedStart, corrected, solve_reduced
-from cellfields.planewave.relax import Relaxed, relax
-from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.planewave.reduced.solver import ReducedMeshes
+from cellfields.planewave.relax import Relaxed, largest_component, relax
+from cellfields.planewave.scf import GroundState
 from cellfields.planewave.settings import PlaneWaveSettings
-from cellfields.planewave.start import PlaneWaveStart
-from cellfields.state import CellState
+from cellfields.planewave.start import FieldStart, PlaneWaveStart
+from cellfields.start import DensityStart
+from cellfields.state import CellState, Remedy
 
 _REDUCED_PAYS = 40  # k points from which the reduced basis is faster than full plane waves
 _COARSE_POINTS = 60
@@ -40,15 +41,15 @@ _MULTILEVEL_PAYS = 150  # k points from which a rough relaxation on a coarse mes
 _ROUGH_FORCE = 1e-5  # Hartree/Bohr
 _MOST_EXTENSIONS = 5  # of the reduced basis at the end of a relaxation
 _FAR = 30.0  # times the force tolerance
-_ROUGH_SCF = 100.0  # times the SCF tolerance, while the forces are far from converged
-_COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
+_SEED = 0.05  # Bohr, displacement into unstable odd modes that a relaxation starts with
+_EVEN_CURVATURE = 0.1  # Hartree/Bohr², a guess for the other modes
 
 
 class PlaneWaveEngine:
-    """A :class:`~cellfields.state.FirstPrinciplesEngine`: norm-conserving pseudopotentials, LDA, plane waves.
+    """A :class:`~cellfields.state.FirstPrinciplesEngine`: norm-conserving pseudopotentials, plane waves.
 
     Attributes:
-        crystal: reference crystal; must have an inversion centre.
+        crystal: reference crystal.
         settings: everything that changes the numbers.
     """
 
@@ -62,13 +63,9 @@ class PlaneWaveEngine:
         """``pseudopotentials`` (symbol → pseudopotential) stand in for those that the settings name.
 
         Raises:
-            InputError: no inversion centre, an element without a pseudopotential, or one for an element not there.
+            InputError: an element without a pseudopotential, or one for an element not there.
         """
-        if crystal.inversion_centre is None:
-            raise InputError(
-                "crystal: it has no inversion centre; the plane-wave engine supports only crystals with one so far"
-            )
-        for table in (settings.pseudopotentials, settings.local_channels):
+        for table in (settings.pseudopotentials, settings.local_channels, settings.valences):
             for symbol in table:
                 if symbol not in crystal.species:
                     raise InputError(
@@ -79,11 +76,23 @@ class PlaneWaveEngine:
         self.settings = settings
         if pseudopotentials is None:
             pseudopotentials = {
-                symbol: load_pseudopotential(symbol, settings.pseudopotentials, settings.local_channels)
+                symbol: load_pseudopotential(
+                    symbol,
+                    settings.pseudopotentials,
+                    settings.local_channels,
+                    functional=settings.functional,
+                    valences=settings.valences,
+                )
                 for symbol in dict.fromkeys(crystal.species)
             }
         if set(pseudopotentials) != set(crystal.species):
             raise InputError(f"pseudopotentials must hold exactly {', '.join(dict.fromkeys(crystal.species))}")
+        for symbol, ion in pseudopotentials.items():
+            if ion.functional != settings.functional:
+                raise InputError(
+                    f"pseudopotentials.{symbol} was made for {ion.functional}, not for "
+                    f'functional = "{settings.functional}"'
+                )
         self.pseudopotentials: Mapping[str, Pseudopotential] = dict(pseudopotentials)
 
     @cached_property
@@ -122,9 +131,33 @@ class PlaneWaveEngine:
         Settings that only decide how a result is reached, or when to give up, are left out: a dataset can be resumed
         with more patience.
         """
-        settings = self.settings.model_dump(mode="json", exclude={"max_scf_steps", "max_relaxation_steps", "mixing"})
+        settings = self.settings.identity()
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
         return {"engine": "plane waves", "settings": settings}
+
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What to try when a solve does not converge: slower mixing with twice the patience, then no reduced basis.
+
+        Full plane waves take the union of the spheres that the reduced basis lives in: labels of one kind.
+        """
+        settings = self.settings
+        steps = {name: 2 * getattr(settings, name) for name in ("max_scf_steps", "max_relaxation_steps")}
+        updates = {"smaller mixing": {**steps, "mixing": settings.mixing / 3}}
+        if self.reduced:
+            updates["full basis"] = {**steps, "basis": "full", "plane_waves": "union"}
+        return tuple(
+            Remedy(
+                name,
+                PlaneWaveEngine(
+                    self.crystal, settings.model_copy(update=update), pseudopotentials=self.pseudopotentials
+                ),
+            )
+            for name, update in updates.items()
+        )
+
+    def for_crystal(self, crystal: Crystal) -> PlaneWaveEngine:
+        """An engine with the same settings and pseudopotentials for another crystal of the same elements."""
+        return PlaneWaveEngine(crystal, self.settings, pseudopotentials=self.pseudopotentials)
 
     # -- the two maps -------------------------------------------------------------------------------------------
 
@@ -133,7 +166,7 @@ class PlaneWaveEngine:
         deformation: Deformation,
         internal: FloatArray,
         *,
-        start: PlaneWaveStart | None = None,
+        start: PlaneWaveStart | DensityStart | None = None,
     ) -> CellState:
         """State with the internal coordinates (n_int,), fractional, held fixed.
 
@@ -145,11 +178,14 @@ class PlaneWaveEngine:
         clock = _Clock()
         internal = np.asarray(internal, dtype=float)
         cell = self._cell(deformation, internal)
-        ground = cell.final(cell.ground(start)[0])
+        ground = cell.final(cell.ground(self._own(start))[0])
         return self._state(deformation, internal, ground, clock, [len(ground.history)])
 
-    def solve(self, deformation: Deformation, *, start: PlaneWaveStart | None = None) -> CellState:
-        """Relaxed state.
+    def solve(self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | None = None) -> CellState:
+        """Relaxed state: the minimum reached from the reference coordinates, or from those that ``start`` asks for.
+
+        Where the inversion centre is free the reference coordinates are a saddle or a minimum. The relaxation first
+        keeps the centre, then looks at the odd modes (odd_modes.py), and follows those that are unstable.
 
         Raises:
             InputError: as :meth:`evaluate`.
@@ -162,26 +198,49 @@ class PlaneWaveEngine:
         return (self.solve(deformation) for deformation in deformations)
 
     def solve_and_continue(
-        self, deformation: Deformation, *, start: PlaneWaveStart | None = None
+        self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | None = None
     ) -> tuple[CellState, PlaneWaveStart]:
         """Relaxed state, and what a neighbouring solve may start from."""
         clock = _Clock()
         y = np.zeros(3 * len(self.crystal.representatives))
+        given = start.internal if isinstance(start, DensityStart) else None
+        if given is not None:
+            y = self._displacements(deformation, given)
+        current: PlaneWaveStart | FieldStart | None = self._own(start)
         steps: list[int] = []
         coarser = self._coarser
+        odd: dict[str, float] = {}
+        if given is None and self.crystal.inversion == "free":
+            modes = odd_mode_check(self, deformation, start=start if isinstance(start, DensityStart) else None)
+            y, current = self._off_the_saddle(modes)
+            coarser = coarser if modes.unstable else None
+            odd = {"softest_odd_mode": float(modes.curvatures[0])} if len(modes.curvatures) else {}
         if coarser is not None and len(y):
             # The curvature and most of the way cost little on a coarse mesh; this mesh has the last word.
             try:
-                rough, start, steps = coarser._relax(deformation, y, start)
-                y = rough.y
+                rough, current, steps = coarser._relax(deformation, y, current)
+                y = rough.y if given is None else y  # atoms that are said to be in place are better there already
             except ConvergenceError:
                 pass  # it was only to save time
-        result, last, own_steps = self._relax(deformation, y, start)
+        result, last, own_steps = self._relax(deformation, y, current)
         state = self._state(deformation, self._internal(deformation, result.y), last.ground, clock, own_steps)
-        provenance = {**state.provenance, "coarse_solves": len(steps), "coarse_scf_steps": sum(steps)}
+        provenance = {**state.provenance, "coarse_solves": len(steps), "coarse_scf_steps": sum(steps), **odd}
         return replace(state, provenance=provenance), last
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _own(self, start: PlaneWaveStart | DensityStart | None) -> PlaneWaveStart | FieldStart | None:
+        return FieldStart(self.crystal, start) if isinstance(start, DensityStart) else start
+
+    def _off_the_saddle(self, modes: OddModes) -> tuple[FloatArray, FieldStart]:
+        """Displacements to relax from: the symmetric minimum, or a little way into its unstable modes."""
+        state, crystal = modes.state, self.crystal
+        positions = state.positions
+        if modes.unstable:
+            positions = positions + _SEED * modes.seed @ np.linalg.inv(state.lattice)
+        y = self._displacements(state.deformation, crystal.internal(positions))
+        hessian = modes.hessian(crystal.primitive_atoms, _EVEN_CURVATURE)[3:, 3:]  # the first atom stays
+        return y, FieldStart(crystal, DensityStart.of(state), hessian)
 
     @cached_property
     def _coarser(self) -> PlaneWaveEngine | None:
@@ -203,16 +262,29 @@ class PlaneWaveEngine:
         inverse = np.linalg.inv(deformation.lattice(self.crystal))
         return np.asarray(y.reshape(-1, 3) @ inverse).reshape(-1)
 
+    def _displacements(self, deformation: Deformation, internal: FloatArray) -> FloatArray:
+        """Inverse of :meth:`_internal`."""
+        if np.shape(internal) != (self.crystal.n_internal,):
+            raise InputError(
+                f"start: {np.shape(internal)} internal coordinates, the crystal has {self.crystal.n_internal}"
+            )
+        return np.asarray((np.asarray(internal).reshape(-1, 3) @ deformation.lattice(self.crystal)).reshape(-1))
+
     def _relax(
-        self, deformation: Deformation, y: FloatArray, start: PlaneWaveStart | None
+        self, deformation: Deformation, y: FloatArray, start: PlaneWaveStart | FieldStart | None
     ) -> tuple[Relaxed, PlaneWaveStart, list[int]]:
         """Relax from displacements y; returns also what to continue from, and the SCF steps of each solve."""
-        cell: _Cell | None = None
+        cell: Cell | None = None
         current = start
         ground: GroundState | None = None
         steps: list[int] = []
         # ∂F/∂y counts the two atoms that move together; the force on one atom is half of it.
-        together = 2.0
+        together = 1.0 if self.crystal.inversion_centre is None else 2.0
+
+        def size(gradient: FloatArray) -> float:
+            """… on any atom: without an inversion centre the first one, which stays, feels minus the sum."""
+            on_first = 0.0 if together == 2 else np.abs(gradient.reshape(-1, 3).sum(axis=0)).max(initial=0.0)
+            return max(float(on_first), largest_component(gradient))
 
         tolerance = self.settings.force_tolerance
         last_force = np.inf
@@ -244,8 +316,9 @@ class PlaneWaveEngine:
                 tolerance=together * tolerance,
                 max_steps=self.settings.max_relaxation_steps,
                 hessian=hessian,
+                size=size,
             )
-            assert cell is not None and current is not None and ground is not None
+            assert cell is not None and isinstance(current, PlaneWaveStart) and ground is not None
             final = cell.final(ground)
             largest = float(np.abs(self._crystal_forces(final)).max()) if final.orbitals is not ground.orbitals else 0.0
             if largest < tolerance:
@@ -258,14 +331,14 @@ class PlaneWaveEngine:
             result.history,
         )
 
-    def _cell(self, deformation: Deformation, internal: FloatArray, like: _Cell | None = None) -> _Cell:
+    def _cell(self, deformation: Deformation, internal: FloatArray, like: Cell | None = None) -> Cell:
         """The problem to solve; ``like`` has the same lattice, and shares all that depends on it alone."""
         crystal, settings = self.crystal, self.settings
         lattice = deformation.lattice(crystal)
         geometry = Geometry.of_crystal(crystal, lattice, crystal.positions(internal), self.pseudopotentials)
         if like is not None:
-            problem = KohnShamProblem(geometry, like.problem.basis, geometry.electrons)
-            return _Cell(problem, settings, like.meshes)
+            problem = KohnShamProblem(geometry, like.problem.basis, geometry.electrons, settings.functional)
+            return Cell(problem, settings, like.meshes)
         basis = PlaneWaveBasis.build(
             geometry,
             self.kmesh,
@@ -273,8 +346,8 @@ class PlaneWaveEngine:
             plane_waves="union" if self.reduced else settings.plane_waves,
             shape=settings.fft_grid,
         )
-        problem = KohnShamProblem(geometry, basis, geometry.electrons)
-        return _Cell(problem, settings, ReducedMeshes.of(problem, self.coarse_mesh) if self.reduced else None)
+        problem = KohnShamProblem(geometry, basis, geometry.electrons, settings.functional)
+        return Cell(problem, settings, ReducedMeshes.of(problem, self.coarse_mesh) if self.reduced else None)
 
     def _crystal_forces(self, ground: GroundState) -> FloatArray:
         """(N, 3): translation images feel the same force."""
@@ -326,43 +399,6 @@ class PlaneWaveEngine:
                 **clock.elapsed(),
             },
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Cell:
-    """One cell with its atoms in place, and how to solve it.
-
-    Attributes:
-        problem: what is solved.
-        settings: how.
-        meshes: k points of the reduced basis, or None for full plane waves.
-    """
-
-    problem: KohnShamProblem
-    settings: PlaneWaveSettings
-    meshes: ReducedMeshes | None
-
-    def ground(self, start: PlaneWaveStart | None, *, rough: bool = False) -> tuple[GroundState, AndersonMixer]:
-        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way."""
-        problem, settings = self.problem, self.settings
-        if rough:
-            settings = settings.model_copy(update={"scf_tolerance": _ROUGH_SCF * settings.scf_tolerance})
-        if start is None:
-            mixer = AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
-            density = problem.superposed_density()
-        else:
-            mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
-        if self.meshes is not None:
-            begin = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
-            return solve_reduced(problem, settings, self.meshes, mixer, begin), mixer
-        orbitals = None if start is None else start.orbitals_for(problem)
-        solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)
-        first = _COLD_RESIDUAL if orbitals is None else _WARM_RESIDUAL
-        return self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first), mixer
-
-    def final(self, ground: GroundState) -> GroundState:
-        """With the reduced basis' correction, where there is one."""
-        return ground if self.meshes is None else corrected(self.problem, self.settings, self.meshes, ground)
 
 
 class _Clock:

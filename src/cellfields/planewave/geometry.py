@@ -1,7 +1,9 @@
-"""The primitive cell that is actually solved: lattice, ions and their pairing by inversion.
+"""The primitive cell that is actually solved: lattice, ions, and how the ions enter the structure factors.
 
-Origin on the inversion centre, so that atoms come as pairs ±τ (or sit on a centre themselves) and every structure
-factor  S(G) = Σ_a e^{−iG·τ_a} = Σ_a cos(G·τ_a)  is real.
+    S(G) = Σ_a e^{−iG·τ_a}
+
+With the origin on an inversion centre atoms come as pairs ±τ (or sit on a centre themselves): S = Σ_a cos G·τ_a is
+real, and the two exponentials of a pair combine to √2 cos G·τ and √2 sin G·τ.
 """
 
 from __future__ import annotations
@@ -9,13 +11,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.errors import InputError
+from cellfields.planewave.arithmetic import Arithmetic, ComplexArithmetic, RealArithmetic
 from cellfields.planewave.pseudopotential import Pseudopotential
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What moves as one: an ion, or with an inversion centre a pair of ions ±τ, or one on a centre (fixed).
+
+    Attributes:
+        kind: "ion", "pair" or "centred".
+        atoms: which; the second of a pair moves opposite to the first.
+        symbol: their species.
+        position: (3,) fractional, of the first.
+    """
+
+    kind: Literal["ion", "pair", "centred"]
+    atoms: tuple[int, ...]
+    symbol: str
+    position: FloatArray
+
+    @property
+    def sides(self) -> int:
+        """How many phases it has."""
+        return 2 if self.kind == "pair" else 1
+
+    def phases(self, m: IntArray) -> list[Coefficients]:
+        """Structure factors (P,) of the orthogonal projectors of its ions, for integer vectors G (P, 3)."""
+        phase = 2 * np.pi * (m @ self.position)
+        if self.kind == "ion":
+            return [np.exp(-1j * phase)]
+        if self.kind == "centred":
+            return [np.cos(phase)]
+        return [np.sqrt(2) * np.cos(phase), np.sqrt(2) * np.sin(phase)]
+
+    def slopes(self, m: IntArray) -> list[Coefficients]:
+        """Derivatives of :meth:`phases` with respect to G·τ; none where the ion cannot move."""
+        phases = self.phases(m)
+        if self.kind == "ion":
+            return [-1j * phases[0]]
+        if self.kind == "centred":
+            return []
+        return [-phases[1], phases[0]]
+
+    def add_force(self, forces: FloatArray, derivative: FloatArray) -> None:
+        """Share −∂E/∂τ (3,) among its ions, rows of ``forces`` (n, 3)."""
+        for atom, direction in zip(self.atoms, (1, -1), strict=False):
+            forces[atom] -= direction / len(self.atoms) * derivative
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +72,18 @@ class Geometry:
 
     Attributes:
         lattice: (3, 3) rows, Bohr.
-        positions: (n, 3) fractional in the primitive cell, from the inversion centre.
+        positions: (n, 3) fractional in the primitive cell, from the crystal's origin.
         species: n symbols.
         pseudopotentials: symbol → pseudopotential.
-        partners: (n,) the atom that inversion maps each atom onto (itself when it sits on a centre).
+        partners: (n,) the atom that inversion maps each atom onto (itself when it sits on a centre); None where the
+            origin is no inversion centre.
     """
 
     lattice: FloatArray
     positions: FloatArray
     species: tuple[str, ...]
     pseudopotentials: Mapping[str, Pseudopotential]
-    partners: IntArray
+    partners: IntArray | None
 
     @classmethod
     def of_crystal(
@@ -45,15 +94,18 @@ class Geometry:
         pseudopotentials: Mapping[str, Pseudopotential],
     ) -> Geometry:
         """Primitive cell of a deformed crystal with the given lattice rows and fractional positions (N, 3)."""
-        if crystal.inversion_centre is None:
-            raise InputError(
-                "crystal: it has no inversion centre; the plane-wave engine supports only crystals with one so far"
-            )
         primitive, atoms = crystal.to_primitive(lattice, positions)
-        mirrored = -atoms[:, None, :] - atoms[None, :, :]
-        partners = np.abs(mirrored - np.rint(mirrored)).max(axis=2).argmin(axis=1)
         species = tuple(crystal.species[i] for i in crystal.primitive_atoms)
-        return cls(primitive, atoms, species, pseudopotentials, partners.astype(np.int64))
+        partners = None
+        if crystal.inversion_centre is not None:
+            mirrored = -atoms[:, None, :] - atoms[None, :, :]
+            partners = np.abs(mirrored - np.rint(mirrored)).max(axis=2).argmin(axis=1).astype(np.int64)
+        return cls(primitive, atoms, species, pseudopotentials, partners)
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """How this cell is computed."""
+        return ComplexArithmetic() if self.partners is None else RealArithmetic()
 
     @cached_property
     def volume(self) -> float:
@@ -76,9 +128,18 @@ class Geometry:
         return float(self.charges.sum())
 
     @cached_property
-    def independent(self) -> IntArray:
-        """One atom of each inversion pair (and the atoms that are their own image)."""
-        return np.array([i for i, j in enumerate(self.partners) if i <= j], dtype=np.int64)
+    def sites(self) -> tuple[Site, ...]:
+        """All ions: one by one, or paired by inversion."""
+        made = []
+        for atom, (symbol, position) in enumerate(zip(self.species, self.positions, strict=True)):
+            partner = None if self.partners is None else int(self.partners[atom])
+            if partner is None:
+                made.append(Site("ion", (atom,), symbol, position))
+            elif partner == atom:
+                made.append(Site("centred", (atom,), symbol, position))
+            elif partner > atom:
+                made.append(Site("pair", (atom, partner), symbol, position))
+        return tuple(made)
 
     def atoms_of(self, symbol: str) -> IntArray:
         """Indices of the atoms of one species."""

@@ -10,10 +10,11 @@ from functools import cached_property
 
 import numpy as np
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.geometry import Geometry
-from cellfields.planewave.terms import core, hartree, local, xc
+from cellfields.planewave.settings import Functional
+from cellfields.planewave.terms import core, core_density, hartree, local, xc
 from cellfields.planewave.terms.ewald import Ewald, ewald
 from cellfields.planewave.terms.nonlocal_ import Projectors, projectors
 
@@ -29,9 +30,9 @@ class Potentials:
         hartree_energy, xc_energy: Hartree.
     """
 
-    effective: FloatArray
-    coulomb: FloatArray
-    xc: FloatArray
+    effective: Coefficients
+    coulomb: Coefficients
+    xc: Coefficients
     hartree_energy: float
     xc_energy: float
 
@@ -44,9 +45,10 @@ class BlochHamiltonian:
         self.kinetic: FloatArray = 0.5 * (q**2).sum(axis=1)
         self.index = index
         self.projectors = nonlocal_part
+        self.dtype = basis.arithmetic.dtype
         self._basis = basis
 
-    def apply(self, potential: FloatArray, vectors: FloatArray) -> FloatArray:
+    def apply(self, potential: FloatArray, vectors: Coefficients) -> Coefficients:
         """H u (P, n), with V_eff on the grid, shaped (n1, n2, n3)."""
         result = self._basis.multiply(potential, self.index, vectors)
         result += self.kinetic[:, None] * vectors
@@ -62,14 +64,21 @@ class KohnShamProblem:
         geometry: lattice and ions.
         basis: plane waves.
         electrons: per primitive cell (the geometry's, unless a test wants another number).
+        functional: of exchange and correlation.
     """
 
     geometry: Geometry
     basis: PlaneWaveBasis
     electrons: float
+    functional: Functional = "lda"
 
     @cached_property
-    def local_potential(self) -> FloatArray:
+    def core_density(self) -> FloatArray | None:
+        """ρ_c on the grid (N,) of the non-linear core correction, where ions have one."""
+        return core_density.density(self.geometry, self.basis)
+
+    @cached_property
+    def local_potential(self) -> Coefficients:
         """V_loc (D,)."""
         return local.potential(self.geometry, self.basis)
 
@@ -93,16 +102,21 @@ class KohnShamProblem:
             result.append(BlochHamiltonian(basis, index, q, projectors(self.geometry, m, q)))
         return tuple(result)
 
-    def potentials(self, density: FloatArray) -> Potentials:
+    def potentials(self, density: Coefficients) -> Potentials:
         """Potentials of a density (D,)."""
         coulomb = hartree.potential(self.basis, density) + self.local_potential
-        xc_energy, xc_potential = xc.energy_and_potential(self.basis, density)
+        xc_energy, xc_potential = xc.energy_and_potential(self.basis, density, self.functional, self.core_density)
         return Potentials(coulomb + xc_potential, coulomb, xc_potential, hartree.energy(self.basis, density), xc_energy)
 
-    def superposed_density(self) -> FloatArray:
-        """Start density (D,): a Gaussian of the valence charge at each ion, scaled to the electron number."""
-        phases = 2 * np.pi * self.basis.density_m @ self.geometry.positions.T
+    def superposed_density(self, positions: FloatArray | None = None) -> Coefficients:
+        """Start density (D,): a Gaussian of the valence charge at each ion, scaled to the electron number.
+
+        Args:
+            positions: (n, 3) fractional, instead of the ions' own.
+        """
+        places = self.geometry.positions if positions is None else positions
+        phases = 2 * np.pi * self.basis.density_m @ places.T
         width = 0.35  # 1/Bohr²: close enough to a valence shell for a start
         shape = np.exp(-self.basis.density_g2 / (4 * width))
-        density = shape * (np.cos(phases) @ self.geometry.charges) / self.geometry.volume
-        return np.asarray(density * (self.electrons / (density[0] * self.geometry.volume)))
+        density = shape * (self.basis.arithmetic.wave(phases) @ self.geometry.charges) / self.geometry.volume
+        return np.asarray(density * (self.electrons / (density[0].real * self.geometry.volume)))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.planewave.arithmetic import as_reals
 
 
 class AndersonMixer:
@@ -21,11 +22,11 @@ class AndersonMixer:
         self._weight = np.sqrt(inverse_g2)
         self._fraction = fraction
         self._memory = memory
-        self._last: tuple[FloatArray, FloatArray] | None = None
-        self._d_inputs: list[FloatArray] = []
-        self._d_residuals: list[FloatArray] = []
+        self._last: tuple[Coefficients, Coefficients] | None = None
+        self._d_inputs: list[Coefficients] = []
+        self._d_residuals: list[Coefficients] = []
 
-    def mix(self, density_in: FloatArray, density_out: FloatArray) -> FloatArray:
+    def mix(self, density_in: Coefficients, density_out: Coefficients) -> Coefficients:
         """Next input density (D,); the electron number (G = 0) is never touched."""
         residual = density_out - density_in
         residual[0] = 0.0
@@ -37,7 +38,8 @@ class AndersonMixer:
         if not self._d_inputs:
             return density_in + step
         d_input, d_residual = np.array(self._d_inputs), np.array(self._d_residuals)
-        coefficients = np.linalg.lstsq((d_residual * self._weight).T, residual * self._weight, rcond=1e-10)[0]
+        system, wanted = as_reals(d_residual * self._weight), as_reals(residual * self._weight)
+        coefficients = np.linalg.lstsq(system.T, wanted, rcond=1e-10)[0]
         return np.asarray(density_in + step - coefficients @ (d_input + self._fraction * d_residual))
 
     def for_next_problem(self, inverse_g2: FloatArray) -> AndersonMixer:

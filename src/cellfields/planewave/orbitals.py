@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
 from cellfields.planewave.density import weighted_density
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.terms import kinetic, nonlocal_
@@ -19,7 +19,7 @@ from cellfields.planewave.terms import kinetic, nonlocal_
 class Orbitals(Protocol):
     """Orbitals of one cell, whatever they are expanded in; weights are (K, n)."""
 
-    def density(self, weights: FloatArray) -> FloatArray:
+    def density(self, weights: FloatArray) -> Coefficients:
         """V⁻¹ Σ weights |u|² as density-sphere coefficients (D,)."""
 
     def kinetic_energy(self, weights: FloatArray) -> float:
@@ -40,9 +40,9 @@ class PlaneWaveOrbitals:
     """Coefficients (P_k, n) for each k point of a problem."""
 
     problem: KohnShamProblem
-    vectors: tuple[FloatArray, ...]
+    vectors: tuple[Coefficients, ...]
 
-    def density(self, weights: FloatArray) -> FloatArray:
+    def density(self, weights: FloatArray) -> Coefficients:
         """See :class:`Orbitals`."""
         return weighted_density(self.problem.basis, self.vectors, weights)
 

@@ -31,6 +31,11 @@ class Relaxed:
     history: tuple[dict[str, float], ...]
 
 
+def largest_component(gradient: FloatArray) -> float:
+    """max |∂F/∂y_i|."""
+    return float(np.abs(gradient).max(initial=0.0))
+
+
 def relax(
     energy_and_gradient: Callable[[FloatArray], tuple[float, FloatArray]],
     y: FloatArray,
@@ -38,15 +43,17 @@ def relax(
     tolerance: float,
     max_steps: int,
     hessian: FloatArray | None = None,
+    size: Callable[[FloatArray], float] = largest_component,
 ) -> Relaxed:
     """Minimise from y.
 
     Args:
         energy_and_gradient: y (n,) → F (Hartree) and ∂F/∂y (n,).
         y: start, Bohr.
-        tolerance: largest |∂F/∂y_i| at the end, Hartree/Bohr.
+        tolerance: size of the gradient at the end, Hartree/Bohr.
         max_steps: calls of ``energy_and_gradient``.
         hessian: start curvature (n, n), or None to measure it (n ≤ 6) or to guess it.
+        size: what of a gradient (n,) the tolerance is for; the largest component unless told otherwise.
 
     Raises:
         RelaxationNotConverged: with one entry a solve.
@@ -61,11 +68,11 @@ def relax(
                 history,
             )
         value, slope = energy_and_gradient(point)
-        history.append({"free_energy": value, "gradient": float(np.abs(slope).max(initial=0.0))})
+        history.append({"free_energy": value, "gradient": size(slope)})
         return value, slope
 
     energy, gradient = call(y)
-    if len(y) == 0 or np.abs(gradient).max() < tolerance:
+    if len(y) == 0 or size(gradient) < tolerance:
         return Relaxed(y, gradient, hessian, tuple(history))
     curvature = _measured(call, y, gradient) if hessian is None else hessian
     trust = _TRUST_START
@@ -74,14 +81,14 @@ def relax(
         new_energy, new_gradient = call(y + step)
         curvature = _updated(curvature, step, new_gradient - gradient)
         worse = new_energy > energy + _ENERGY_NOISE and np.linalg.norm(new_gradient) > np.linalg.norm(gradient)
-        if worse and np.abs(new_gradient).max() >= tolerance:
+        if worse and size(new_gradient) >= tolerance:
             trust = max(0.3 * float(np.linalg.norm(step)), _TRUST_MIN)
             continue  # the update has learned from it; try again from y
         predicted = gradient @ step + 0.5 * step @ curvature @ step
         if np.linalg.norm(step) > 0.9 * trust and new_energy - energy < 0.5 * predicted:
             trust = min(2 * trust, _TRUST_MAX)
         y, energy, gradient = y + step, new_energy, new_gradient
-        if np.abs(gradient).max() < tolerance:
+        if size(gradient) < tolerance:
             return Relaxed(y, gradient, curvature, tuple(history))
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
 from cellfields.errors import InputError, SCFNotConverged
+from cellfields.planewave.arithmetic import inner, squares
 from cellfields.planewave.bands import EMPTY, BandSolver
 from cellfields.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.planewave.mixing import AndersonMixer
@@ -44,8 +45,8 @@ class GroundState:
     """
 
     problem: KohnShamProblem
-    density: FloatArray
-    density_in: FloatArray
+    density: Coefficients
+    density_in: Coefficients
     potentials: Potentials
     potentials_in: Potentials
     orbitals: Orbitals
@@ -77,7 +78,7 @@ def self_consistent(
     problem: KohnShamProblem,
     settings: PlaneWaveSettings,
     solver: BandSolver,
-    density_in: FloatArray,
+    density_in: Coefficients,
     *,
     mixer: AndersonMixer | None = None,
     tolerance: float | None = None,
@@ -112,7 +113,7 @@ def self_consistent(
         potentials_out = problem.potentials(density_out)
         harris, kohn_sham = _free_energies(problem, density_in, density_out, potentials_in, potentials_out, occupations)
         change = density_out - density_in
-        norm = float(np.sqrt(4 * np.pi * basis.volume * (change**2 @ basis.inverse_g2)))
+        norm = float(np.sqrt(4 * np.pi * basis.volume * (squares(change) @ basis.inverse_g2)))
         history.append(
             {
                 "step": step,
@@ -176,8 +177,8 @@ def _enough_bands(settings: PlaneWaveSettings, occupations: Occupations) -> bool
 
 def _free_energies(
     problem: KohnShamProblem,
-    density_in: FloatArray,
-    density_out: FloatArray,
+    density_in: Coefficients,
+    density_out: Coefficients,
     potentials_in: Potentials,
     potentials_out: Potentials,
     occupations: Occupations,
@@ -186,14 +187,11 @@ def _free_energies(
     volume = problem.geometry.volume
     constant = problem.ewald.energy + problem.core_energy + occupations.entropic_energy + occupations.band_energy
     harris = (
-        constant
-        - potentials_in.hartree_energy
-        + potentials_in.xc_energy
-        - volume * float(potentials_in.xc @ density_in)
+        constant - potentials_in.hartree_energy + potentials_in.xc_energy - volume * inner(potentials_in.xc, density_in)
     )
     kohn_sham = (
         constant
-        - volume * float(potentials_in.effective @ density_out)
+        - volume * inner(potentials_in.effective, density_out)
         + local.energy(problem.basis, density_out, problem.local_potential)
         + potentials_out.hartree_energy
         + potentials_out.xc_energy

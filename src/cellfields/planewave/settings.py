@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MeshSize = Annotated[int, Field(ge=1, le=200)]
+Functional = Literal["lda", "pbe"]
+_DECIDES_NO_NUMBER = {"max_scf_steps", "max_relaxation_steps", "mixing"}
+_SAID_BY_PSEUDOPOTENTIALS = {"valences"}
 
 
 class PlaneWaveSettings(BaseModel):
@@ -20,6 +23,8 @@ class PlaneWaveSettings(BaseModel):
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
         local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
+        valences: symbol → electrons the ion brings, where the built-in table or the file holds several.
+        functional: of exchange and correlation: "lda" (Perdew and Wang 1992) or "pbe".
         bands: bands a k point, or None to let the engine find how many it needs (when given, it is not checked that
             the highest is empty).
         basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
@@ -46,6 +51,8 @@ class PlaneWaveSettings(BaseModel):
     smearing_width: float = Field(default=0.01, ge=1e-5, le=1)
     pseudopotentials: dict[str, Path] = Field(default_factory=dict)
     local_channels: dict[str, int] = Field(default_factory=dict)
+    valences: dict[str, Annotated[int, Field(ge=1, le=149)]] = Field(default_factory=dict)
+    functional: Functional = "lda"
     bands: int | None = Field(default=None, ge=1)
     basis: Literal["auto", "reduced", "full"] = "auto"
     basis_tolerance: float = Field(default=1e-6, ge=1e-10, le=1e-2)
@@ -58,6 +65,17 @@ class PlaneWaveSettings(BaseModel):
     mixing: float = Field(default=0.8, gt=0, le=1)
     force_tolerance: float = Field(default=5e-7, gt=0, le=1e-2)
     max_relaxation_steps: int = Field(default=40, ge=1)
+
+    def identity(self) -> dict[str, Any]:
+        """What of these settings identifies the numbers that they make (JSON data).
+
+        Left out are those that only decide how a result is reached, or when to give up, those that the pseudopotentials
+        say already, and those that came later than the first datasets wherever they have their default.
+        """
+        left_out = _DECIDES_NO_NUMBER | _SAID_BY_PSEUDOPOTENTIALS
+        if self.functional == "lda":
+            left_out = left_out | {"functional"}
+        return self.model_dump(mode="json", exclude=left_out)
 
     @property
     def stored_cutoff(self) -> float:

@@ -1,4 +1,4 @@
-"""What one solve hands to the next: density, orbitals, and the curvature along the internal coordinates.
+"""What a solve may begin with: an earlier solve's density, orbitals and curvature, or a density from anywhere.
 
 Everything is keyed by integer reciprocal vectors, so it carries over between strains and atom positions alike.
 """
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
+from cellfields.crystal import Crystal
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.mixing import AndersonMixer
@@ -19,6 +20,7 @@ from cellfields.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.planewave.reduced.solver import carried_basis
 from cellfields.planewave.scf import GroundState
 from cellfields.planewave.settings import PlaneWaveSettings
+from cellfields.start import DensityStart
 
 _CLOSE = 0.05  # Bohr
 
@@ -67,7 +69,7 @@ class PlaneWaveStart:
             return AndersonMixer(new.inverse_g2, fraction=settings.mixing)
         return self.mixer.for_next_problem(new.inverse_g2)
 
-    def density_for(self, problem: KohnShamProblem) -> FloatArray:
+    def density_for(self, problem: KohnShamProblem) -> Coefficients:
         """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""
         old = self.ground.problem
         carried = _carry(old.basis, problem.basis, self.ground.density * old.basis.volume) / problem.basis.volume
@@ -76,7 +78,7 @@ class PlaneWaveStart:
         density[0] = problem.electrons / problem.basis.volume
         return density
 
-    def orbitals_for(self, problem: KohnShamProblem) -> tuple[FloatArray, ...] | None:
+    def orbitals_for(self, problem: KohnShamProblem) -> tuple[Coefficients, ...] | None:
         """Start orbitals for each k, or None when the k meshes differ."""
         old, new = self.ground.problem.basis, problem.basis
         orbitals = self.ground.orbitals
@@ -92,13 +94,58 @@ class PlaneWaveStart:
         return tuple(carried)
 
 
-def _carry(old: PlaneWaveBasis, new: PlaneWaveBasis, values: FloatArray) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class FieldStart:
+    """A density on the crystal's own cell, as a start of the plane-wave engine.
+
+    Attributes:
+        crystal: the reference crystal.
+        source: the density and the atoms that it belongs to.
+        hessian: as in :class:`PlaneWaveStart`.
+    """
+
+    crystal: Crystal
+    source: DensityStart
+    hessian: FloatArray | None = None
+    bloch: None = None
+
+    def reduced_guess(self, problem: KohnShamProblem) -> tuple[None, bool]:
+        """No orbitals."""
+        return None, False
+
+    def orbitals_for(self, problem: KohnShamProblem) -> None:
+        """No orbitals."""
+
+    def mixer_for(self, problem: KohnShamProblem, settings: PlaneWaveSettings) -> AndersonMixer:
+        """A mixer without memory."""
+        return AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
+
+    def density_for(self, problem: KohnShamProblem) -> Coefficients:
+        """Start density (D,): G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c, as in the fields of a state.
+
+        The source may have been computed with its inversion centre imposed where this crystal's is free, or about
+        another origin.
+        """
+        fields, basis = self.source.fields, problem.basis
+        m_c = fields.basis.indices
+        turn = np.exp(2j * np.pi * (m_c @ (self.crystal.origin - fields.basis.origin)))
+        half = fields.coefficients["density"] * turn / fields.integral("density")
+        m = np.rint(m_c @ self.crystal.primitive.T).astype(np.int64)
+        both_m, both = np.concatenate([m, -m[1:]]), np.concatenate([half, half[1:].conj()])
+        carried = _carry_rows(both_m, basis.density_m, basis.arithmetic.field(both)[:, None])[:, 0]
+        density = carried * (problem.electrons / basis.volume)
+        _, before = self.crystal.to_primitive(np.eye(3), self.source.positions)
+        moved = problem.superposed_density() - problem.superposed_density(before)
+        return np.asarray(density + moved)
+
+
+def _carry(old: PlaneWaveBasis, new: PlaneWaveBasis, values: Coefficients) -> Coefficients:
     if old is new:
         return values
     return _carry_rows(old.density_m, new.density_m, values[:, None])[:, 0]
 
 
-def _carry_rows(m_old: IntArray, m_new: IntArray, rows: FloatArray) -> FloatArray:
+def _carry_rows(m_old: IntArray, m_new: IntArray, rows: Coefficients) -> Coefficients:
     """Rows (P_old, n) re-ordered to the integer vectors of m_new; vectors not known before get 0."""
     reach = int(max(np.abs(m_old).max(), np.abs(m_new).max()))
     table = np.full((2 * reach + 1,) * 3, -1)

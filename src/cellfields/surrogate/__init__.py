@@ -9,9 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cellfields.surrogate._domain import OutsideDomainError, OutsideDomainWarning
 from cellfields.surrogate.recipe import Recipe
 
-__all__ = ["Recipe", "Surrogate"]
+__all__ = ["OutsideDomainError", "OutsideDomainWarning", "Recipe", "Surrogate"]
 
 if TYPE_CHECKING:
     from cellfields.surrogate.surrogate import Surrogate

@@ -5,19 +5,59 @@
 The box alone keeps corners that no training strain comes near; the Mahalanobis distance (W: inverse root of the
 covariance) cuts them. 1.1 allows for the mean and covariance having been fitted to the very strains they are compared
 with. A component that did not vary in training must keep its value.
+
+What happens outside is the user's choice: ``outside = "flag"`` says so in the state alone, ``"warn"`` (the default)
+also by a Python warning, ``"raise"`` refuses.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
 
+Outside = Literal["flag", "warn", "raise"]
 _MARGIN = 1.1
 _ROUNDING = 1e-9
+
+
+class OutsideDomainWarning(UserWarning):
+    """A prediction is an extrapolation."""
+
+
+class OutsideDomainError(InputError):
+    """A prediction would have been an extrapolation, and the user wants none."""
+
+
+def check_choice(outside: str) -> None:
+    """Refuse what is no :data:`Outside`.
+
+    Raises:
+        InputError: naming the choices.
+    """
+    if outside not in get_args(Outside):
+        raise InputError(f"outside = {outside!r} must be one of {', '.join(get_args(Outside))}")
+
+
+def tell_outside(outside: Outside, deformations: FloatArray) -> None:
+    """Warn of or refuse strains (n, 6) that are outside a training domain; none or ``"flag"``: nothing.
+
+    Raises:
+        OutsideDomainError: ``outside`` is ``"raise"``.
+    """
+    if outside == "flag" or not len(deformations):
+        return
+    told = "outside the strains that the model was trained on; the prediction is an extrapolation"
+    if outside == "raise":
+        values = ", ".join(f"{x:g}" for x in deformations[0])
+        raise OutsideDomainError(f"D = ({values}) lies {told}")
+    # One text for all strains: Python shows it once a place, not once a strain.
+    warnings.warn(f"a deformation lies {told}", OutsideDomainWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +95,12 @@ class TrainingDomain:
         reach = _MARGIN * float(np.linalg.norm(centred @ whitening.T, axis=1).max())
         return cls(deformations.min(axis=0), deformations.max(axis=0), mean, whitening, reach)
 
-    def distance(self, deformation: FloatArray) -> float:
-        """Mahalanobis distance of D (6,) from the mean training strain."""
-        return float(np.linalg.norm(self.whitening @ (deformation - self.mean)))
+    def distance(self, deformation: FloatArray) -> FloatArray:
+        """Mahalanobis distance of D (…, 6) from the mean training strain, (…)."""
+        return np.asarray(np.linalg.norm((deformation - self.mean) @ self.whitening.T, axis=-1))
 
-    def contains(self, deformation: FloatArray) -> bool:
-        """Whether D (6,) lies in the box and within the reach."""
+    def contains(self, deformation: FloatArray) -> Array:
+        """Whether D (…, 6) lies in the box and within the reach, (…) of bool."""
         slack = _ROUNDING * np.abs(self.mean)
-        boxed = (deformation >= self.lower - slack).all() and (deformation <= self.upper + slack).all()
-        return bool(boxed) and self.distance(deformation) <= self.reach
+        boxed = ((deformation >= self.lower - slack) & (deformation <= self.upper + slack)).all(axis=-1)
+        return np.asarray(boxed & (self.distance(deformation) <= self.reach))

@@ -4,7 +4,8 @@
     decode   the same table → CellState,   U = ∫u ,   −TS = −σ ∫s
 
 Networks and baselines share this page, so that they are compared on nothing but the map in between. The Fermi energy is
-an addition to the paper's list.
+an addition to the paper's list. Each quantity is learned from the states that know it; U and −TS become numbers of
+their own where there is no field that they are the integral of. What too few states know stays unknown.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.fields import FIELD_NAMES, ElectronicFields, FourierBasis
 from cellfields.state import CellState
 from cellfields.surrogate.reduction import LiftedFields, Reduction
+
+NUMBERS = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy")
+_FEWEST = 8  # states that must know a quantity for it to be learned; all of them, where there are fewer in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +34,16 @@ class StateEncoding:
 
     Attributes:
         crystal: the reference crystal.
-        basis: Fourier basis of the fields, None when the states have no fields.
-        reductions: field name → PCA; only fields that every training state has.
-        has_fermi_energy: every training state has one.
+        basis: Fourier basis of the fields, None when there is none to learn.
+        reductions: field name → PCA, of the fields that there is enough to learn of.
+        numbers: which of :data:`NUMBERS` have outputs of their own.
         smearing_width: σ in Hartree with −TS = −σ∫s, None when the training states do not tell.
     """
 
     crystal: Crystal
     basis: FourierBasis | None
     reductions: Mapping[str, Reduction]
-    has_fermi_energy: bool
+    numbers: tuple[str, ...]
     smearing_width: float | None
 
     @classmethod
@@ -57,24 +61,34 @@ class StateEncoding:
                     f"a training state has {len(state.positions)} atoms and {len(state.internal)} internal "
                     f"coordinates, but the crystal has {crystal.n_atoms} and {crystal.n_internal}"
                 )
-            if not (np.isfinite(state.free_energy) and np.isfinite(state.internal).all()):
+            if not all(np.isfinite(getattr(state, name)).all() for name in NUMBERS if state.knows(name)):
                 raise InputError(f"the training state at D = {state.deformation.as_array()} holds values not finite")
         basis, reductions = _reduce_fields(states, max_modes)
-        return cls(
-            crystal=crystal,
-            basis=basis,
-            reductions=reductions,
-            has_fermi_energy=all(s.fermi_energy is not None and np.isfinite(s.fermi_energy) for s in states),
-            smearing_width=_smearing_width(states),
-        )
+        width = _smearing_width(states) if "entropy_density" in reductions else None
+        numbers = [name for name in NUMBERS if len(_known(states, name)) >= min(_FEWEST, len(states))]
+        integrals = {"band_energy": "band_energy_density" in reductions, "entropic_energy": width is not None}
+        needless = {"internal": crystal.n_internal == 0, **integrals}
+        encoding = cls(crystal, basis, reductions, tuple(n for n in numbers if not needless.get(n, False)), width)
+        if not encoding.quantities:
+            raise InputError(f"there is nothing to learn: at least {_FEWEST} training states must know a quantity")
+        return encoding
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """What there is to learn, in order: fields that vary, internal coordinates (if any), free and Fermi energy."""
-        fields = (name for name, reduction in self.reductions.items() if reduction.size)
-        internal = ("internal",) if self.crystal.n_internal else ()
-        fermi = ("fermi_energy",) if self.has_fermi_energy else ()
-        return (*fields, *internal, "free_energy", *fermi)
+        """What there is to learn, in order: fields that vary, then numbers."""
+        return (*(name for name, reduction in self.reductions.items() if reduction.size), *self.numbers)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What states may hold and these do not tell, by name: fields, numbers, stress."""
+        told = {
+            "internal": self.crystal.n_internal == 0,
+            "band_energy": "band_energy_density" in self.reductions,
+            "entropic_energy": self.smearing_width is not None,
+            "stress": "free_energy" in self.numbers,  # its derivative
+        }
+        everything = (*FIELD_NAMES, *NUMBERS, "stress")
+        return tuple(n for n in everything if not (n in self.reductions or n in self.numbers or told.get(n, False)))
 
     def width(self, quantity: str) -> int:
         """How many numbers a quantity has."""
@@ -82,15 +96,16 @@ class StateEncoding:
             return self.reductions[quantity].size
         return self.crystal.n_internal if quantity == "internal" else 1
 
-    def encode(self, states: Sequence[CellState]) -> dict[str, FloatArray]:
-        """Quantity → (n, width) for n states."""
-        table: dict[str, FloatArray] = {}
+    def encode(self, states: Sequence[CellState]) -> dict[str, tuple[IntArray, FloatArray]]:
+        """Quantity → indices (n,) of the states that know it, and what they know, (n, width)."""
+        table: dict[str, tuple[IntArray, FloatArray]] = {}
         for name in self.quantities:
+            rows = _known(states, name)
             if name in self.reductions:
-                vectors = np.array([_fields(state).vector(name) for state in states])
-                table[name] = self.reductions[name].project(vectors)
+                values = self.reductions[name].project(field_vectors(states, name))
             else:
-                table[name] = np.array([np.atleast_1d(getattr(state, name)) for state in states], dtype=float)
+                values = np.array([np.atleast_1d(getattr(states[row], name)) for row in rows], dtype=float)
+            table[name] = rows, values
         return table
 
     def decode(
@@ -103,8 +118,10 @@ class StateEncoding:
     ) -> CellState:
         """A state from quantity → (width,); fields are lifted when they are asked for."""
         lattice = deformation.lattice(self.crystal)
-        internal = outputs.get("internal", np.zeros(0))
+        internal = outputs.get("internal", np.full(self.crystal.n_internal, np.nan))
+        known = "internal" not in self.unknown
         reduced = {name: outputs.get(name, np.zeros(0)) for name in self.reductions}
+        energies = {name: float(outputs[name][0]) for name in self.numbers if name != "internal"}
         fields = None
         if self.basis is not None:
             lifted = LiftedFields(self.basis, self.reductions, reduced)
@@ -112,15 +129,16 @@ class StateEncoding:
         return CellState(
             deformation=deformation,
             lattice=lattice,
-            positions=self.crystal.positions(internal),
+            positions=self.crystal.positions(internal) if known else np.full((self.crystal.n_atoms, 3), np.nan),
             internal=internal,
-            free_energy=float(outputs["free_energy"][0]),
-            band_energy=self._integral("band_energy_density", reduced),
-            entropic_energy=self._entropic_energy(reduced),
-            fermi_energy=float(outputs["fermi_energy"][0]) if self.has_fermi_energy else None,
+            free_energy=energies.get("free_energy", np.nan),
+            band_energy=energies.get("band_energy", self._integral("band_energy_density", reduced)),
+            entropic_energy=energies.get("entropic_energy", self._entropic_energy(reduced)),
+            fermi_energy=energies.get("fermi_energy"),
             stress=stress,
             fields=fields,
             provenance=provenance,
+            unknown=frozenset(self.unknown) & {"internal", "free_energy"},
         )
 
     def truncate(self, fields: ElectronicFields) -> ElectronicFields:
@@ -138,24 +156,25 @@ class StateEncoding:
         return None if entropy is None or self.smearing_width is None else -self.smearing_width * entropy
 
 
-def _fields(state: CellState) -> ElectronicFields:
-    assert state.fields is not None  # asked for only where every state has them
-    return state.fields
+def _known(states: Sequence[CellState], name: str) -> IntArray:
+    """Indices of the states that know a quantity."""
+    return np.array([row for row, state in enumerate(states) if state.knows(name)], dtype=np.int64)
+
+
+def field_vectors(states: Sequence[CellState], name: str) -> FloatArray:
+    """Folded vectors (n, P) of a field, of the states that have it."""
+    return np.array([s.fields.vector(name) for s in states if s.fields is not None and name in s.fields])
 
 
 def _reduce_fields(states: Sequence[CellState], max_modes: int) -> tuple[FourierBasis | None, dict[str, Reduction]]:
-    if any(state.fields is None for state in states):
-        return None, {}
-    basis = _fields(states[0]).basis
-    if not all(_fields(state).basis.same_as(basis) for state in states):
+    bases = [state.fields.basis for state in states if state.fields is not None]
+    if not all(basis.same_as(bases[0]) for basis in bases):
         raise InputError(
             "training states hold fields in different Fourier bases: field_cutoff must be the same for all"
         )
-    names = [name for name in FIELD_NAMES if all(name in _fields(state) for state in states)]
-    if not names:
-        return None, {}
-    vectors = {name: np.array([_fields(state).vector(name) for state in states]) for name in names}
-    return basis, {name: Reduction.fit(vectors[name], max_modes) for name in names}
+    names = [name for name in FIELD_NAMES if len(_known(states, name)) >= min(_FEWEST, len(states))]
+    reductions = {name: Reduction.fit(field_vectors(states, name), max_modes) for name in names}
+    return bases[0] if names else None, reductions
 
 
 def _smearing_width(states: Sequence[CellState]) -> float | None:

@@ -23,15 +23,17 @@ from cellfields.dataset._atomic import write_durably
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.fields import FourierBasis
 from cellfields.surrogate._domain import TrainingDomain
-from cellfields.surrogate._encoding import StateEncoding
+from cellfields.surrogate._encoding import NUMBERS, StateEncoding
 from cellfields.surrogate.network import Network, Regressor
 from cellfields.surrogate.reduction import Reduction
+from cellfields.surrogate.uncertainty import Uncertainty
 
 FORMAT = "cellfields-surrogate"
 VERSION = 1
 _KEY = "cellfields"  # the one entry of safetensors' own metadata: several would come in random order
 _REGRESSOR_PARTS = ("input_mean", "input_scale", "output_mean", "output_scale", "trend")
 _DOMAIN_PARTS = ("lower", "upper", "mean", "whitening")
+_UNCERTAINTY_PARTS = ("input_mean", "input_scale", "root")
 
 
 # -- the container ------------------------------------------------------------------------------------------------
@@ -93,7 +95,10 @@ def _digest(content: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
 
 
 def pack(
-    encoding: StateEncoding, regressors: Mapping[str, Regressor], domain: TrainingDomain
+    encoding: StateEncoding,
+    regressors: Mapping[str, Regressor],
+    domain: TrainingDomain,
+    uncertainty: Uncertainty | None,
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """Tensors and JSON-able table of a surrogate's parts."""
     tensors: dict[str, Array] = {f"domain.{part}": getattr(domain, part) for part in _DOMAIN_PARTS}
@@ -106,7 +111,8 @@ def pack(
     for name, regressor in regressors.items():
         for part in _REGRESSOR_PARTS:
             tensors[f"network.{name}.{part}"] = getattr(regressor, part)
-        layers = zip(regressor.network.kernels, regressor.network.biases, strict=True)
+        network = regressor.network
+        layers = [] if network is None else list(zip(network.kernels, network.biases, strict=True))
         for layer, (kernel, bias) in enumerate(layers):
             tensors[f"network.{name}.kernel.{layer}"] = kernel
             tensors[f"network.{name}.bias.{layer}"] = bias
@@ -114,17 +120,20 @@ def pack(
         "crystal": encoding.crystal.to_dict(),
         "real": None if encoding.basis is None else encoding.basis.real,
         "fields": list(encoding.reductions),
-        "networks": {name: len(regressor.network.kernels) for name, regressor in regressors.items()},
-        "has_fermi_energy": encoding.has_fermi_energy,
+        "networks": {name: 0 if r.network is None else len(r.network.kernels) for name, r in regressors.items()},
+        "numbers": list(encoding.numbers),
         "smearing_width": encoding.smearing_width,
         "reach": domain.reach,
     }
+    if uncertainty is not None:
+        tensors |= {f"uncertainty.{part}": getattr(uncertainty, part) for part in _UNCERTAINTY_PARTS}
+        table["uncertainty"] = {"factor": dict(uncertainty.factor), "exponent": dict(uncertainty.exponent)}
     return tensors, table
 
 
 def unpack(
     tensors: Mapping[str, Array], table: Mapping[str, Any]
-) -> tuple[StateEncoding, dict[str, Regressor], TrainingDomain]:
+) -> tuple[StateEncoding, dict[str, Regressor], TrainingDomain, Uncertainty | None]:
     """Inverse of :func:`pack`; every part checks its own shapes.
 
     Raises:
@@ -144,16 +153,28 @@ def unpack(
         crystal=Crystal.from_dict(table["crystal"]),
         basis=basis,
         reductions=reductions,
-        has_fermi_energy=bool(table["has_fermi_energy"]),
+        numbers=tuple(name for name in NUMBERS if name in _numbers(table)),
         smearing_width=None if table["smearing_width"] is None else float(table["smearing_width"]),
     )
     regressors = {}
     for name, layers in table["networks"].items():
-        network = Network(
-            tuple(tensors[f"network.{name}.kernel.{layer}"] for layer in range(layers)),
-            tuple(tensors[f"network.{name}.bias.{layer}"] for layer in range(layers)),
-        )
+        kernels = tuple(tensors[f"network.{name}.kernel.{layer}"] for layer in range(layers))
+        biases = tuple(tensors[f"network.{name}.bias.{layer}"] for layer in range(layers))
+        network = Network(kernels, biases) if layers else None
         parts = {part: tensors[f"network.{name}.{part}"] for part in _REGRESSOR_PARTS}
         regressors[name] = Regressor(**parts, network=network)
     box = {part: tensors[f"domain.{part}"] for part in _DOMAIN_PARTS}
-    return encoding, regressors, TrainingDomain(**box, reach=float(table["reach"]))
+    uncertainty = None
+    if "uncertainty" in table:
+        factor, exponent = (
+            {q: float(x) for q, x in table["uncertainty"][law].items()} for law in ("factor", "exponent")
+        )
+        mean, scale, root = (tensors[f"uncertainty.{part}"] for part in _UNCERTAINTY_PARTS)
+        uncertainty = Uncertainty(mean, scale, root, factor, exponent)
+    return encoding, regressors, TrainingDomain(**box, reach=float(table["reach"])), uncertainty
+
+
+def _numbers(table: Mapping[str, Any]) -> set[str]:
+    if "numbers" in table:
+        return set(table["numbers"])
+    return {"internal", "free_energy", "fermi_energy"} & set(table["networks"])  # files of before there was a choice

@@ -16,7 +16,11 @@ import jax.numpy as jnp
 
 def deformation_of_lattice(lattice: jax.Array, lengths_ref: jax.Array) -> jax.Array:
     """D (6,) of row vectors (3, 3) relative to the reference edges (3,), differentiable; angles in degrees."""
-    metric = lattice @ lattice.T
+    return deformation_of_metric(lattice @ lattice.T, lengths_ref)
+
+
+def deformation_of_metric(metric: jax.Array, lengths_ref: jax.Array) -> jax.Array:
+    """The same from the scalar products a_i · a_j (3, 3)."""
     lengths = jnp.sqrt(jnp.diagonal(metric))
     cosines = jnp.stack(
         [
@@ -36,3 +40,25 @@ def cauchy_stress(energy: Callable[[jax.Array], jax.Array], lattice: jax.Array, 
 
     gradient: jax.Array = jax.grad(strained)(jnp.zeros((3, 3)))
     return jnp.asarray((gradient + gradient.T) / (2 * jnp.linalg.det(lattice)))
+
+
+@jax.jit
+def energy_gradient(stress: jax.Array, lattice: jax.Array, lengths_ref: jax.Array) -> jax.Array:
+    """∂𝓕/∂D (6,), angles in degrees, of the Cauchy stress (3, 3) at ``lattice``: the inverse of :func:`cauchy_stress`.
+
+    V σ : η = ∂𝓕/∂D · dD/dη for the six independent symmetric η.
+    """
+    strains = jnp.stack(
+        [
+            0.5 * (jnp.eye(3)[i][:, None] * jnp.eye(3)[j] + jnp.eye(3)[j][:, None] * jnp.eye(3)[i])
+            for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+        ]
+    )
+
+    def strained(amplitudes: jax.Array) -> jax.Array:
+        eta = jnp.tensordot(amplitudes, strains, axes=1)
+        return deformation_of_lattice(lattice @ (jnp.eye(3) + eta).T, lengths_ref)
+
+    jacobian = jax.jacfwd(strained)(jnp.zeros(6))  # (6 of D, 6 of η)
+    work = jnp.linalg.det(lattice) * jnp.einsum("ij,vij->v", stress, strains)
+    return jnp.asarray(jnp.linalg.solve(jacobian.T, work))

@@ -17,7 +17,7 @@ import numpy as np
 
 from cellfields.errors import InputError
 from cellfields.surrogate._jax import namespace
-from cellfields.surrogate.trend import monomials
+from cellfields.surrogate.trend import degrees, monomials
 
 
 class Network(eqx.Module):
@@ -69,8 +69,8 @@ class Regressor(eqx.Module):
         input_scale: (6,) 1/σ_D; 0 for a component that did not vary in training, which is then ignored.
         output_mean: (k,) ȳ, or the constant of the trend.
         output_scale: (k,) σ_y; 0 for an output that did not vary, which is then predicted without the network.
-        trend: (T, k) coefficients of ``monomials(z, degree)``: T is 0 (none, the paper), 6 (linear) or 27 (quadratic).
-        network: 6 → k.
+        trend: (T, k) coefficients of ``monomials(z, degree)``: T is 0 (none, the paper), 6 (linear), 27 (quadratic) …
+        network: 6 → k, or None: the polynomial alone.
     """
 
     input_mean: Any
@@ -78,23 +78,22 @@ class Regressor(eqx.Module):
     output_mean: Any
     output_scale: Any
     trend: Any
-    network: Network
+    network: Network | None
 
     def __check_init__(self) -> None:
-        d, k = np.shape(self.network.kernels[0])[0], np.shape(self.network.kernels[-1])[1]
+        d, k = np.shape(self.input_mean)[0], np.shape(self.output_mean)[0]
+        if self.network is not None:
+            d, k = np.shape(self.network.kernels[0])[0], np.shape(self.network.kernels[-1])[1]
         shapes = [np.shape(x) for x in (self.input_mean, self.input_scale, self.output_mean, self.output_scale)]
         terms = np.shape(self.trend)[0] if np.ndim(self.trend) == 2 else -1
-        if shapes != [(d,), (d,), (k,), (k,)] or np.shape(self.trend) != (terms, k) or terms not in _degrees(d):
+        if shapes != [(d,), (d,), (k,), (k,)] or np.shape(self.trend) != (terms, k) or terms not in degrees(d):
             raise InputError(f"standardisation {shapes} and trend of {terms} terms do not fit a network {d} → {k}")
 
     def __call__(self, deformation: Any) -> Any:
         """(…, 6) in (λ, λ, λ, degrees, degrees, degrees) → (…, k)."""
         z = (deformation - self.input_mean) * self.input_scale
-        outputs = self.output_mean + self.output_scale * self.network(z)
-        degree = _degrees(z.shape[-1])[self.trend.shape[0]]
-        return outputs + monomials(z, degree) @ self.trend if degree else outputs
-
-
-def _degrees(d: int) -> dict[int, int]:
-    """Number of monomials in d variables → highest degree."""
-    return {0: 0, d: 1, d + d * (d + 1) // 2: 2}
+        outputs = self.output_mean
+        if self.network is not None:
+            outputs = outputs + self.output_scale * self.network(z)
+        degree = degrees(z.shape[-1])[self.trend.shape[0]]
+        return outputs + monomials(z, degree) @ self.trend

@@ -77,6 +77,23 @@ def fit_polynomial(
     return best[1]
 
 
+def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tuple[FloatArray, FloatArray]:
+    """Posterior variance of such a polynomial in units of its noise: how far a place is from the strains of the fit.
+
+    Args:
+        z: (N, b, d) as in :func:`fit_polynomial`.
+        degree, length, ridge: of the polynomial.
+
+    Returns:
+        R (T + 1, T + 1) with v(z) = |(1, monomials(z, degree)) R|², and v (N,) at each strain by all the others.
+    """
+    design = _Design.of(z, degree, length, False)
+    scale = 1 / np.sqrt(design.eigenvalues + ridge)
+    rows = design.scores * scale
+    hat = rows @ rows.transpose(0, 2, 1)
+    return design.back * scale, _inverse(hat)[:, 0, 0] - 1  # Woodbury
+
+
 @dataclass(frozen=True, eq=False)
 class _Design:
     """Scaled columns at all rows, in the eigenbasis of their Gram matrix.
@@ -117,13 +134,19 @@ class _Design:
             filtered = projected / (self.eigenvalues + ridge)[:, None]
             residual = targets - (flat @ filtered).reshape(targets.shape)
             hat = (self.scores / (self.eigenvalues + ridge)) @ self.scores.transpose(0, 2, 1)
-            left_out = np.linalg.solve(np.eye(rows) - hat + 1e-12 * np.eye(rows), residual)[:, : self.images]
+            left_out = (_inverse(hat) @ residual)[:, : self.images]
             total = (left_out**2).sum(axis=(0, 1))
             better = total < best
             best[better] = total[better]
             solution[:, better] = filtered[:, better]
             errors[:, better] = left_out[:, 0][:, better]
         return self.back @ solution, errors
+
+
+def _inverse(hat: FloatArray) -> FloatArray:
+    """(1 − H)⁻¹ of (N, rows, rows) blocks; a strain that only its own rows tell of leaves H = 1."""
+    one = np.eye(hat.shape[-1])
+    return np.asarray(np.linalg.inv((1 + 1e-12) * one - hat))
 
 
 def _slope(columns: FloatArray, powers: FloatArray, axis: int) -> FloatArray:

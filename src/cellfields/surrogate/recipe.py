@@ -2,9 +2,12 @@
 
     "paper"     y = ȳ + σ_y ⊙ N(z)            z = (D − D̄)/σ_D, N a tanh network: the authors' protocol, nothing added
     "taylor"    y = P(z) + σ_r ⊙ N(z)         P a quadratic polynomial by least squares, N learns what it leaves over
+    "best"      y = P₆(z)                     degree 6 with a Gaussian-process prior, no network, closed form
 
 For strains of a few per cent most of the map is its second-order Taylor expansion, and the l2 penalty keeps a network
 from reproducing even that exactly. Least squares do, for 28 numbers an output. Networks and optimiser are the same.
+"best" goes on to degree 6, with coefficients that expect to be small (polynomial.py), learns from all images of a
+strain under the crystal's symmetry (equivalence.py), and F from the stress as well.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Width = Annotated[int, Field(ge=1, le=10_000)]
+MAX_DEGREE = 10  # 8,007 monomials in six variables
+
+Length = Annotated[float, Field(gt=0, le=1e3)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=10)]
 
 
@@ -26,8 +32,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: Literal["paper", "taylor"] = Field(
-        default="paper", description="paper: networks only; taylor: on a quadratic trend"
+    name: Literal["paper", "taylor", "best"] = Field(
+        default="paper",
+        description="paper: networks only; taylor: on a quadratic trend; best: polynomials with a prior",
     )
     modes: int = Field(
         default=50, ge=1, le=10_000, description="most PCA modes a field; never more than training states - 1"
@@ -40,9 +47,15 @@ class Recipe(BaseModel):
     l2: float = Field(default=1e-4, ge=0, le=1, description="penalty on the squared kernels of the hidden layers")
     batch_size: int = Field(default=128, ge=1, le=1_000_000, description="samples a step")
     epochs: int = Field(default=4000, ge=1, le=10_000_000, description="passes over the training states")
+    degree: int = Field(default=6, ge=1, le=MAX_DEGREE, description="of the polynomials of best")
+    lengths: Annotated[tuple[Length, ...], Field(min_length=1, max_length=20)] = Field(
+        default=(3.0, 4.5, 6.5), description="length scales that best chooses from, in standard deviations of strain"
+    )
+    symmetry: bool = Field(default=True, description="best learns from a strain's images under the crystal's symmetry")
+    slopes: bool = Field(default=True, description="best learns the free energy from the stress too")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of initial weights and shuffling")
 
     @property
     def trend_degree(self) -> int:
         """Highest degree of the polynomial that least squares fit before the network; 0 is the mean alone."""
-        return {"paper": 0, "taylor": 2}[self.name]
+        return {"paper": 0, "taylor": 2, "best": self.degree}[self.name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,15 @@ from cellfields.deformation import Deformation, lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from cellfields.surrogate import _file
-from cellfields.surrogate._domain import TrainingDomain
+from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, tell_outside
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import cauchy_stress
+from cellfields.surrogate.closed_form import fit_closed_form, images_of
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, fit_regressor
+from cellfields.surrogate.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,14 @@ class Surrogate:
         domain: where the training strains lie.
         recipe: how it was trained.
         metadata: ``cellfields_version``, ``n_train``, ``training_seconds``, ``training_errors`` (quantity → RMS in
-            standard deviations of what its network learned), ``engine_table`` (settings of the engine that computed
-            the training states, or None). Plain JSON data.
+            standard deviations of what its network learned; for "best" on strains left out), ``states_used``
+            (quantity → training states that knew it), ``unknown`` (names of what cannot be predicted, because too few
+            of them did), ``engine_table`` (settings of the engine that computed the training states, or None).
+            Plain JSON data.
+        uncertainties: standard deviations of its predictions, where the recipe knows them ("best"), else None.
+        outside: what :meth:`solve` does where a strain lies outside the training domain, besides saying so in the
+            state: "flag" nothing, "warn" a Python :class:`OutsideDomainWarning`, "raise" an
+            :class:`OutsideDomainError`. ``dataclasses.replace(surrogate, outside="raise")`` changes it.
     """
 
     encoding: StateEncoding
@@ -53,8 +61,11 @@ class Surrogate:
     domain: TrainingDomain
     recipe: Recipe
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    uncertainties: Uncertainty | None = None
+    outside: Outside = "warn"
 
     def __post_init__(self) -> None:
+        check_choice(self.outside)
         found = {name: (np.shape(r.input_mean)[0], np.shape(r.output_mean)[0]) for name, r in self.regressors.items()}
         needed = {name: (6, self.encoding.width(name)) for name in self.encoding.quantities}
         if found != needed:
@@ -74,32 +85,43 @@ class Surrogate:
 
         Args:
             crystal: the crystal they are deformations of.
-            states: at least two; a field is learned when every state has it.
+            states: at least two; each quantity is learned from those that know it, if they are eight at least, or all.
             recipe: the paper's, unless given.
             on_progress: called with (quantity, epochs done, epochs in all), about 100 times a quantity.
             engine_table: JSON-able description of the engine, kept in ``metadata``.
 
         Raises:
-            InputError: too few states, states of another crystal, different Fourier bases, numbers not finite.
+            InputError: too few states, states of another crystal, different Fourier bases, numbers not finite, or
+                nothing that enough states know.
         """
         started = time.perf_counter()
         recipe = Recipe() if recipe is None else recipe
-        states = list(states)
+        states, images = images_of(crystal, list(states), recipe, engine_table)
         encoding = StateEncoding.fit(crystal, states, recipe.modes)
+        encoded = encoding.encode(states)
         deformations = np.array([state.deformation.as_array() for state in states])
+        used = {name: len(rows) // images for name, (rows, _) in encoded.items()}
         regressors: dict[str, Regressor] = {}
         errors: dict[str, float] = {}
-        for name, outputs in encoding.encode(states).items():
-            widths = recipe.field_widths if name in encoding.reductions else recipe.small_widths
-            regressors[name], errors[name] = fit_regressor(name, deformations, outputs, widths, recipe, on_progress)
+        uncertainties = None
+        if recipe.name == "best":
+            fit = fit_closed_form(encoding, states, images, encoded, recipe, on_progress)
+            regressors, errors, uncertainties = fit.regressors, fit.errors(encoded), fit.uncertainty
+        else:
+            for name, (rows, outputs) in encoded.items():
+                widths = recipe.field_widths if name in encoding.reductions else recipe.small_widths
+                fitted = fit_regressor(name, deformations[rows], outputs, widths, recipe, on_progress)
+                regressors[name], errors[name] = fitted
         metadata = {
             "cellfields_version": cellfields.__version__,
-            "n_train": len(states),
+            "n_train": len(states) // images,
             "training_seconds": time.perf_counter() - started,
             "training_errors": errors,
+            "states_used": used,
+            "unknown": list(encoding.unknown),
             "engine_table": None if engine_table is None else dict(engine_table),
         }
-        return cls(encoding, regressors, TrainingDomain.fit(deformations), recipe, metadata)
+        return cls(encoding, regressors, TrainingDomain.fit(deformations), recipe, metadata, uncertainties)
 
     # -- the engine ---------------------------------------------------------------------------------------------
 
@@ -108,23 +130,38 @@ class Surrogate:
         """The reference crystal."""
         return self.encoding.crystal
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of what it cannot predict, because too few training states knew it."""
+        return self.encoding.unknown
+
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """Predicted relaxed state; ``start`` is of no use here and ignored.
 
-        Outside the training domain it predicts all the same and says so in ``provenance["in_domain"]``.
+        Outside the training domain it predicts all the same and says so in ``provenance["in_domain"]``, and as
+        ``outside`` says.
+
+        Raises:
+            OutsideDomainError: it lies outside, and ``outside`` is "raise".
         """
         values = deformation.as_array()
+        inside = bool(self.domain.contains(values))
+        if not inside:
+            tell_outside(self.outside, values[None])
         outputs = {name: regressor(values) for name, regressor in self._in_double.items()}
-        with double_precision():
-            stress = _stress(self._energy, deformation.lattice(self.crystal), self._reference_lengths)
+        stress = None
+        if "stress" not in self.unknown:
+            with double_precision():
+                lattice = deformation.lattice(self.crystal)
+                stress = np.asarray(_stress(self._energy, lattice, self._reference_lengths))
         provenance = {
             "engine": "surrogate",
             "recipe": self.recipe.name,
             "n_train": self.metadata.get("n_train"),
-            "in_domain": self.domain.contains(values),
-            "domain_distance": round(self.domain.distance(values) / self.domain.reach, 6),
+            "in_domain": inside,
+            "domain_distance": round(float(self.domain.distance(values)) / self.domain.reach, 6),
         }
-        return self.encoding.decode(deformation, outputs, stress=np.asarray(stress), provenance=provenance)
+        return self.encoding.decode(deformation, outputs, stress=stress, provenance=provenance)
 
     def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
         """Predicted relaxed states, in order."""
@@ -141,12 +178,18 @@ class Surrogate:
         Returns:
             F (n,) in Hartree per cell; ∂F/∂D (n, 6) in Hartree, and Hartree per degree.
 
+        Those outside the training domain are warned of or refused as by :meth:`solve`.
+
         Raises:
-            InputError: not an (n, 6) array of finite numbers.
+            InputError: not an (n, 6) array of finite numbers, or a surrogate that does not know the free energy.
+            OutsideDomainError: some lie outside, and ``outside`` is "raise".
         """
+        if "free_energy" in self.unknown:
+            raise InputError("this surrogate does not know the free energy: too few of its training states did")
         values = np.asarray(deformations, dtype=float)
         if values.ndim != 2 or values.shape[1] != 6 or not np.isfinite(values).all():
             raise InputError(f"deformations must be an (n, 6) array of finite numbers, got shape {values.shape}")
+        tell_outside(self.outside, values[~self.domain.contains(values)])
         n = len(values)
         # Each batch size is compiled for itself: round up to a power of two, and there are only a few.
         padded = np.concatenate([values, np.ones(((1 << max(n - 1, 0).bit_length()) - n, 6))])
@@ -156,7 +199,21 @@ class Surrogate:
 
     def in_domain(self, deformation: Deformation) -> bool:
         """Whether D lies among the training strains: in their bounding box, and no farther out than the outermost."""
-        return self.domain.contains(deformation.as_array())
+        return bool(self.domain.contains(deformation.as_array()))
+
+    def uncertainty(self, deformation: Deformation) -> dict[str, float]:
+        """Standard deviation of each prediction: two of three errors are smaller, one in twenty is twice as large.
+
+        Returns:
+            ``free_energy``, ``band_energy``, ``entropic_energy``, ``fermi_energy`` in Hartree, ``position`` in Bohr (of
+            an atom), ``<field>.relative_l2``: error of a field relative to the field.
+
+        Raises:
+            InputError: the recipe gives none (only "best" does).
+        """
+        if self.uncertainties is None:
+            raise InputError(f'recipe "{self.recipe.name}" knows no uncertainties; "best" does')
+        return self.uncertainties(deformation)
 
     @cached_property
     def _in_double(self) -> dict[str, Regressor]:
@@ -189,14 +246,18 @@ class Surrogate:
             InputError: the folder does not exist.
             StoreError: the operating system refused the write; an older file is intact.
         """
-        tensors, table = _file.pack(self.encoding, self.regressors, self.domain)
+        tensors, table = _file.pack(self.encoding, self.regressors, self.domain, self.uncertainties)
         table["recipe"] = self.recipe.model_dump(mode="json")
         table["metadata"] = dict(self.metadata)
         _file.write_model(Path(path), tensors, table)
 
     @classmethod
-    def load(cls, path: str | Path) -> Surrogate:
+    def load(cls, path: str | Path, *, outside: Outside = "warn") -> Surrogate:
         """Read a file that :meth:`save` wrote. Loading executes nothing from the file.
+
+        Args:
+            path: the file.
+            outside: what a prediction outside the training domain does, see above.
 
         Raises:
             InputError: there is no such file, or it needs a newer cellfields.
@@ -204,11 +265,12 @@ class Surrogate:
         """
         tensors, table = _file.read_model(Path(path))
         try:
-            parts = _file.unpack(tensors, table)
+            encoding, regressors, domain, uncertainties = _file.unpack(tensors, table)
             recipe = Recipe.model_validate(table["recipe"])
-            return cls(*parts, recipe=recipe, metadata=table["metadata"])
+            surrogate = cls(encoding, regressors, domain, recipe, table["metadata"], uncertainties)
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(f"model file {path} does not hold a complete surrogate: {error}") from error
+        return replace(surrogate, outside=outside)
 
 
 @jax.jit

@@ -57,11 +57,11 @@ def fit_regressor(
         deviation of each output.
     """
     input_mean = deformations.mean(axis=0)
-    _, input_scale = _spread(deformations - input_mean, deformations)
+    _, input_scale = spread(deformations - input_mean, deformations)
     z = (deformations - input_mean) * input_scale
     output_mean, trend = fit_trend(z, outputs, recipe.trend_degree)
     remainder = outputs - output_mean - monomials(z, recipe.trend_degree) @ trend
-    output_std, inverse_std = _spread(remainder, outputs)
+    output_std, inverse_std = spread(remainder, outputs)
     target = remainder * inverse_std
 
     rng = np.random.default_rng([recipe.seed, crc32(quantity.encode())])
@@ -72,7 +72,7 @@ def fit_regressor(
     return Regressor(input_mean, input_scale, output_mean, output_std, trend, network), error
 
 
-def _spread(centred: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def spread(centred: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Standard deviation (k,) of (n, k) and its inverse; both 0 where it is a rounding error of ``values``."""
     std = np.sqrt(np.mean(centred**2, axis=0))
     varies = std > _ROUNDING * np.abs(values).max(axis=0)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import combinations_with_replacement
+from math import comb
 from typing import Any
 
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.surrogate._jax import namespace
+from cellfields.surrogate.recipe import MAX_DEGREE
 
 
 def monomials(z: Any, degree: int) -> Any:
@@ -36,6 +38,12 @@ def exponents(d: int, degree: int) -> IntArray:
     for row, combination in enumerate(combinations):
         np.add.at(powers[row], list(combination), 1)
     return powers
+
+
+@cache
+def degrees(d: int) -> dict[int, int]:
+    """Number of :func:`monomials` in d variables → highest degree."""
+    return {comb(d + degree, degree) - 1: degree for degree in range(MAX_DEGREE + 1)}
 
 
 @cache

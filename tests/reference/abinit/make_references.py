@@ -1,31 +1,33 @@
-"""Make the ABINIT numbers that the tests compare with: writes the input, runs ABINIT, keeps input and numbers.
+"""Make the ABINIT numbers that the tests compare with: runs the ABINIT engine's own input, keeps input and numbers.
 
-    python tests/reference/abinit/make_references.py [CASE ...]      (needs the Debian packages abinit, abinit-data)
+    python tests/reference/abinit/make_references.py [--check] [CASE ...]      (needs the Debian package abinit)
 
-Each case folder then holds run.abi (the complete input, pseudopotential named by its ABINIT file) and result.json.
-Positions are in the 2-atom (or 1-atom) primitive cell seen from the inversion centre, exactly as the engine has them.
+Each case folder is then ready to run (run.abi and the pseudopotential, unless that is a file of abinit-data, which the
+first lines of run.abi name) and holds result.json beside it; --check runs the cases and compares with the numbers that
+are there instead. Positions are in the primitive cell, seen from the inversion centre where there is one, exactly as
+the engines have them. The cases of magnesium, al_fcc and si_diamond were made before there was an ABINIT engine here:
+their inputs name Debian's pseudopotential files (abinit-data), which hold the same numbers as the built-in table, and
+relax with ionmov 2.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers
 
-from cellfields import Crystal, Deformation
+from cellfields import Crystal, Deformation, PlaneWaveSettings
+from cellfields.abinit import AbinitEngine, AbinitOptions
+from cellfields.abinit.input import AbinitInput
+from cellfields.abinit.output import output_files, read_output
+from cellfields.abinit.run import finished_run
 
 HERE = Path(__file__).parent
-PSEUDOPOTENTIALS = {"Mg": "12mg.2.hgh", "Al": "13al.3.hgh", "Si": "14si.4.hgh"}
-PSEUDOPOTENTIAL_FOLDER = Path("/usr/share/abinit/psp")
-OCCOPT = {"cold": 4, "fermi-dirac": 3, "none": 1}
+ENERGIES_ALONE = {"prtwf": 0, "prtden": 0, "prtvclmb": 0, "prtvha": 0}
 
 MAGNESIUM = {
     "lengths": [5.89, 10.201779256580686, 9.56],
@@ -41,7 +43,82 @@ SILICON = {
     "positions": [[0, 0, 0], [0.25, 0.25, 0.25]],
 }
 _COMMON = {"smearing": "cold", "smearing_width": 0.01}
+PSEUDOPOTENTIAL_FOLDER = Path("/usr/share/abinit/psp")  # of Debian's abinit-data
+ALUMINIUM_STRAINED = {"crystal": ALUMINIUM, "deformation": [1.010, 0.992, 1.004, 60.4, 59.5, 60.2], "internal": []}
+SILICON_STRAINED = {
+    "crystal": SILICON,
+    "deformation": [1.012, 0.994, 1.003, 60.6, 59.2, 60.3],
+    "internal": [0.004, -0.003, 0.002],
+}
+_METAL = {"cutoff": 8, "kmesh": [4, 4, 4], "bands": 8, "fft_grid": [20, 20, 20], **_COMMON}
+_INSULATOR = {"cutoff": 8, "kmesh": [2, 2, 2], "bands": 4, "fft_grid": [24, 24, 24], "smearing": "none"}
+_ONCV_PW, _ONCV_PW_LARGE = "Pseudodojo_nc_sr_04_pw_standard_psp8", "Pseudodojo_nc_sr_04_pw_largecore_psp8"
+
+
+def _of_files(cell: dict, settings: dict, pseudopotentials: dict[str, str], **more: object) -> dict:
+    """A case with files of abinit-data, one format or functional each."""
+    return {**cell, "pseudopotentials": pseudopotentials, "settings": {**settings, **more}, "variables": _TIGHT}
+
+
+def _zinc_blende(first: str, second: str) -> dict:
+    cell = {"lengths": [7.5] * 3, "angles": [60] * 3, "species": [first, second]}
+    return {**SILICON_STRAINED, "crystal": {**cell, "positions": SILICON["positions"]}}
+
+
+_TIGHT = {"tolvrs": 1e-18}
+FORMATS = {
+    "al_psp1": _of_files(ALUMINIUM_STRAINED, _METAL, {"Al": "13al.pspnc"}),
+    "si_psp1": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "14si.pspnc"}),
+    "si_gth": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "14si.pspgth"}),
+    "si_psp5": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "14si.Hamann_mod"}),
+    "si_psp10": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "14Si_pade-q4"}),
+    "al_psp8": _of_files(ALUMINIUM_STRAINED, _METAL, {"Al": f"{_ONCV_PW}/Al.psp8"}),
+    "si_psp8": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": f"{_ONCV_PW}/Si.psp8"}),
+    "al_psp8_pbe": _of_files(ALUMINIUM_STRAINED, _METAL, {"Al": "13_Al_psml.psp8"}, functional="pbe"),
+    "si_psp8_pbe": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "14_Si_psml.psp8"}, functional="pbe"),
+    "si_psp8_pbe_no_core": _of_files(SILICON_STRAINED, _INSULATOR, {"Si": "Si_GGA_noNLCC.psp8"}, functional="pbe"),
+    "mg2si_psp8": _of_files(  # a core on the inversion centre and a pair of them
+        {
+            "crystal": {
+                "lengths": [8.4] * 3,
+                "angles": [60] * 3,
+                "species": ["Si", "Mg", "Mg"],
+                "positions": [[0, 0, 0], [0.25, 0.25, 0.25], [0.75, 0.75, 0.75]],
+            },
+            "deformation": [1.012, 0.994, 1.003, 60.6, 59.2, 60.3],
+            "internal": [0.004, -0.003, 0.002],
+        },
+        {**_METAL, "cutoff": 7, "kmesh": [2, 2, 2], "bands": 10, "fft_grid": [24, 24, 24], "smearing": "gaussian"},
+        {"Si": f"{_ONCV_PW}/Si.psp8", "Mg": f"{_ONCV_PW}/Mg-low.psp8"},
+    ),
+    "graphene_pbe": _of_files(  # a sheet and the empty space above it
+        {
+            "crystal": {
+                "lengths": [4.65, 4.65, 14.0],
+                "angles": [90, 90, 120],
+                "species": ["C", "C"],
+                "positions": [[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.5]],
+            },
+            "deformation": [1.01, 0.99, 1.0, 90.0, 90.0, 119.0],
+            "internal": [0.003, 0.002, 0.004],
+        },
+        {"cutoff": 14, "kmesh": [4, 4, 1], "bands": 8, "fft_grid": [20, 20, 60], "smearing": "fermi-dirac"},
+        {"C": "C.psp8"},
+        smearing_width=0.005,
+        functional="pbe",
+    ),
+    "gaas_psp8": _of_files(  # no inversion centre
+        _zinc_blende("Ga", "As"),
+        _INSULATOR,
+        {"Ga": f"{_ONCV_PW_LARGE}/Ga-low.psp8", "As": f"{_ONCV_PW_LARGE}/As.psp8"},
+    ),
+    "alas_psp8_pbe": _of_files(
+        _zinc_blende("Al", "As"), _INSULATOR, {"Al": "13_Al_psml.psp8", "As": "As-psval.psp8"}, functional="pbe"
+    ),
+    "si_pbe": {**SILICON_STRAINED, "settings": {**_INSULATOR, "functional": "pbe"}, "variables": _TIGHT},
+}
 CASES: dict[str, dict] = {
+    **FORMATS,
     "mg_strained_a": {
         "crystal": MAGNESIUM,
         "deformation": [0.9696, 0.9237, 0.9906, 92.1598, 85.6196, 87.3824],
@@ -73,6 +150,40 @@ CASES: dict[str, dict] = {
         "internal": [0.004, -0.003, 0.002],
         "settings": {"cutoff": 10, "kmesh": [3, 3, 3], "bands": 4, "fft_grid": [24, 24, 24], "smearing": "none"},
     },
+    "mgal_zinc_blende": {  # no inversion centre; a metal
+        "crystal": {
+            "lengths": [7.40] * 3,
+            "angles": [60, 60, 60],
+            "species": ["Mg", "Al"],
+            "positions": [[0, 0, 0], [0.25, 0.25, 0.25]],
+        },
+        "deformation": [1.012, 0.994, 1.003, 60.6, 59.2, 60.3],
+        "internal": [0.012, -0.020, 0.007],
+        "settings": {"cutoff": 8, "kmesh": [3, 3, 3], "bands": 8, "fft_grid": [24, 24, 24], **_COMMON},
+    },
+    "gaas_zinc_blende": {  # no inversion centre; an insulator
+        "crystal": {
+            "lengths": [7.50] * 3,
+            "angles": [60, 60, 60],
+            "species": ["Ga", "As"],
+            "positions": [[0, 0, 0], [0.25, 0.25, 0.25]],
+        },
+        "deformation": [1.012, 0.994, 1.003, 60.6, 59.2, 60.3],
+        "internal": [0.004, -0.003, 0.002],
+        "settings": {"cutoff": 10, "kmesh": [3, 3, 3], "bands": 4, "fft_grid": [27, 27, 27], "smearing": "none"},
+    },
+    "gaas_relaxed": {
+        "crystal": {
+            "lengths": [7.50] * 3,
+            "angles": [60, 60, 60],
+            "species": ["Ga", "As"],
+            "positions": [[0, 0, 0], [0.25, 0.25, 0.25]],
+        },
+        "deformation": [1.0, 1.0, 1.01, 61.5, 60.0, 59.0],
+        "internal": [0.0, 0.0, 0.0],
+        "relax": True,
+        "settings": {"cutoff": 8, "kmesh": [2, 2, 2], "bands": 4, "fft_grid": [24, 24, 24], "smearing": "none"},
+    },
     "mg_paper_settings": {  # the paper's mesh and cutoff with the built-in pseudopotential; takes some minutes
         "crystal": MAGNESIUM,
         "deformation": [0.9696, 0.9237, 0.9906, 92.1598, 85.6196, 87.3824],
@@ -89,103 +200,71 @@ CASES: dict[str, dict] = {
 }
 
 
-def abinit_input(case: dict) -> str:
-    """The complete ABINIT input of a case, in the primitive cell with the folded mesh."""
+def make_input(case: Mapping[str, Any], command: str = "abinit") -> tuple[AbinitInput, AbinitOptions]:
+    """The complete input of a case, for energies, forces and stress alone, and how to run it."""
     crystal = Crystal.from_lengths_and_angles(**case["crystal"])
-    settings = case["settings"]
-    lattice = Deformation.from_array(case["deformation"]).lattice(crystal)
-    primitive, positions = crystal.to_primitive(lattice, crystal.positions(case["internal"]))
-    species = [crystal.species[i] for i in crystal.primitive_atoms]
-    symbols = list(dict.fromkeys(species))
-    files = PSEUDOPOTENTIALS | case.get("pseudopotentials", {})
-    mesh = np.rint(np.array(settings["kmesh"])[:, None] * np.linalg.inv(crystal.primitive)).astype(int)
-    rows = lambda array, form: "\n".join("  " + " ".join(format(x, form) for x in row) for row in array)  # noqa: E731
-    smearing = settings["smearing"]
-    lines = [
-        'pseudos "' + ", ".join(files[s] for s in symbols) + '"',
-        *([] if "pseudopotentials" in case else ['pp_dirpath "$ABI_PSPDIR"']),
-        "acell 3*1.0",
-        "rprim\n" + rows(primitive, ".14f"),
-        f"natom {len(species)}",
-        f"ntypat {len(symbols)}",
-        "typat " + " ".join(str(symbols.index(s) + 1) for s in species),
-        "znucl " + " ".join(str(atomic_numbers[s]) for s in symbols),
-        "xred\n" + rows(positions, ".14f"),
-        f"ecut {settings['cutoff']}",
-        "ngfft " + " ".join(map(str, settings["fft_grid"])),
-        "kptrlatt\n" + rows(mesh, "d"),
-        "nshiftk 1\nshiftk 0 0 0",
-        "ixc 7",
-        f"occopt {OCCOPT[smearing]}",
-        *([] if smearing == "none" else [f"tsmear {settings['smearing_width']}"]),
-        f"nband {settings['bands']}",
-        "nstep 80\nchksymbreak 0\nprtwf 0\nprtden 0\nprteig 0",
-        "ionmov 2\nntime 60\ntolmxf 5e-7\ntoldff 1e-9" if case.get("relax") else case.get("stop", "tolvrs 1e-20"),
-    ]
-    return "\n".join(lines) + "\n"
+    options = AbinitOptions(command=command, variables=case.get("variables", {"tolvrs": 1e-20}))
+    files = {symbol: PSEUDOPOTENTIAL_FOLDER / name for symbol, name in case.get("pseudopotentials", {}).items()}
+    settings = PlaneWaveSettings(**case["settings"], pseudopotentials=files)
+    engine = AbinitEngine(crystal, settings, options)
+    internal = np.array(case["internal"])
+    deformation = Deformation.from_array(case["deformation"])
+    text = engine.input(deformation, internal, relax=case.get("relax", False), bands=case["settings"]["bands"])
+    return text.with_variables(ENERGIES_ALONE), options
 
 
-def parse(text: str) -> dict:
-    """Numbers from the YAML blocks of ABINIT's main output (the last of each)."""
-    terms = text.split("!EnergyTerms")[-1]
-    names = {
-        "kinetic": "kinetic",
-        "hartree": "hartree",
-        "xc": "xc",
-        "Ewald energy": "ewald",
-        "psp_core": "psp_core",
-        "local_psp": "local_psp",
-        "non_local_psp": "nonlocal_psp",
-        "-kT*entropy": "entropic_energy",
-        "total_energy": "free_energy",
-        "band_energy": "band_energy",
+def run_abinit(abinit_input: AbinitInput, options: AbinitOptions) -> tuple[dict[str, Any], float]:
+    """Numbers per primitive cell, and the wall time in seconds."""
+    with finished_run(abinit_input, options) as run:
+        output = read_output({"GSR": output_files(run.folder)["GSR"]})
+    energies = {{"entropic": "entropic_energy"}.get(name, name): value for name, value in output.energies.items()}
+    numbers = {
+        "code": f"ABINIT {output.version}",
+        **energies,
+        "stress": output.stress.tolist(),
+        "positions_primitive": output.positions.tolist(),
+        "forces": output.forces.tolist(),
     }
-    number = r"\s*:\s*([-+0-9.EeDd]+)"
-    result: dict = {}
-    for theirs, ours in names.items():
-        found = re.search(rf"'?{re.escape(theirs)}'?" + number, terms)
-        if found:
-            result[ours] = float(found.group(1))
-    ground = text.split("!ResultsGS")[-1]
-    fermi = re.search(r"fermie" + number, ground)
-    result["fermi_energy"] = float(fermi.group(1)) if fermi else None
-    stress = re.findall(r"- \[([^\]]+)\]", ground.split("cartesian_stress_tensor")[1])[:3]
-    result["stress"] = [[float(x) for x in row.split(",")[:3]] for row in stress]
-    atoms = int(re.search(r"natom\s+(\d+)", text).group(1))  # type: ignore[union-attr]
-    for key, label in (
-        ("positions_primitive", "reduced coordinates (array xred)"),
-        ("forces", "cartesian forces (hartree/bohr) at end:"),
-    ):
-        rows = text.split(label)[-1].splitlines()[1 : atoms + 1]
-        result[key] = [[float(x) for x in row.split()[-3:]] for row in rows]
-    return result
+    return numbers, run.wall_seconds
 
 
-def run_abinit(text: str, prefix: tuple[str, ...] = ()) -> tuple[dict, float]:
-    """Run an input in a scratch folder on one thread; returns the parsed numbers and the wall time in seconds."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ABI_PSPDIR": str(PSEUDOPOTENTIAL_FOLDER)}
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, "run.abi").write_text(text)
-        start = time.perf_counter()
-        subprocess.run([*prefix, "abinit", "run.abi"], cwd=scratch, env=environment, check=True, capture_output=True)
-        wall = time.perf_counter() - start
-        output = Path(scratch, "run.abo").read_text()
-    version = re.search(r"\.Version\s+(\S+)", output)
-    return {"code": f"ABINIT {version.group(1) if version else '?'}"} | parse(output), wall
+def largest_difference(numbers: Mapping[str, Any], kept: Mapping[str, Any]) -> str:
+    """In words: of energies, forces, stress and positions from those that are kept."""
+    groups = {
+        "F": ("free_energy",),
+        "other energies": [n for n, x in numbers.items() if isinstance(x, float) and n != "free_energy" and n in kept],
+        "forces": ("forces",),
+        "stress": ("stress",),
+        "positions": ("positions_primitive",),
+    }
+    largest = {
+        group: max(float(np.abs(np.array(numbers[n]) - np.array(kept[n])).max()) for n in names)
+        for group, names in groups.items()
+    }
+    return ", ".join(f"{group} {value:.1e}" for group, value in largest.items())
 
 
-def run(name: str) -> None:
-    """Run one case and write its folder."""
+def run(name: str, check: bool) -> None:
+    """Run one case; compare with its folder, or write it."""
+    abinit_input, options = make_input(CASES[name])
+    numbers, wall = run_abinit(abinit_input, options)
     folder = HERE / name
+    if check:
+        kept = json.loads((folder / "result.json").read_text())
+        print(f"{name}: {wall:.1f} s; differences: {largest_difference(numbers, kept)}", flush=True)
+        return
     folder.mkdir(exist_ok=True)
-    text = abinit_input(CASES[name])
-    (folder / "run.abi").write_text(text)
-    numbers, wall = run_abinit(text)
+    if "pseudopotentials" in CASES[name]:  # abinit-data has them
+        comments = [f"# {symbol}: {file} of abinit-data\n" for symbol, file in CASES[name]["pseudopotentials"].items()]
+        (folder / "run.abi").write_text("".join(comments) + abinit_input.text)
+    else:
+        abinit_input.write(folder)
     result = {"wall_seconds_one_core": round(wall, 1)} | CASES[name] | numbers
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     print(name, result["free_energy"], f"{wall:.1f} s")
 
 
 if __name__ == "__main__":
-    for case in sys.argv[1:] or CASES:
-        run(case)
+    names = [word for word in sys.argv[1:] if word != "--check"]
+    for case in names or CASES:
+        run(case, "--check" in sys.argv)

@@ -1,12 +1,25 @@
 """The report's figures, one a file: each function takes results and returns a matplotlib ``Figure``.
 
-May import the language, ``evaluation.evaluate`` and matplotlib's object-oriented API. Computing errors, running engines
-and pyplot's global state do not belong here.
+May import the language, ``evaluation.evaluate``, tables of ``mechanics`` and matplotlib's object-oriented API.
+Computing errors, running engines and pyplot's global state do not belong here.
 """
 
 from cellfields.evaluation.figures.error_vs_strain import error_vs_strain_figure
+from cellfields.evaluation.figures.learning_curve import learning_curve_figure
 from cellfields.evaluation.figures.parity import parity_figure
 from cellfields.evaluation.figures.position_errors import position_error_figure
 from cellfields.evaluation.figures.slices import slice_figure
+from cellfields.evaluation.figures.snapshots import snapshot_figure
+from cellfields.evaluation.figures.uniaxial import uniaxial_figure
+from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
 
-__all__ = ["error_vs_strain_figure", "parity_figure", "position_error_figure", "slice_figure"]
+__all__ = [
+    "error_vs_strain_figure",
+    "learning_curve_figure",
+    "parity_figure",
+    "position_error_figure",
+    "slice_figure",
+    "snapshot_figure",
+    "uniaxial_figure",
+    "youngs_modulus_figure",
+]

@@ -15,13 +15,40 @@ from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 
-COLOURS = {"surrogate": "#0072B2", "linear": "#D55E00", "quadratic": "#009E73", "mean": "#999999"}
-MARKERS = {"surrogate": "o", "linear": "^", "quadratic": "D", "mean": "s"}
+COLOURS = {
+    "surrogate": "#0072B2",
+    "linear": "#D55E00",
+    "quadratic": "#009E73",
+    "mean": "#999999",
+    "best recipe": "#0072B2",
+    "paper's recipe": "#E69F00",
+    "published network": "#CC79A7",
+    "published linear": "#882255",
+    "PCA floor": "#000000",
+    "published PCA floor": "#777777",
+}
+MARKERS = {
+    "surrogate": "o",
+    "linear": "^",
+    "quadratic": "D",
+    "mean": "s",
+    "paper's recipe": "s",
+    "published network": "D",
+    "published linear": "v",
+    "PCA floor": "_",
+    "published PCA floor": "x",
+}
 ENGINE_LABELS = {
     "surrogate": "surrogate",
     "linear": "linear regression",
     "quadratic": "quadratic regression",
+    "cubic": "cubic regression",
+    "quartic": "quartic regression",
+    "quintic": "quintic regression",
+    "sextic": "sextic regression",
     "mean": "mean of the training set",
+    "nearest": "nearest training state",
+    "paper's recipe": "paper's recipe, ours",
 }
 FIELD_LABELS = {
     "density": "electron density ρ",
@@ -80,13 +107,23 @@ def colour(engine: str) -> str:
     return COLOURS.get(engine, "#CC79A7")
 
 
+def marker(engine: str) -> str:
+    """The engine's mark; a circle for those that this module has none for."""
+    return MARKERS.get(engine, "o")
+
+
 def label(engine: str) -> str:
     """The engine's name in a legend."""
     return ENGINE_LABELS.get(engine, engine)
 
 
+def image_bytes(figure: Figure, kind: str = "png", *, dpi: int = 144) -> bytes:
+    """The figure as a file's content: png, svg or pdf."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=dpi)
+    return buffer.getvalue()
+
+
 def png_data_uri(figure: Figure, *, dpi: int = 144) -> str:
     """The figure as a ``data:`` address that an HTML page can hold."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(image_bytes(figure, dpi=dpi)).decode("ascii")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellfields.evaluation.evaluate import Evaluation
-from cellfields.evaluation.figures._style import FIELD_LABELS, MARKERS, colour, label, new_figure, styled
+from cellfields.evaluation.errors import Evaluation
+from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, styled
 from cellfields.fields import FIELD_NAMES
+
+_MANY = 100  # strains, from which marks are small
 
 
 @styled
@@ -15,8 +17,11 @@ def error_vs_strain_figure(
     evaluation: Evaluation, engines: tuple[str, ...] = ("mean", "linear", "surrogate")
 ) -> Figure:
     """NRMSE (paper, eq. 12) in per cent, one panel a field, one mark a strain, on a logarithmic scale."""
-    fields = [name for name in FIELD_NAMES if f"{name}.nrmse" in evaluation.spread]
     shown = [name for name in engines if name in evaluation.engines]
+    judged = {
+        quantity for name in shown for quantity in evaluation.engines[name].errors if quantity in evaluation.spread
+    }
+    fields = [name for name in FIELD_NAMES if f"{name}.nrmse" in judged]
     columns = 2 if len(fields) > 1 else 1
     rows = max(1, -(-len(fields) // columns))
     figure, axes = new_figure(rows, columns, width=5.2 * columns, height=3.3 * rows, sharex=True)
@@ -27,10 +32,10 @@ def error_vs_strain_figure(
             axis.semilogy(
                 x,
                 np.maximum(y, 1e-12),
-                MARKERS.get(engine, "o"),
+                marker(engine),
                 color=colour(engine),
                 markerfacecolor=colour(engine) if engine == shown[-1] else "none",
-                markersize=4.5,
+                markersize=4.5 if len(x) <= _MANY else 2.5,
                 alpha=0.85,
                 linestyle="none",
                 label=f"{label(engine)}: mean {y.mean():.2g} %",

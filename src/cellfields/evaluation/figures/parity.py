@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellfields.evaluation.evaluate import Evaluation
-from cellfields.evaluation.figures._style import MARKERS, colour, label, new_figure, styled
+from cellfields.errors import InputError
+from cellfields.evaluation.errors import Evaluation
+from cellfields.evaluation.figures._style import colour, label, marker, new_figure, styled
 
 _PANELS = {
     "free_energy": "free energy F",
@@ -14,31 +15,39 @@ _PANELS = {
     "entropic_energy": "entropic energy −TS",
 }
 
+_MANY = 100  # strains, from which marks are small
+
 
 @styled
 def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", "surrogate")) -> Figure:
     """One panel an energy, in mHa from the mean of the true values; the later engines are drawn on top.
 
     Args:
-        evaluation: the study's errors; energies that it does not hold get no panel.
+        evaluation: the study's errors; energies that it does not hold, or that no engine predicts, get no panel.
         engines: names of engines in it; those that it does not hold are left out.
+
+    Raises:
+        InputError: no panel is left.
     """
-    panels = [name for name in _PANELS if name in evaluation.truth]
-    shown = [n for n in engines if n in evaluation.engines and set(panels) <= set(evaluation.engines[n].predicted)]
+    predicted = {n: evaluation.engines[n].predicted for n in engines if n in evaluation.engines}
+    panels = [q for q in _PANELS if q in evaluation.truth and any(q in known for known in predicted.values())]
+    if not panels:
+        raise InputError("a parity plot needs an energy that the test states and an engine know")
     figure, axes = new_figure(1, len(panels), width=4.1 * len(panels), height=4.3)
     for axis, quantity in zip(axes, panels, strict=True):
         truth = evaluation.truth[quantity]
         centre = truth.mean()
         x = 1e3 * (truth - centre)
+        shown = [engine for engine, known in predicted.items() if quantity in known]
         for rank, engine in enumerate(shown):
-            y = 1e3 * (evaluation.engines[engine].predicted[quantity] - centre)
+            y = 1e3 * (predicted[engine][quantity] - centre)
             axis.plot(
                 x,
                 y,
-                MARKERS.get(engine, "o"),
+                marker(engine),
                 color=colour(engine),
                 markerfacecolor=colour(engine) if engine == shown[-1] else "none",
-                markersize=5,
+                markersize=5 if len(x) <= _MANY else 2.5,
                 alpha=0.85,
                 linestyle="none",
                 zorder=3 + rank,

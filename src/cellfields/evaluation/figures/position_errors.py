@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellfields.evaluation.evaluate import Evaluation
+from cellfields.evaluation.errors import Evaluation
 from cellfields.evaluation.figures._style import COLOURS, colour, label, new_figure, styled
 
 _FLOOR = 1e-9  # Bohr; an exact prediction has no logarithm
@@ -17,7 +17,7 @@ def position_error_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("l
     """Histograms over the unseen strains on one logarithmic scale of lengths in Bohr, a line at each mean."""
     series = {"how far the true atoms move": (evaluation.displacement, COLOURS["mean"])}
     for name in engines:
-        if name in evaluation.engines:
+        if name in evaluation.engines and "position" in evaluation.engines[name].errors:
             series[f"error, {label(name)}"] = (evaluation.engines[name].errors["position"], colour(name))
     series = {text: (np.maximum(values, _FLOOR), tint) for text, (values, tint) in series.items()}
     low = np.log10(min(values.min() for values, _ in series.values()))

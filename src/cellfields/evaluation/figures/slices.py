@@ -7,6 +7,8 @@ The longer edge lies horizontally; true and predicted share one scale, the diffe
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -23,6 +25,13 @@ from cellfields.state import CellState
 
 _POINTS = 72  # along each edge of the plane: smooth at the size of a report
 _NEAR = 0.75  # Bohr; atoms closer to the plane than this are drawn on it
+_ATOM: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "none",
+    "markersize": 6,
+    "color": "white",
+    "markeredgecolor": "black",
+}
 _COLOUR_MAPS = {
     "density": "viridis",
     "coulomb_potential": "cividis",
@@ -38,15 +47,16 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
     Args:
         truth, predicted: states of the same deformation, with fields.
         normal: index of the lattice vector that is *not* in the plane; 2 is the plane of a and b.
-        height: fractional coordinate of the plane along it; None takes the first atom's.
+        height: fractional coordinate of the plane along it; None takes the first atom's, or 0 where that is unknown.
 
     Raises:
-        InputError: a state without fields.
+        InputError: there is no field that both have.
     """
-    if truth.fields is None or predicted.fields is None:
-        raise InputError("a slice needs states with fields")
-    names = [name for name in FIELD_NAMES if name in truth.fields and name in predicted.fields]
-    height = float(truth.positions[0, normal]) if height is None else height
+    names = [name for name in FIELD_NAMES if truth.knows(name) and predicted.knows(name)]
+    if not names:
+        raise InputError("a slice needs states with fields, at least one in common")
+    if height is None:
+        height = float(truth.positions[0, normal]) if truth.knows("positions") else 0.0
     first, second = _in_plane(truth.lattice, normal)
     x, y = _coordinates(truth.lattice, first, second)
     aspect = np.ptp(y) / np.ptp(x)
@@ -116,8 +126,10 @@ def _plane(state: CellState, name: str, normal: int, height: float) -> FloatArra
     return np.pad(plane, ((0, 1), (0, 1)), mode="wrap")
 
 
-def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height: float) -> None:
-    """White dots at the atoms (and their images in the drawn cell) that lie within ``_NEAR`` of the plane."""
+def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height: float, **style: Any) -> None:
+    """Marks at the atoms (and their images in the drawn cell) that lie within ``_NEAR`` of the plane."""
+    if not state.knows("positions"):
+        return
     first, second, normal = axes
     frame = _frame(state.lattice, first, second)
     spacing = float(np.linalg.det(state.lattice)) / float(
@@ -132,7 +144,7 @@ def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height
             s, t = position[[first, second]] % 1 + np.array(shift) - 1
             if -0.02 <= s <= 1.02 and -0.02 <= t <= 1.02:
                 point = frame @ (s * state.lattice[first] + t * state.lattice[second] + offset * state.lattice[normal])
-                axis.plot(*point, "o", markersize=6, color="white", markeredgecolor="black", zorder=5, clip_on=False)
+                axis.plot(*point, **{**_ATOM, **style}, zorder=5, clip_on=False)
 
 
 def _decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:

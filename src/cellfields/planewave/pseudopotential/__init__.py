@@ -5,13 +5,17 @@ belong here: a pseudopotential knows one ion.
 """
 
 from cellfields.planewave.pseudopotential._base import Channel, Pseudopotential
+from cellfields.planewave.pseudopotential.core_charge import CoreCharge
 from cellfields.planewave.pseudopotential.gth import GTHPseudopotential
-from cellfields.planewave.pseudopotential.table import builtin_pseudopotential, load_pseudopotential
+from cellfields.planewave.pseudopotential.loading import load_pseudopotential
+from cellfields.planewave.pseudopotential.table import builtin_elements, builtin_pseudopotential
 
 __all__ = [
     "Channel",
+    "CoreCharge",
     "GTHPseudopotential",
     "Pseudopotential",
+    "builtin_elements",
     "builtin_pseudopotential",
     "load_pseudopotential",
 ]

@@ -1,4 +1,4 @@
-"""What every pseudopotential offers: v_loc(q), and for each l the projectors p_i(q) with their coupling h_ij.
+"""What a pseudopotential offers: v_loc(q), for each l the projectors p_i(q) with their coupling h_ij, perhaps ρ_c(r).
 
     V_ps = v_loc(r) + Σ_l Σ_m Σ_ij |p_i^l Y_lm⟩ h_ij^l ⟨p_j^l Y_lm| ,       f(q) = 4π ∫ r² j_l(qr) f(r) dr
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from cellfields._typing import FloatArray
+from cellfields.planewave.pseudopotential.core_charge import CoreCharge
 
 
 class Channel(Protocol):
@@ -25,7 +26,7 @@ class Channel(Protocol):
         """h (n, n), Hartree."""
 
     def radial(self, q: FloatArray) -> FloatArray:
-        """p_i(q)/q^l, (n, …) for q of shape (…), with ∫ p_i(q)² q² dq = 8π³."""
+        """p_i(q)/q^l, (n, …) for q of shape (…), with ∫ p_i(q)² q² dq = 8π³ where p_i(r) is normalised."""
 
     def radial_slope(self, q: FloatArray) -> FloatArray:
         """(1/q) d/dq of :meth:`radial`, (n, …): what a strain derivative needs, finite at q = 0."""
@@ -43,8 +44,16 @@ class Pseudopotential(Protocol):
         """Charge Z of the ion = electrons it brings."""
 
     @property
+    def functional(self) -> str:
+        """What it was made with: "lda", "pbe", or the words of its file."""
+
+    @property
     def channels(self) -> Sequence[Channel]:
         """Non-local part, one entry an angular momentum."""
+
+    @property
+    def core_charge(self) -> CoreCharge | None:
+        """Model core density of the non-linear core correction, if there is one."""
 
     @property
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gamma, pi, sqrt
 
@@ -74,6 +75,7 @@ class GTHPseudopotential:
         radius: r_loc, Bohr.
         coefficients: C₁ … C₄ of the local part, Hartree (shorter is fine).
         channels: non-local part.
+        functional: what it was made with.
     """
 
     symbol: str
@@ -81,6 +83,12 @@ class GTHPseudopotential:
     radius: float
     coefficients: tuple[float, ...]
     channels: tuple[GTHChannel, ...]
+    functional: str = "lda"
+
+    @property
+    def core_charge(self) -> None:
+        """There is none."""
+        return None
 
     def _local_polynomial(self) -> Polynomial:
         basis = ([1], [3, -1], [15, -10, 1], [105, -105, 21, -1])
@@ -134,3 +142,28 @@ def hgh_coupling(l: int, diagonal: tuple[float, ...]) -> FloatArray:
         h[0, 2] = h[2, 0] = ties[l][1] * diagonal[2]
         h[1, 2] = h[2, 1] = ties[l][2] * diagonal[2]
     return h
+
+
+def symmetric(upper: Sequence[float]) -> FloatArray:
+    """Full h (n, n) from its upper triangle, row by row: h₁₁, h₁₂, …, h₂₂, …
+
+    Raises:
+        ValueError: a number of elements that no triangle has.
+    """
+    n = round((sqrt(8 * len(upper) + 1) - 1) / 2)
+    h = np.zeros((n, n))
+    h[np.triu_indices(n)] = upper
+    return np.asarray(h + np.triu(h, 1).T)
+
+
+def checked(ion: GTHPseudopotential) -> GTHPseudopotential:
+    """The same, once it is clear that its numbers can be one's.
+
+    Raises:
+        ValueError: a number that is not finite, or a radius out of any reason.
+    """
+    radii = [ion.radius, *(channel.radius for channel in ion.channels)]
+    numbers = [*ion.coefficients, *(x for channel in ion.channels for x in channel.coupling.flat)]
+    if not (0 < ion.valence < 150 and all(1e-4 <= r <= 100 for r in radii) and np.abs(numbers or [0.0]).max() < 1e6):
+        raise ValueError
+    return ion

@@ -57,6 +57,23 @@ class SquareSpline:
         return {"_function": self._function, "_coefficients": np.empty((4, 0))}
 
 
+def gregory_weights(points: int) -> FloatArray:
+    """Weights (n,) of ∫ f di ≈ Σ w_i f_i on a uniform index: the trapezoidal rule with five corrected ends.
+
+    Exact for polynomials of degree 5. With dr/di it integrates over any smooth mesh.
+
+    Raises:
+        ValueError: fewer than ten points.
+    """
+    if points < 10:
+        raise ValueError
+    weights = np.ones(points)
+    ends = np.array([475.0, 1902.0, 1104.0, 1586.0, 1413.0]) / 1440
+    weights[:5] = ends
+    weights[-5:] = ends[::-1]
+    return weights
+
+
 def bessel_transform(l: int, r: FloatArray, weighted: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """q ↦ 4π Σ_r j_l(qr)/q^l · weighted(r), with weighted = r² f(r) dr on the radial grid (n,)."""
     return _BesselTransform(l, r, weighted)

@@ -1,67 +1,67 @@
-"""Built-in pseudopotentials: LDA parameters as published in HGH, Phys. Rev. B 58, 3641 (1998), Table I.
+"""Built-in pseudopotentials of Goedecker, Teter, Hutter and Hartwigsen: tables of numbers in parameters.json.
 
-Each entry: valence, r_loc, (C₁, C₂, …), then for each l the radius and the diagonal (h₁₁, h₂₂, …). The spin–orbit
-parameters k are left out.
+LDA: C. Hartwigsen, S. Goedecker, J. Hutter, Phys. Rev. B 58, 3641 (1998), Table I. PBE: M. Krack, Theor. Chem. Acc.
+114, 145 (2005). The spin–orbit parameters are left out. Of an element with several valences the first in the table is
+the default: with its semicore shell where bonding needs it and plane waves can bear it, without elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from ase.data import atomic_numbers
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from cellfields.errors import InputError
-from cellfields.planewave.pseudopotential._base import Pseudopotential
-from cellfields.planewave.pseudopotential.gth import GTHChannel, GTHPseudopotential, hgh_coupling
-from cellfields.planewave.pseudopotential.psp5 import read_psp5
-
-_Entry = tuple[float, float, tuple[float, ...], tuple[tuple[float, tuple[float, ...]], ...]]
-
-HGH_LDA: dict[str, _Entry] = {
-    "Mg": (2, 0.651812, (-2.864297,), ((0.556478, (2.970957, 1.329941)), (0.677569, (1.049881,)))),
-    "Al": (3, 0.450000, (-8.491351,), ((0.460104, (5.088340, 2.679700)), (0.536744, (2.193438,)))),
-    "Si": (4, 0.440000, (-7.336103,), ((0.422738, (5.906928, 3.258196)), (0.484278, (2.727013,)))),
-}
+from cellfields.planewave.pseudopotential.gth import GTHChannel, GTHPseudopotential, hgh_coupling, symmetric
 
 
-def builtin_pseudopotential(symbol: str) -> GTHPseudopotential:
-    """The built-in HGH pseudopotential of an element.
-
-    Raises:
-        InputError: the element is not in the table.
-    """
-    if symbol not in HGH_LDA:
-        raise InputError(
-            f"pseudopotentials: there is no built-in one for {symbol} (built in: {', '.join(sorted(HGH_LDA))}); "
-            "name a file"
-        )
-    valence, radius, coefficients, channels = HGH_LDA[symbol]
-    return GTHPseudopotential(
-        symbol,
-        valence,
-        radius,
-        coefficients,
-        tuple(GTHChannel(l, r, hgh_coupling(l, h)) for l, (r, h) in enumerate(channels)),
-    )
+@cache
+def _table(functional: str) -> dict[str, list[dict[str, Any]]]:
+    text = files(__package__).joinpath("parameters.json").read_text(encoding="utf-8")
+    elements: dict[str, list[dict[str, Any]]] = json.loads(text)[functional]["elements"]
+    return elements
 
 
-def load_pseudopotential(
-    symbol: str, files: Mapping[str, Path], local_channels: Mapping[str, int] | None = None
-) -> Pseudopotential:
-    """The pseudopotential of an element: from the file named for it, else the built-in one.
+def builtin_elements(functional: str = "lda") -> dict[str, tuple[int, ...]]:
+    """Symbol → valences that the table holds, the default first."""
+    return {symbol: tuple(entry["valence"] for entry in entries) for symbol, entries in _table(functional).items()}
+
+
+def builtin_pseudopotential(symbol: str, functional: str = "lda", valence: int | None = None) -> GTHPseudopotential:
+    """The built-in pseudopotential of an element.
 
     Args:
         symbol: chemical symbol.
-        files: symbol → file (ABINIT format 5).
-        local_channels: symbol → l of the local potential, where it is not to be the file's own.
+        functional: "lda" or "pbe".
+        valence: electrons the ion brings, where the element has several; None is the table's default.
 
     Raises:
-        InputError: no built-in one, or a file that cannot be used.
+        InputError: the element, or that valence of it, is not in the table.
     """
-    chosen = (local_channels or {}).get(symbol)
-    if symbol in files:
-        return read_psp5(symbol, atomic_numbers[symbol], Path(files[symbol]), chosen)
-    if chosen is not None:
-        raise InputError(f"local_channels.{symbol}: the built-in pseudopotential has a local part of its own")
-    return builtin_pseudopotential(symbol)
+    known = builtin_elements(functional)
+    if symbol not in known:
+        raise InputError(
+            f'pseudopotentials: there is no built-in one for {symbol} and functional = "{functional}" (built in: '
+            f"{', '.join(known)}); name a file"
+        )
+    if valence is not None and valence not in known[symbol]:
+        raise InputError(
+            f"valences.{symbol} = {valence}: the built-in pseudopotentials have {', '.join(map(str, known[symbol]))}"
+        )
+    entry = _table(functional)[symbol][0 if valence is None else known[symbol].index(valence)]
+    return GTHPseudopotential(
+        symbol,
+        entry["valence"],
+        entry["radius"],
+        tuple(entry["local"]),
+        tuple(_channel(**channel) for channel in entry["channels"]),
+        functional,
+    )
+
+
+def _channel(
+    l: int, radius: float, diagonal: list[float] | None = None, upper: list[float] | None = None
+) -> GTHChannel:
+    coupling = hgh_coupling(l, tuple(diagonal)) if diagonal is not None else symmetric(upper or [])
+    return GTHChannel(l, radius, coupling)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
 from cellfields.errors import InputError
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
@@ -63,7 +63,7 @@ class ReducedBands:
         self.k_weights = mesh.weights
         self.bands = bands
         self._hamiltonian = ReducedHamiltonian.build(space.problem.geometry, space.bloch, mesh)
-        self._vectors: FloatArray | None = None
+        self._vectors: Coefficients | None = None
         self._pairs: ReducedPairs | None = None
         self._nodes: Nodes | None = None
         self._importance = self._unknown_importance()

@@ -1,10 +1,9 @@
 """Proper orthogonal decomposition of periodic parts:  many u(G) → N_B orthonormal functions B_i(G).
 
-    min over B of  Σ_c ‖u_c − B Bᵀ u_c‖²   in the energy norm  ‖u‖² = Σ_G (½G² + V̄ − E_F) |u(G)|²
+    min over B of  Σ_c ‖u_c − B B† u_c‖²   in the energy norm  ‖u‖² = Σ_G (½G² + V̄ − E_F) |u(G)|²
 
-In that norm a discarded direction costs its σ² in Hartree, so the number of functions follows from an energy.
-With an inversion centre u_{−k}(G) = u_k(−G), so the even and odd parts of u_k span both; the basis is split by parity,
-which makes V_loc block diagonal and its real-space functions real on half the grid.
+In that norm a discarded direction costs its σ² in Hartree, so the number of functions follows from an energy. What
+kinds of functions there are is said in functions.py; the decomposition is made for each kind, and ranked in common.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
+from cellfields.planewave.basis import PlaneWaveBasis
+from cellfields.planewave.reduced.functions import Functions, Parts
 
 _DEPENDENT = 1e-7  # singular values below this (relative) are linear dependence, not information
 
@@ -25,34 +26,51 @@ class BlochBasis:
 
     Attributes:
         m: (P, 3) integer vectors: 0, then a half of the others, then their negatives in the same order.
-        even: (P, n_even) with B(−G) = B(G).
-        odd: (P, n_odd) with B(−G) = −B(G).
+        functions: how the functions are kept.
+        parts: for each kind (P, n) real numbers.
     """
 
     m: IntArray
-    even: FloatArray
-    odd: FloatArray
+    functions: Functions
+    parts: Parts
 
     @classmethod
-    def empty(cls, m: IntArray) -> BlochBasis:
+    def empty(cls, m: IntArray, functions: Functions) -> BlochBasis:
         """No functions yet."""
-        return cls(m, np.empty((len(m), 0)), np.empty((len(m), 0)))
+        return cls(m, functions, (np.empty((len(m), 0)),) * functions.kinds)
 
     @property
     def size(self) -> int:
         """N_B."""
-        return int(self.even.shape[1] + self.odd.shape[1])
+        return sum(part.shape[1] for part in self.parts)
 
     @property
-    def functions(self) -> FloatArray:
-        """(P, N_B), even functions first."""
-        return np.concatenate([self.even, self.odd], axis=1)
+    def ranges(self) -> tuple[slice, ...]:
+        """Which of the N_B functions are of each kind."""
+        ends = np.cumsum([part.shape[1] for part in self.parts]).tolist()
+        return tuple(slice(end - part.shape[1], end) for end, part in zip(ends, self.parts, strict=True))
 
-    def lift(self, coefficients: FloatArray) -> FloatArray:
-        """Plane-wave coefficients (P, n) of combinations (N_B, n), by parity on half the plane waves."""
-        return from_parity_parts(self.even, self.odd, coefficients)
+    @property
+    def numbers(self) -> FloatArray:
+        """(P, N_B) real numbers of all functions, kind by kind; their G² is that of their row."""
+        return np.concatenate(self.parts, axis=1)
 
-    def extended(self, columns: FloatArray, norm: FloatArray, *, discard: float) -> BlochBasis:
+    def lift(self, coefficients: Coefficients) -> Coefficients:
+        """Plane-wave coefficients (P, n) of combinations (N_B, n)."""
+        return self.functions.lift(self.parts, coefficients)
+
+    def multiplied(self, basis: PlaneWaveBasis, potential: FloatArray, known: Parts | None = None) -> Parts:
+        """V B, kind by kind, for V on the grid (n1·n2·n3,); ``known`` holds those of the first functions."""
+        index, grid = basis.flat_index(self.m), potential.reshape(basis.shape)
+        made = []
+        for kind, part in enumerate(self.parts):
+            before = part[:, :0] if known is None else known[kind]
+            new = self.functions.coefficients(part[:, before.shape[1] :])
+            moved = self.functions.numbers(basis.multiply(grid, index, new))
+            made.append(moved if known is None else np.concatenate([before, moved], axis=1))
+        return tuple(made)
+
+    def extended(self, columns: Coefficients, norm: FloatArray, *, discard: float) -> BlochBasis:
         """Add the leading functions of columns (P, c).
 
         Args:
@@ -60,72 +78,44 @@ class BlochBasis:
             norm: (P,) the energy norm's diagonal, Hartree.
             discard: energy (Hartree) that may be left out in total.
         """
-        mirror = mirror_rows(len(self.m))
         root = np.sqrt(norm)[:, None]
-        parts = []
-        for sign, old in ((1, self.even), (-1, self.odd)):
-            part = 0.5 * (columns + sign * columns[mirror])
-            part = part - old @ (old.T @ part)
+        found = []
+        for old, whole in zip(self.parts, self.functions.split(columns), strict=True):
+            part = whole - old @ (old.T @ whole)
             values, rotation = scipy.linalg.eigh((root * part).T @ (root * part), check_finite=False)
-            parts.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
-        ranked = np.sort(np.concatenate([energies for _, _, energies, _ in parts]))
+            found.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
+        ranked = np.sort(np.concatenate([energies for _, _, energies, _ in found]))
         keep = int((np.cumsum(ranked) > discard).sum())
         smallest = max(ranked[len(ranked) - keep] if keep else np.inf, _DEPENDENT**2 * ranked[-1])
         made = []
-        for old, part, energies, rotation in parts:
+        for old, part, energies, rotation in found:
             count = int((energies >= smallest).sum())
             new = part @ (rotation[:, :count] / np.sqrt(energies[:count]))
             new = _orthonormal(new - old @ (old.T @ new))
             made.append(np.concatenate([old, new], axis=1))
-        return BlochBasis(self.m, made[0], made[1])
+        return BlochBasis(self.m, self.functions, tuple(made))
 
     def compressed(self, density_matrix: FloatArray, discard: float, least: int) -> BlochBasis:
-        """Keep the combinations that the occupied states use: eigenvectors of P (N_B, N_B), by parity.
+        """Keep the combinations that the occupied states use: eigenvectors of P (N_B, N_B), kind by kind.
 
         The eigenvalues left out add up to less than ``discard`` electrons; at least ``least`` functions stay.
         """
-        n = self.even.shape[1]
-        pairs = [scipy.linalg.eigh(block) for block in (density_matrix[:n, :n], density_matrix[n:, n:])]
+        pairs = [scipy.linalg.eigh(density_matrix[block, block]) for block in self.ranges]
         ranked = np.sort(np.abs(np.concatenate([values for values, _ in pairs])))
         smallest = ranked[max(0, min(int((np.cumsum(ranked) <= discard).sum()), len(ranked) - least))]
-        even, odd = (
-            functions @ vectors[:, np.abs(values) >= smallest]
-            for functions, (values, vectors) in zip((self.even, self.odd), pairs, strict=True)
+        parts = tuple(
+            part @ vectors[:, np.abs(values) >= smallest]
+            for part, (values, vectors) in zip(self.parts, pairs, strict=True)
         )
-        return BlochBasis(self.m, even, odd)
+        return BlochBasis(self.m, self.functions, parts)
 
     def carried_to(self, m: IntArray) -> BlochBasis:
         """The same functions on another set of plane waves (a strained neighbour's), made orthonormal again."""
         if m is self.m:
             return self
         rows = IndexTable(self.m).rows(m)
-        even, odd = (
-            _orthonormal(np.where(rows[:, None] >= 0, functions[rows], 0.0)) for functions in (self.even, self.odd)
-        )
-        return BlochBasis(m, even, odd)
-
-
-def from_parity_parts(even: FloatArray, odd: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """[even | odd] @ coefficients for columns (P, ·) of pure parity, at half the cost."""
-    count, n = even.shape
-    half = slice(0, (count + 1) // 2)
-    symmetric = even[half] @ coefficients[:n]
-    antisymmetric = odd[half] @ coefficients[n:]
-    result = np.empty((count, coefficients.shape[1]))
-    np.add(symmetric, antisymmetric, out=result[half])
-    np.subtract(symmetric[1:], antisymmetric[1:], out=result[half.stop :])
-    return result
-
-
-def mirror_rows(count: int) -> IntArray:
-    """Row of −m for each row of a mirror-ordered set of P vectors."""
-    half = (count - 1) // 2
-    return np.concatenate([[0], np.arange(half + 1, count), np.arange(1, half + 1)])
-
-
-def upper_half(count: int) -> slice:
-    """Rows of one of each pair ±m, without 0."""
-    return slice(1, (count + 1) // 2)
+        parts = tuple(_orthonormal(np.where(rows[:, None] >= 0, part[rows], 0.0)) for part in self.parts)
+        return BlochBasis(m, self.functions, parts)
 
 
 class IndexTable:
@@ -143,7 +133,7 @@ class IndexTable:
         rows = self._table[tuple(np.clip(m + self._reach, 0, 2 * self._reach).T)]
         return np.asarray(np.where(inside, rows, -1))
 
-    def shifted(self, vectors: FloatArray, shift: IntArray) -> FloatArray:
+    def shifted(self, vectors: Coefficients, shift: IntArray) -> Coefficients:
         """u(G + g) (P, n): zero where G + g leaves the set."""
         rows = self.rows(self._m + shift)
         return np.where(rows[:, None] >= 0, vectors[rows], 0.0)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cellfields._typing import FloatArray
-from cellfields.planewave.reduced.bloch_basis import from_parity_parts
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.planewave.arithmetic import squares
+from cellfields.planewave.reduced.functions import Parts
 from cellfields.planewave.reduced.orbitals import PlaneWaveChunk, ReducedOrbitals
-from cellfields.planewave.terms import nonlocal_
 
 _NEGLIGIBLE = 1e-5  # occupation, relative to the largest, of a band whose own correction does not matter
 _SMALLEST = 0.3  # Hartree; the basis holds everything slower
@@ -26,26 +26,18 @@ def _residuals(
     potential: FloatArray,
     energies: FloatArray,
     weights: FloatArray,
-    moved: tuple[FloatArray, FloatArray] | None = None,
-) -> Iterator[tuple[PlaneWaveChunk, FloatArray, FloatArray]]:
-    """For each chunk of k points R and the denominators, both (P, c, n); ``moved`` is V B (even, odd), if known."""
-    problem = orbitals.problem
-    geometry, basis = problem.geometry, problem.basis
+    moved: Parts | None = None,
+) -> Iterator[tuple[PlaneWaveChunk, Coefficients, FloatArray]]:
+    """For each chunk of k points R and the denominators, both (P, c, n); ``moved`` is V B, kind by kind, if known."""
+    problem, bloch = orbitals.problem, orbitals.bloch
     if moved is None:
-        index = basis.flat_index(orbitals.bloch.m)
-        grid = potential.reshape(basis.shape)
-        bloch = orbitals.bloch
-        moved = (basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
+        moved = bloch.multiplied(problem.basis, potential)
     mean = float(potential.mean())
-    phases = [
-        phase
-        for atom in geometry.independent
-        for phase in nonlocal_.structure_phases(geometry, int(atom), orbitals.bloch.m)
-    ]
+    phases = [phase for site in problem.geometry.sites for phase in site.phases(bloch.m)]
     for chunk in orbitals.lifted(weights, _NEGLIGIBLE):
         bands = chunk.vectors.shape[2]
         c = np.ascontiguousarray(orbitals.vectors[chunk.mesh.rows][:, :, :bands].transpose(1, 0, 2))
-        residual = from_parity_parts(*moved, c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
+        residual = bloch.functions.lift(moved, c.reshape(len(c), -1)).reshape(chunk.vectors.shape)
         kinetic = 0.5 * (chunk.mesh.q**2).sum(axis=2)[:, :, None]
         epsilon = energies[chunk.mesh.rows][None, :, :bands]
         residual += (kinetic - epsilon) * chunk.vectors
@@ -68,7 +60,7 @@ def energy_correction(
     bands = 0
     for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights):
         bands = residual.shape[2]
-        shift[chunk.mesh.rows, :bands] = -(residual**2 / denominator).sum(axis=0)
+        shift[chunk.mesh.rows, :bands] = -(squares(residual) / denominator).sum(axis=0)
     shift[:, bands:] = shift[:, bands - 1].mean()
     return shift
 
@@ -78,17 +70,17 @@ def missing_directions(
     potential: FloatArray,
     energies: FloatArray,
     weights: FloatArray,
-    moved: tuple[FloatArray, FloatArray] | None = None,
-) -> tuple[FloatArray, float]:
+    moved: Parts | None = None,
+) -> tuple[Coefficients, float]:
     """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
 
-    In the energy norm (making.py) the squares of the columns add up to about that. ``moved`` is V B (even, odd),
-    if known.
+    In the energy norm (making.py) the squares of the columns add up to about that. ``moved`` is V B, kind by kind, if
+    known.
     """
     columns = []
     error = 0.0
     for chunk, residual, denominator in _residuals(orbitals, potential, energies, weights, moved):
         weight = np.abs(weights[chunk.mesh.rows][:, : residual.shape[2]])
-        error += float(((residual**2 / denominator).sum(axis=0) * weight).sum())
+        error += float(((squares(residual) / denominator).sum(axis=0) * weight).sum())
         columns.append((residual / denominator * np.sqrt(weight)).reshape(len(residual), -1))
     return np.concatenate(columns, axis=1), error

@@ -1,6 +1,6 @@
 """Lowest eigenpairs of all H(k) in the reduced basis: batched block Davidson, preconditioned at a few nodes.
 
-    C ← lowest of span[C, W],   W = U_node (Λ_node − ε)⁻¹ U_nodeᵀ (H C − C ε)
+    C ← lowest of span[C, W],   W = U_node (Λ_node − ε)⁻¹ U_node† (H C − C ε)
 
 Nodes are the centres of a coarse grid over the zone, where H is diagonalised completely: their lowest vectors start the
 k points around them, their full spectrum preconditions the residuals.
@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dsyevr
+from scipy.linalg.lapack import dsyevr, zheevr
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
+from cellfields.planewave.arithmetic import adjoint
 from cellfields.planewave.reduced.operators import ReducedHamiltonian
 
 _GAP = 0.15  # Hartree; smallest denominator of the preconditioner
@@ -30,19 +31,23 @@ class Nodes:
     """
 
     values: FloatArray
-    vectors: FloatArray
+    vectors: Coefficients
     members: tuple[IntArray, ...]
 
 
-def dense_eigenpairs(h: ReducedHamiltonian, potential: FloatArray, bands: int) -> tuple[FloatArray, FloatArray]:
-    """Lowest ``bands`` eigenpairs (K, n), (K, N_B, n) by LAPACK's dsyevr, one k point after the other."""
+def dense_eigenpairs(h: ReducedHamiltonian, potential: FloatArray, bands: int) -> tuple[FloatArray, Coefficients]:
+    """Lowest ``bands`` eigenpairs (K, n), (K, N_B, n) by LAPACK's dsyevr or zheevr, one k point after the other."""
     count, size = h.projections.shape[:2]
     values = np.empty((count, bands))
-    vectors = np.empty((count, size, bands))
+    vectors = np.empty((count, size, bands), dtype=h.projections.dtype)
+    options = {"range": "I", "il": 1, "iu": bands, "compute_v": 1, "overwrite_a": 1}
+    if np.iscomplexobj(vectors):
+        options["lwork"] = 33 * size  # SciPy asks for what blocked tridiagonalisation needs in the real case only
+    solver = zheevr if np.iscomplexobj(vectors) else dsyevr
     for row in range(count):
-        w, z, _, _, info = dsyevr(h.dense(potential, row), range="I", il=1, iu=bands, compute_v=1, overwrite_a=1)
+        w, z, _, _, info = solver(h.dense(potential, row), **options)
         if info != 0:
-            raise np.linalg.LinAlgError(f"dsyevr failed with info = {info}")
+            raise np.linalg.LinAlgError(f"LAPACK's eigensolver failed with info = {info}")
         values[row], vectors[row] = w[:bands], z[:, :bands]
     return values, vectors
 
@@ -64,8 +69,8 @@ class ReducedPairs:
     """
 
     values: FloatArray
-    vectors: FloatArray
-    h_vectors: FloatArray
+    vectors: Coefficients
+    h_vectors: Coefficients
     potential: FloatArray
     worst: float = np.inf
 
@@ -74,13 +79,13 @@ def start_from_nodes(h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes,
     """First eigenpairs of every k point in the span of the lowest vectors of its node."""
     count, size = h.projections.shape[:2]
     width = min(bands + _EXTRA, size)
-    vectors = np.empty((count, size, width))
+    vectors = np.empty((count, size, width), dtype=nodes.vectors.dtype)
     for node, rows in enumerate(nodes.members):
         vectors[rows] = nodes.vectors[node][:, :width]
     return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), bands), potential)
 
 
-def start_from_vectors(h: ReducedHamiltonian, potential: FloatArray, vectors: FloatArray) -> ReducedPairs:
+def start_from_vectors(h: ReducedHamiltonian, potential: FloatArray, vectors: Coefficients) -> ReducedPairs:
     """Eigenpairs in the span of vectors (K, N_B, n) from a neighbouring problem."""
     return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), vectors.shape[2]), potential)
 
@@ -109,7 +114,7 @@ def refine(
         every = len(rows) == len(values)
         x, hx, e = (vectors, h_vectors, values) if every else (vectors[rows], h_vectors[rows], values[rows])
         residual = hx - x * e[:, None, :]
-        weighted = importance[rows] * np.sqrt(np.einsum("kbn,kbn->kn", residual, residual))
+        weighted = importance[rows] * _norms(residual)
         worst[rows] = weighted.max(axis=1)
         open_rows = weighted.max(axis=1) >= tolerance
         if step == max_steps or not open_rows.any():
@@ -124,15 +129,22 @@ def refine(
     return ReducedPairs(values, vectors, h_vectors, potential, float(worst.max()))
 
 
-def _rayleigh_ritz(basis: FloatArray, h_basis: FloatArray, bands: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    small = np.matmul(basis.transpose(0, 2, 1), h_basis)
-    values, rotation = np.linalg.eigh(0.5 * (small + small.transpose(0, 2, 1)))
+def _norms(vectors: Coefficients) -> FloatArray:
+    """‖·‖ (K, n) of vectors (K, N_B, n)."""
+    return np.asarray(np.sqrt(np.einsum("kbn,kbn->kn", vectors.conj(), vectors).real))
+
+
+def _rayleigh_ritz(
+    basis: Coefficients, h_basis: Coefficients, bands: int
+) -> tuple[FloatArray, Coefficients, Coefficients]:
+    small = np.matmul(adjoint(basis), h_basis)
+    values, rotation = np.linalg.eigh(0.5 * (small + adjoint(small)))
     rotation = rotation[:, :, :bands]
     return values[:, :bands].copy(), np.matmul(basis, rotation), np.matmul(h_basis, rotation)
 
 
-def _preconditioned(nodes: Nodes, rows: IntArray, residual: FloatArray, values: FloatArray) -> FloatArray:
-    """U (Λ − ε)⁻¹ Uᵀ R with the nodes' spectra, for the k points ``rows``."""
+def _preconditioned(nodes: Nodes, rows: IntArray, residual: Coefficients, values: FloatArray) -> Coefficients:
+    """U (Λ − ε)⁻¹ U† R with the nodes' spectra, for the k points ``rows``."""
     result = np.empty_like(residual)
     size, columns = residual.shape[1:]
     place = np.full(sum(len(members) for members in nodes.members), -1)
@@ -142,15 +154,15 @@ def _preconditioned(nodes: Nodes, rows: IntArray, residual: FloatArray, values: 
         own = own[own >= 0]
         if len(own) == 0:
             continue
-        turned = nodes.vectors[node].T @ residual[own].transpose(1, 0, 2).reshape(size, -1)
+        turned = adjoint(nodes.vectors[node]) @ residual[own].transpose(1, 0, 2).reshape(size, -1)
         turned /= np.maximum(nodes.values[node][:, None] - values[own].reshape(-1), _GAP)
         result[own] = (nodes.vectors[node] @ turned).reshape(size, len(own), columns).transpose(1, 0, 2)
     return result
 
 
-def _orthogonal(new: FloatArray, vectors: FloatArray) -> FloatArray:
+def _orthogonal(new: Coefficients, vectors: Coefficients) -> Coefficients:
     """Orthonormalise new directions against the vectors (twice, for safety) and among themselves."""
     for _ in range(2):
-        new = new - np.matmul(vectors, np.matmul(vectors.transpose(0, 2, 1), new))
-        new /= np.maximum(np.sqrt(np.einsum("kbn,kbn->kn", new, new))[:, None, :], 1e-300)
+        new = new - np.matmul(vectors, np.matmul(adjoint(vectors), new))
+        new /= np.maximum(_norms(new)[:, None, :], 1e-300)
     return np.asarray(np.linalg.qr(new)[0])

@@ -23,6 +23,7 @@ from cellfields.planewave.occupation import occupy
 from cellfields.planewave.reduced.bloch_basis import BlochBasis, IndexTable
 from cellfields.planewave.reduced.correction import missing_directions
 from cellfields.planewave.reduced.eigen import dense_eigenpairs
+from cellfields.planewave.reduced.functions import functions_for
 from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.operators import ReducedHamiltonian
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
@@ -79,7 +80,7 @@ def first_basis(problem: KohnShamProblem, settings: PlaneWaveSettings, potential
         for point, pair, weight in zip(points, pairs, weights, strict=True)
         for shift in image_shifts(point, geometry.reciprocal)
     ]
-    return BlochBasis.empty(m).extended(
+    return BlochBasis.empty(m, functions_for(geometry)).extended(
         np.concatenate(columns, axis=1), energy_norm(problem, potential, fermi), discard=_FIRST_DISCARD
     )
 
@@ -104,14 +105,11 @@ def extended_basis(
         bands: bands to solve.
         tolerance: Hartree per primitive cell.
     """
-    basis = problem.basis
-    index = basis.flat_index(bloch.m)
-    grid = potential.reshape(basis.shape)
-    moved = (basis.multiply(grid, index, bloch.even), basis.multiply(grid, index, bloch.odd))
+    moved = bloch.multiplied(problem.basis, potential)
     wanted = tolerance
     for _ in range(_MOST_ROUNDS):
         hamiltonian = ReducedHamiltonian.build(problem.geometry, bloch, mesh)
-        matrix = block_diag(bloch.even.T @ moved[0], bloch.odd.T @ moved[1])
+        matrix = block_diag(*(part.T @ product for part, product in zip(bloch.parts, moved, strict=True)))
         energies, vectors = dense_eigenpairs(hamiltonian, 0.5 * (matrix + matrix.T), bands)
         occupations = occupy(energies, mesh.weights, problem.electrons, settings.smearing, settings.smearing_width)
         orbitals = ReducedOrbitals(problem, bloch, None, mesh, hamiltonian, vectors)
@@ -120,11 +118,6 @@ def extended_basis(
             break
         wanted = _HYSTERESIS * tolerance
         norm = energy_norm(problem, potential, occupations.fermi_energy)
-        larger = bloch.extended(columns, norm, discard=max(0.5 * wanted, _EACH_ROUND * error))
-        new_even, new_odd = larger.even[:, bloch.even.shape[1] :], larger.odd[:, bloch.odd.shape[1] :]
-        moved = (
-            np.concatenate([moved[0], basis.multiply(grid, index, new_even)], axis=1),
-            np.concatenate([moved[1], basis.multiply(grid, index, new_odd)], axis=1),
-        )
-        bloch = larger
+        bloch = bloch.extended(columns, norm, discard=max(0.5 * wanted, _EACH_ROUND * error))
+        moved = bloch.multiplied(problem.basis, potential, moved)
     return bloch

@@ -1,6 +1,8 @@
 """Occupied orbitals in the reduced basis: every field is one N_B × N_B density matrix.
 
-ρ = V⁻¹ Σ_ij P_ij B_i* B_j,   P = Σ_{nk} w C Cᵀ ;      T = ½ tr(P G²) + Σ_{nk} w (k·⟨p⟩ + ½k²)
+ρ = V⁻¹ Σ_ij P_ij B_i* B_j,   P = Σ_{nk} w C C† ;      T = ½ tr(P G²) + Σ_{nk} w (k·⟨p⟩ + ½k²)
+
+k and −k give complex conjugates, so P is real.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.planewave.arithmetic import as_reals
+from cellfields.planewave.geometry import Site
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.planewave.reduced.eigen import Nodes
@@ -30,7 +34,7 @@ class PlaneWaveChunk:
     """
 
     mesh: MeshChunk
-    vectors: FloatArray
+    vectors: Coefficients
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,92 +56,81 @@ class ReducedOrbitals:
     real_space: RealSpace | None
     mesh: ReducedMesh
     hamiltonian: ReducedHamiltonian
-    vectors: FloatArray
+    vectors: Coefficients
     nodes: Nodes | None = None
 
     @cached_property
-    def _flat(self) -> FloatArray:
+    def _flat(self) -> Coefficients:
         return np.ascontiguousarray(self.vectors.transpose(1, 0, 2)).reshape(self.vectors.shape[1], -1)
 
     def density_matrix(self, weights: FloatArray) -> FloatArray:
-        """P (N_B, N_B) for weights (K, n)."""
-        return np.asarray((self._flat * weights.reshape(-1)) @ self._flat.T)
+        """P (N_B, N_B) for weights (K, n): the real part of Σ w C C†."""
+        return np.asarray(as_reals(self._flat * weights.reshape(-1)) @ as_reals(self._flat).T)
 
-    def density(self, weights: FloatArray) -> FloatArray:
+    def density(self, weights: FloatArray) -> Coefficients:
         """See :class:`Orbitals`."""
         assert self.real_space is not None
         basis = self.problem.basis
         coefficients = basis.to_fourier(self.real_space.density(self.density_matrix(weights))) / basis.volume
         coefficients[0] = float(weights.sum()) / basis.volume
-        return coefficients
+        return np.asarray(coefficients)
+
+    @cached_property
+    def _momenta(self) -> FloatArray:
+        """⟨p⟩ (3, K, n)."""
+        return self.hamiltonian.momenta(self.vectors)
 
     def kinetic_energy(self, weights: FloatArray) -> float:
         """See :class:`Orbitals`."""
         h = self.hamiltonian
         energy = float((self.density_matrix(weights) * h.kinetic).sum())
-        for axis in range(3):
-            along = self.density_matrix(weights * h.k[:, axis, None])
-            energy += float((along * h.momentum[axis]).sum())
+        energy += float(np.einsum("ka,akn,kn->", h.k, self._momenta, weights))
         return energy + float(0.5 * (h.k**2).sum(axis=1) @ weights.sum(axis=1))
 
     @cached_property
-    def _projections(self) -> FloatArray:
+    def _projections(self) -> Coefficients:
         """⟨β|u⟩ (K, B, n)."""
-        return np.asarray(np.matmul(self.hamiltonian.projections.transpose(0, 2, 1), self.vectors))
+        return np.asarray(np.matmul(self.hamiltonian.adjoint_projections, self.vectors))
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
         """See :class:`Orbitals`."""
         coupled = np.matmul(self.hamiltonian.coupling, self._projections)
-        return float(((coupled * self._projections).sum(axis=1) * weights).sum())
+        return float(((coupled * self._projections.conj()).real.sum(axis=1) * weights).sum())
 
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
         """See :class:`Orbitals`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
-        amplitudes: dict[tuple[int, int], FloatArray] = {}
+        columns = self._projector_columns()
+        amplitudes = np.zeros((len(columns), len(g)), dtype=self.vectors.dtype)
         for chunk in self.lifted(weights):
-            for atom, side, columns in self._projector_columns():
-                form = chunk.mesh.forms[geometry.species[atom]]
-                z = self._amplitudes(chunk, weights, columns)
-                key = (atom, side)
-                amplitudes[key] = amplitudes.get(key, 0.0) + np.einsum("pcb,pcb->p", form, z)
+            for i, (site, _, which) in enumerate(columns):
+                z = self._amplitudes(chunk, weights, which)
+                amplitudes[i] += np.einsum("pcb,pcb->p", chunk.mesh.forms[site.symbol], z)
         result = np.zeros((len(geometry.species), 3))
-        for atom in geometry.independent:
-            partner = geometry.partners[atom]
-            if partner == atom:
-                continue
-            cosine, sine = nonlocal_.structure_phases(geometry, int(atom), self.bloch.m)
-            for side, slope in ((0, -sine), (1, cosine)):
-                force = -(slope * amplitudes[int(atom), side]) @ g
-                result[atom] += force
-                result[partner] -= force
+        for (site, side, _), amplitude in zip(columns, amplitudes, strict=True):
+            if slopes := site.slopes(self.bloch.m):
+                site.add_force(result, 2 * (slopes[side] * amplitude).real @ g)
         return result
 
     def stress(self, weights: FloatArray) -> FloatArray:
         """See :class:`Orbitals`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
-        functions, h = self.bloch.functions, self.hamiltonian
+        numbers, h = self.bloch.numbers, self.hamiltonian
         total = np.zeros((3, 3))
-        p = self.density_matrix(weights)
-        spread = functions @ p
-        total -= (g * (spread * functions).sum(axis=1)[:, None]).T @ g
-        for axis in range(3):
-            along = self.density_matrix(weights * h.k[:, axis, None])
-            mixed = np.array([(along * h.momentum[other]).sum() for other in range(3)])
-            total[axis] -= mixed
-            total[:, axis] -= mixed
+        spread = numbers @ self.density_matrix(weights)
+        total -= (g * (spread * numbers).sum(axis=1)[:, None]).T @ g
+        mixed = np.einsum("ka,bkn,kn->ab", h.k, self._momenta, weights)
+        total -= mixed + mixed.T
         total -= (h.k * weights.sum(axis=1)[:, None]).T @ h.k
-        phases = {
-            (int(atom), side): phase
-            for atom in geometry.independent
-            for side, phase in enumerate(nonlocal_.structure_phases(geometry, int(atom), self.bloch.m))
-        }
+        columns = [
+            (site.symbol, site.phases(self.bloch.m)[side], which) for site, side, which in self._projector_columns()
+        ]
         for chunk in self.lifted(weights):
             sums: dict[str, FloatArray] = {}
-            for atom, side, columns in self._projector_columns():
-                z = self._amplitudes(chunk, weights, columns) * phases[atom, side][:, None, None]
-                symbol = geometry.species[atom]
+            for symbol, phase, which in columns:
+                z = (self._amplitudes(chunk, weights, which) * phase[:, None, None]).real
                 sums[symbol] = sums[symbol] + z if symbol in sums else z
             for symbol, z in sums.items():
                 q = chunk.mesh.q.reshape(-1, 3)
@@ -155,34 +148,32 @@ class ReducedOrbitals:
             vectors = self.bloch.lift(c.reshape(len(c), -1))
             yield PlaneWaveChunk(chunk, vectors.reshape(len(vectors), len(chunk.rows), bands))
 
-    def _projector_columns(self) -> list[tuple[int, int, slice]]:
-        """(atom, 0 for cos or 1 for sin, columns of the projections), in the order of terms.nonlocal_."""
+    def _projector_columns(self) -> list[tuple[Site, int, slice]]:
+        """(site, which of its phases, columns of the projections), in the order of terms.nonlocal_."""
         geometry = self.problem.geometry
-        sizes = {}
-        for symbol in dict.fromkeys(geometry.species):
-            channels = geometry.pseudopotentials[symbol].channels
-            sizes[symbol] = sum((2 * c.l + 1) * len(c.coupling) for c in channels)
         result, first = [], 0
-        for atom in geometry.independent:
-            size = sizes[geometry.species[atom]]
-            for side in range(1 if geometry.partners[atom] == atom else 2):
-                result.append((int(atom), side, slice(first, first + size)))
+        for site in geometry.sites:
+            channels = geometry.pseudopotentials[site.symbol].channels
+            size = sum((2 * c.l + 1) * len(c.coupling) for c in channels)
+            for side in range(site.sides):
+                result.append((site, side, slice(first, first + size)))
                 first += size
         return result
 
-    def nonlocal_action(self, chunk: PlaneWaveChunk, phases: list[FloatArray]) -> FloatArray:
+    def nonlocal_action(self, chunk: PlaneWaveChunk, phases: list[Coefficients]) -> Coefficients:
         """V_nl u (P, c, n) of the chunk's orbitals; ``phases`` in the order of the projector columns."""
         bands = chunk.vectors.shape[2]
         coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows][:, :, :bands])
-        total = np.zeros((len(chunk.mesh.rows), len(chunk.vectors), bands))
-        for (atom, _, columns), phase in zip(self._projector_columns(), phases, strict=True):
-            form = chunk.mesh.forms[self.problem.geometry.species[atom]] * phase[:, None, None]
-            total += np.matmul(form.transpose(1, 0, 2), coupled[:, columns])
+        total = np.zeros((len(chunk.mesh.rows), len(chunk.vectors), bands), dtype=coupled.dtype)
+        for (site, _, columns), phase in zip(self._projector_columns(), phases, strict=True):
+            form = chunk.mesh.forms[site.symbol].transpose(1, 0, 2)
+            total += np.matmul(form, as_reals(coupled[:, columns])).view(coupled.dtype) * phase[:, None]
         return np.asarray(total.transpose(1, 0, 2))
 
-    def _amplitudes(self, chunk: PlaneWaveChunk, weights: FloatArray, columns: slice) -> FloatArray:
-        """Z (P, c, B) = Σ_n ψ_n(G) w_n Σ_j h_bj ⟨β_j|u_n⟩."""
+    def _amplitudes(self, chunk: PlaneWaveChunk, weights: FloatArray, columns: slice) -> Coefficients:
+        """Z (P, c, B) = Σ_n ψ_n(G)* w_n Σ_j h_bj ⟨β_j|u_n⟩."""
         bands = chunk.vectors.shape[2]
         coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows])[:, columns, :bands]
         weighted = coupled * weights[chunk.mesh.rows][:, None, :bands]
-        return np.asarray(np.matmul(chunk.vectors.transpose(1, 0, 2), weighted.transpose(0, 2, 1)).transpose(1, 0, 2))
+        orbitals = chunk.vectors.transpose(1, 0, 2).conj()
+        return np.asarray(np.matmul(orbitals, weighted.transpose(0, 2, 1)).transpose(1, 0, 2))

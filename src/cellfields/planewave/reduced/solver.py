@@ -24,7 +24,7 @@ from cellfields.planewave.settings import PlaneWaveSettings
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
 _COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
-_COMPRESSION = 0.02  # electrons per Hartree of tolerance: what a carried basis may forget
+_COMPRESSION = 0.001  # electrons per Hartree of tolerance: what a carried basis may forget
 _MOST_EXTENSIONS = 4
 _SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
 

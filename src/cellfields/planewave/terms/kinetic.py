@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.planewave.arithmetic import squares
 
 
-def energy(q: FloatArray, vectors: FloatArray, weights: FloatArray) -> float:
+def energy(q: FloatArray, vectors: Coefficients, weights: FloatArray) -> float:
     """Contribution of one k point: q = k + G (P, 3), coefficients (P, n), occupation weights (n,)."""
-    return float(0.5 * (q**2).sum(axis=1) @ (vectors**2 @ weights))
+    return float(0.5 * (q**2).sum(axis=1) @ (squares(vectors) @ weights))
 
 
-def stress(q: FloatArray, vectors: FloatArray, weights: FloatArray) -> FloatArray:
+def stress(q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
     """∂T/∂η (3, 3) of one k point:  −Σ w f |c|² (k+G)(k+G)."""
-    return np.asarray(-(q * (vectors**2 @ weights)[:, None]).T @ q)
+    return np.asarray(-(q * (squares(vectors) @ weights)[:, None]).T @ q)

@@ -2,8 +2,8 @@
 
     β_{a,i,lm}(k+G) = V^{−½} p_i(|k+G|) Y_lm(k+G) e^{−iG·τ_a}
 
-The phases i^l and e^{−ik·τ} drop out of E_nl. For a pair of atoms ±τ the two exponentials combine to √2 cos G·τ and
-√2 sin G·τ, so that projectors and wavefunctions stay real. Y_lm are real solid harmonics.
+The phases i^l and e^{−ik·τ} drop out of E_nl; Y_lm are real solid harmonics. How an ion, or a pair of ions ±τ, enters
+is said by :class:`~cellfields.planewave.geometry.Site`: with an inversion centre projectors and orbitals stay real.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag
 
-from cellfields._typing import FloatArray, IntArray
+from cellfields._typing import Coefficients, FloatArray, IntArray
+from cellfields.planewave.arithmetic import overlap
 from cellfields.planewave.geometry import Geometry
 from cellfields.planewave.terms._solid_harmonics import gradient_sum, solid_harmonics
 
@@ -77,76 +78,61 @@ class Projectors:
     """All projectors at one k point.
 
     Attributes:
-        values: (P, B) real β.
+        values: (P, B) β.
         coupling: (B, B).
     """
 
-    values: FloatArray
+    values: Coefficients
     coupling: FloatArray
 
-    def apply(self, vectors: FloatArray) -> FloatArray:
+    def apply(self, vectors: Coefficients) -> Coefficients:
         """V_nl u for coefficients (P, n)."""
-        return np.asarray(self.values @ (self.coupling @ (self.values.T @ vectors)))
+        return np.asarray(self.values @ (self.coupling @ overlap(self.values, vectors)))
 
-    def energy(self, vectors: FloatArray, weights: FloatArray) -> float:
+    def energy(self, vectors: Coefficients, weights: FloatArray) -> float:
         """E_nl of one k point, occupation weights (n,)."""
-        projections = self.values.T @ vectors
-        return float(((self.coupling @ projections) * projections).sum(axis=0) @ weights)
-
-
-def structure_phases(geometry: Geometry, atom: int, m: IntArray) -> list[FloatArray]:
-    """Real structure factors of an atom and its inversion image: [√2 cos, √2 sin], or [cos] for a self-image."""
-    phase = 2 * np.pi * (m @ geometry.positions[atom])
-    if geometry.partners[atom] == atom:
-        return [np.cos(phase)]
-    return [np.sqrt(2) * np.cos(phase), np.sqrt(2) * np.sin(phase)]
+        projections = overlap(self.values, vectors)
+        return float(((self.coupling @ projections) * projections.conj()).real.sum(axis=0) @ weights)
 
 
 def projectors(geometry: Geometry, m: IntArray, q: FloatArray) -> Projectors:
     """Projectors for integer vectors m (P, 3) with q = k + G (P, 3)."""
     values, couplings = [np.empty((len(q), 0))], []
     forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
-    for atom in geometry.independent:
-        form = forms[geometry.species[atom]]
-        for phase in structure_phases(geometry, atom, m):
+    for site in geometry.sites:
+        form = forms[site.symbol]
+        for phase in site.phases(m):
             values.append(form.values * phase[:, None])
             couplings.append(form.coupling)
     coupling = block_diag(*couplings) if couplings else np.zeros((0, 0))
     return Projectors(np.ascontiguousarray(np.concatenate(values, axis=1)), coupling)
 
 
-def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, weights: FloatArray) -> FloatArray:
-    """(n, 3) contribution of one k point, Hartree/Bohr.
-
-    Moving an atom moves its image oppositely: each of the two feels minus half the derivative along the pair.
-    """
+def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
+    """(n, 3) contribution of one k point, Hartree/Bohr:  ∂E/∂τ = 2 Re Σ w ⟨u|∂β/∂τ⟩ h ⟨β|u⟩."""
     result = np.zeros((len(geometry.species), 3))
     g = m @ geometry.reciprocal
-    for atom in geometry.independent:
-        partner = geometry.partners[atom]
-        if partner == atom:
-            continue
-        form = form_factors(geometry, geometry.species[atom], q)
-        cosine, sine = structure_phases(geometry, atom, m)
-        for phase, slope in ((cosine, -sine), (sine, cosine)):
-            projection = form.coupling @ ((form.values * phase[:, None]).T @ vectors)
-            amplitude = (form.values * (vectors @ (projection * weights).T)).sum(axis=1)
-            force = -(slope * amplitude) @ g
-            result[atom] += force
-            result[partner] -= force
+    forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
+    for site in geometry.sites:
+        form = forms[site.symbol]
+        for phase, slope in zip(site.phases(m), site.slopes(m), strict=False):
+            projection = form.coupling @ overlap(form.values * phase[:, None], vectors)
+            amplitude = (form.values * (vectors.conj() @ (projection * weights).T)).sum(axis=1)
+            site.add_force(result, 2 * (slope * amplitude).real @ g)
     return result
 
 
-def stress(geometry: Geometry, m: IntArray, q: FloatArray, vectors: FloatArray, weights: FloatArray) -> FloatArray:
+def stress(geometry: Geometry, m: IntArray, q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
     """∂E_nl/∂η (3, 3) of one k point."""
     result = np.zeros((3, 3))
     for symbol in dict.fromkeys(geometry.species):
         form = form_factors(geometry, symbol, q)
         amplitudes = np.zeros_like(form.values)
-        for atom in set(geometry.independent) & set(geometry.atoms_of(symbol)):
-            for phase in structure_phases(geometry, int(atom), m):
-                phased = vectors * phase[:, None]
-                projection = (form.coupling @ (form.values.T @ phased)) * weights
-                amplitudes += phased @ projection.T
+        for site in geometry.sites:
+            if site.symbol == symbol:
+                for phase in site.phases(m):
+                    phased = vectors * phase.conj()[:, None]
+                    projection = (form.coupling @ (form.values.T @ phased)) * weights
+                    amplitudes += (phased.conj() @ projection.T).real
         result += 2 * strain_contraction(geometry, symbol, q, amplitudes)
     return result

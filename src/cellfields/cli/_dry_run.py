@@ -1,0 +1,74 @@
+"""``cellfields label --dry-run``: what would be solved, how long it takes, how large it gets. Nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellfields.cli._console import clock, print_failures, print_table, warn
+
+if TYPE_CHECKING:
+    from cellfields.study import Study
+
+
+def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bool, json: Path | None) -> None:
+    """Print, or write as JSON; ``probe`` solves one missing strain where no state says how long a solve takes."""
+    from cellfields.cli._output import write_json
+    from cellfields.cli.label import SHOWN
+    from cellfields.dataset.forecast import Cost, Forecast
+
+    store = study.find_store()
+    plan = Forecast.of(store, study.strains, retry_failed=retry_failed)
+    workers = study.configuration.output.workers if workers is None else workers
+    cost = None if store is None else Cost.of_dataset(store)
+    if cost is None and probe and plan.missing:
+        cost = Cost.of_trial(study.engine, plan.missing[0])
+    free = _free_bytes(study.configuration.dataset_directory)
+    table = {
+        "kind": "dry run",
+        "dataset": str(study.configuration.dataset_directory),
+        "strains": plan.strains,
+        "solved": plan.solved,
+        "quarantined": len(plan.quarantined),
+        "to_solve": len(plan.missing),
+        "workers": workers,
+        "seconds_a_label": None if cost is None else cost.seconds,
+        "bytes_a_label": None if cost is None else cost.size,
+        "estimate_based_on": None if cost is None else cost.based_on,
+        "expected_seconds": None if cost is None else plan.seconds(cost, workers),
+        "expected_bytes": None if cost is None else plan.size(cost),
+        "free_bytes": free,
+        "failures": [failure.to_dict() for failure in plan.quarantined],
+    }
+    if cost is not None and plan.size(cost) > free:
+        warn(f"{_size(plan.size(cost))} are expected and {_size(free)} are free")
+    if json is not None:
+        write_json(json, table)
+        return
+    unknown = "unknown: no state says it yet (--probe solves one strain to learn it)"
+    rows = [
+        ("strains", str(plan.strains)),
+        ("solved already", str(plan.solved)),
+        ("failed earlier, left out", str(len(plan.quarantined))),
+        ("to be solved", f"{len(plan.missing)}, {workers} at a time"),
+        ("expected time", unknown if cost is None else clock(plan.seconds(cost, workers))),
+        ("expected disk", unknown if cost is None else f"{_size(plan.size(cost))}, free {_size(free)}"),
+    ]
+    if cost is not None:
+        rows.append(("one label", f"{clock(cost.seconds)}, {_size(cost.size)} ({cost.based_on})"))
+    print_table(f"dry run, nothing is written: {table['dataset']}", ("", ""), rows)
+    print_failures(plan.quarantined, most=SHOWN)
+
+
+def _free_bytes(directory: Path) -> int:
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

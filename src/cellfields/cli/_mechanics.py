@@ -1,0 +1,58 @@
+"""What the commands about stress share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_KINDS = (".png", ".svg", ".pdf")
+
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Draw it (png, svg, pdf).", show_default=False)
+]
+
+
+def gpa(stress: Any) -> Any:
+    """A number or array in Hartree/Bohr³, in GPa."""
+    from ase.units import Bohr, GPa, Hartree
+
+    return stress * (Hartree / Bohr**3 / GPa)
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a drawing that could not be written, before anything is computed."""
+    from cellfields.cli._output import check_target
+    from cellfields.errors import InputError
+
+    check_target(path, "--plot")
+    if path is not None and path.suffix.lower() not in _KINDS:
+        raise InputError(f"--plot {path}: the name must end in {', '.join(_KINDS)}")
+
+
+def save_plot(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the file's name."""
+    from cellfields.cli._output import write_file
+    from cellfields.evaluation.figures._style import image_bytes
+
+    write_file(path, image_bytes(figure, path.suffix[1:].lower()))
+
+
+def fixed(value: float, digits: int = 4) -> str:
+    """A number with so many digits after the point, and no minus before a zero."""
+    return f"{round(float(value), digits) + 0.0:.{digits}f}"
+
+
+def warn_outside(known: Iterable[bool | None]) -> None:
+    """Say on stderr that some of a model's answers are extrapolations; None: an engine without a domain."""
+    from cellfields.cli._console import warn
+
+    flags = list(known)
+    outside = sum(flag is False for flag in flags)
+    if outside:
+        warn(f"{outside} of {len(flags)} answers lie outside the strains the model was trained on: extrapolations")

@@ -1,0 +1,81 @@
+"""``cellfields elastic``: elastic constants and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cellfields.cli._arguments import JsonOption
+from cellfields.cli._engine import EngineArgument
+from cellfields.cli._mechanics import PlotOption
+
+_NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
+
+
+def elastic(
+    engine: EngineArgument,
+    json: JsonOption = None,
+    d: Annotated[
+        str | None,
+        typer.Option(
+            "--D",
+            "-D",
+            metavar="λa,λb,λc,θa,θb,θc",
+            help="State; default: the reference cell.",
+            show_default=False,
+        ),
+    ] = None,
+    relax: Annotated[bool, typer.Option("--stress-free", help="Relax the cell first, to zero stress.")] = False,
+    clamped: Annotated[bool, typer.Option("--clamped", help="Keep the atoms' fractional coordinates.")] = False,
+    plot: PlotOption = None,
+) -> None:
+    """Elastic constants, by differences of stress; --plot draws Young's modulus.
+
+    Example: cellfields elastic run/model.safetensors --json -
+    """
+    from cellfields.cli._arguments import parse_deformation
+    from cellfields.cli._console import print_table
+    from cellfields.cli._engine import open_engine
+    from cellfields.cli._mechanics import check_plot, fixed, gpa, save_plot, warn_outside
+    from cellfields.cli._output import check_target, write_json
+    from cellfields.mechanics import elastic_constants, stress_free
+    from cellfields.mechanics.moduli import moduli, point_group, symmetrised
+
+    deformation = None if d is None else parse_deformation(d)
+    check_target(json, "--json")
+    check_plot(plot)
+    solver = open_engine(engine)
+    if relax:
+        deformation = stress_free(solver, begin=deformation).deformation
+    found = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
+    known = getattr(solver, "in_domain", None)
+    warn_outside([known(found.deformation) if known else None])
+    averages = moduli(found.constants)
+    symmetric, outside = symmetrised(found.constants, point_group(solver.crystal))
+    if plot is not None:
+        from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
+
+        save_plot(youngs_modulus_figure(found.constants), plot)
+    if json is not None:
+        extra = {
+            "bulk_modulus": averages.bulk,
+            "shear_modulus": averages.shear,
+            "symmetrised": symmetric.tolist(),
+            "largest_outside_symmetry": outside,
+        }
+        write_json(json, found.to_dict() | extra)
+        return
+    rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(_NAMES, gpa(found.constants), strict=True)]
+    print_table(f"elastic constants, {found.ions} ions, GPa", ("", *_NAMES), rows)
+    values = ", ".join(f"{x:.6g}" for x in found.deformation.as_array())
+    rows = [
+        ("at D", values, ""),
+        ("bulk modulus (Hill)", fixed(gpa(averages.bulk), 2), "GPa"),
+        ("shear modulus (Hill)", fixed(gpa(averages.shear), 2), "GPa"),
+        ("largest stress of the state", fixed(gpa(abs(found.stress).max()), 4), "GPa"),
+        ("largest C_IJ − C_JI", fixed(gpa(found.asymmetry), 3), "GPa"),
+        ("largest part that the crystal's symmetry forbids", fixed(gpa(outside), 3), "GPa"),
+        ("stable", "yes" if found.is_stable else "no", ""),
+    ]
+    print_table("", ("", "", ""), rows)

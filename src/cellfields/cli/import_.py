@@ -1,0 +1,95 @@
+"""``cellfields import``: states that somebody else's code computed → the dataset of a study."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cellfields.cli._arguments import ConfigArgument, JsonOption
+
+if TYPE_CHECKING:
+    from cellfields.dataset.importing import ImportSummary
+
+_QUIET_SECONDS = 10.0
+_SHOWN = 20
+_RELAXED = 1e-3  # Hartree/Bohr; larger forces are more than what other codes' relaxations leave
+
+
+def import_(
+    config: ConfigArgument,
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE", help="Tables (CSV), or folders of ABINIT output.", show_default=False),
+    ],
+    json: JsonOption = None,
+) -> None:
+    """Import states that another code computed.
+
+    The study has a table [imported] in place of [engine] and [sampling]. What a source does not say stays unknown; what
+    is no deformation of the study's crystal is refused by name.
+
+    Example: cellfields import magnesium.toml states.csv
+    """
+    from itertools import chain
+
+    from cellfields.cli._console import note, warn
+    from cellfields.cli._output import check_target, write_json
+    from cellfields.config import ImportedConfiguration
+    from cellfields.dataset.importing import import_records, read_source
+    from cellfields.errors import InputError
+    from cellfields.study import Study
+
+    check_target(json, "--json")
+    study = Study.load(config)
+    if not isinstance(study.configuration, ImportedConfiguration):
+        raise InputError(f"{config} solves its states: give it a table [imported] instead of [engine] and [sampling]")
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"there is no {source}")
+    table = study.configuration.imported
+    seen, spoken = 0, time.monotonic()
+
+    def on_record(name: str) -> None:
+        nonlocal seen, spoken
+        seen += 1
+        if time.monotonic() - spoken > _QUIET_SECONDS:
+            spoken = time.monotonic()
+            note(f"{seen} read, last {name}")
+
+    records = chain.from_iterable(read_source(source, study.crystal) for source in sources)
+    summary = import_records(
+        study.create_store,
+        study.crystal,
+        records,
+        field_cutoff=table.field_cutoff,
+        max_loss=table.max_loss,
+        on_record=on_record,
+    )
+    if summary.largest_force is not None and summary.largest_force > _RELAXED:
+        warn(f"there are forces of {summary.largest_force:.1e} Ha/Bohr: the atoms of these states are not relaxed")
+    if json is not None:
+        write_json(json, summary.to_dict())
+    else:
+        _print(summary, study.configuration.dataset_directory)
+    if not summary.imported:
+        first = summary.refused[0] if summary.refused else "the sources are empty"
+        raise InputError(f"not one state could be imported; the first: {first}")
+
+
+def _print(summary: ImportSummary, directory: Path) -> None:
+    from cellfields.cli._console import print_table
+
+    for reason in summary.refused[:_SHOWN]:
+        print(f"refused: {' '.join(reason.split())}")
+    if len(summary.refused) > _SHOWN:
+        print(f"… and {len(summary.refused) - _SHOWN} more: --json lists all")
+    rows = []
+    for name, count in summary.known.items():
+        loss: Any = summary.largest_loss.get(name)
+        lost = ("", "") if loss is None else (f"{loss['asymmetry']:.1e}", f"{loss['cutoff']:.1e}")
+        rows.append((name, str(count) if count else "not known", *lost))
+    title = f"dataset {directory}: {summary.imported} states imported, {len(summary.refused)} refused"
+    print_table(title, ("quantity", "states", "largest asymmetry, rel. L²", "largest part beyond the cutoff"), rows)

@@ -1,0 +1,53 @@
+"""VASP's CHGCAR and CHG: the electron density times the volume, with its cell and atoms (which ASE reads), in Å.
+
+    POSCAR with symbols | blank | n1 n2 n3 | V ρ on the grid, the first index fastest | augmentation, spin (not read)
+
+It is the valence density that VASP writes on its grid, without what PAW adds inside the spheres.
+"""
+
+from __future__ import annotations
+
+import io
+from itertools import islice, takewhile
+from pathlib import Path
+
+import numpy as np
+from ase.units import Bohr
+
+from cellfields.dataset.importing._text import guarded, head, numbers, read_text
+from cellfields.dataset.importing.field import GridField
+from cellfields.dataset.importing.structure import Structure
+from cellfields.errors import CorruptFileError, InputError
+
+
+def read_chgcar(path: Path) -> GridField:
+    """The density in a CHGCAR or CHG file, electrons/Bohr³; of several the first, which is the sum of both spins.
+
+    Raises:
+        CorruptFileError: truncated, or no such file.
+        InputError: it does not exist, is too large, or was written by VASP 4 (without symbols).
+    """
+    from ase.io.vasp import read_vasp
+
+    text = read_text(path)
+    with guarded(path, "CHGCAR file"):
+        lines = head(text, 7)
+        symbols, counts = lines[5].split(), [int(word) for word in lines[6].split() if word.isdigit()]
+        named = all(symbol[0].isalpha() for symbol in symbols) and len(symbols) == len(counts)
+        if not named or min(counts, default=0) < 1:
+            raise InputError(f"CHGCAR file {path} must name its elements in line 6 and count them in line 7 (VASP 5)")
+        if sum(counts) > path.stat().st_size:  # ASE would believe it
+            raise CorruptFileError(f"CHGCAR file {path} is truncated: it is too short for {sum(counts)} atoms")
+        comment = text.readline()  # may be blank; the next blank line ends the list of atoms
+        header = takewhile(str.strip, iter(text.readline, ""))
+        cell = read_vasp(io.StringIO(comment + "".join(header)))
+        lattice = np.asarray(cell.cell.array) / Bohr
+        structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
+        shape = [int(word) for word in text.readline().split()]
+        if len(shape) != 3 or min(shape) < 1:
+            raise CorruptFileError(f"CHGCAR file {path} must give three grid numbers after its atoms")
+        points = shape[0] * shape[1] * shape[2]
+        first = text.readline()  # VASP fills all lines but the last of the block
+        block = first + "".join(islice(text, -(-points // max(len(first.split()), 1)) - 1))
+        values = numbers(block, points).reshape(shape, order="F")
+        return GridField(structure, values / float(np.linalg.det(lattice)), np.zeros(3))

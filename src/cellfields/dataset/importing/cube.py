@@ -1,0 +1,49 @@
+"""Gaussian cube files: a field on a grid, with its cell and atoms, in Bohr (cell and atoms are read by ASE).
+
+    comment, comment | N origin | n1 v1 | n2 v2 | n3 v3 | N atoms | n1·n2·n3 values, the last index fastest
+
+The cell is spanned by n_i v_i, as periodic codes write it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from ase.units import Bohr
+
+from cellfields.dataset.importing._text import guarded, head, numbers, read_text
+from cellfields.dataset.importing.field import GridField
+from cellfields.dataset.importing.structure import Structure
+from cellfields.errors import CorruptFileError, InputError
+
+
+def read_cube(path: Path) -> GridField:
+    """The field in a cube file, as its program wrote it: a density in electrons/Bohr³, a potential in Hartree.
+
+    Raises:
+        CorruptFileError: truncated, or no cube file.
+        InputError: it does not exist, is too large, or is of a kind that holds no single periodic field.
+    """
+    from ase.io.cube import read_cube as read_with_ase
+
+    text = read_text(path)
+    with guarded(path, "cube file"):
+        lines = head(text, 6)
+        atoms, *shape = (int(line.split()[0]) for line in lines[2:])
+        loops = lines[1].upper().split()[2::3] if "OUTER LOOP" in lines[1].upper() else ["X", "Y", "Z"]
+        if "castep2cube" in lines[1] or [word[0] for word in loops] != ["X", "Y", "Z"]:
+            raise InputError(f"cube file {path} is of a dialect that is not read: {lines[1].strip()[:60]}")
+        if min(shape) < 1:
+            raise InputError(f"cube file {path} has {shape} grid points: they must be positive (which means Bohr)")
+        if atoms < 1 or lines[2].split()[4:] not in ([], ["1"]):
+            raise InputError(f"cube file {path} holds orbitals, or several values a point: it must hold one field")
+        if atoms > path.stat().st_size:  # ASE would believe it
+            raise CorruptFileError(f"cube file {path} is truncated: it is too short for {atoms} atoms")
+        found = read_with_ase(text, read_data=False)
+        cell = found["atoms"]
+        lattice = np.asarray(cell.cell.array) / Bohr
+        structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
+        origin = np.array([float(word) for word in lines[2].split()[1:4]])  # ASE returns it with the data only
+        values = numbers(text.read(), shape[0] * shape[1] * shape[2]).reshape(shape)
+        return GridField(structure, values, np.linalg.solve(lattice.T, origin))

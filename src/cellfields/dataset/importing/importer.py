@@ -1,0 +1,150 @@
+"""Records of any source → sealed states of one dataset; what does not belong is refused by name.
+
+    dataset settings = {"engine": "imported", "description": …, "field_cutoff": …}
+
+The description says which code computed the states and how. It is part of the settings, so that states of different
+origin, or own solves, cannot end up in one dataset by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellfields.crystal import Crystal
+from cellfields.dataset.importing.record import Record, state_of
+from cellfields.dataset.importing.table import read_table
+from cellfields.dataset.store import DatasetStore
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.fields import FIELD_NAMES
+from cellfields.state import CellState
+
+_QUANTITIES = ("free_energy", "internal", "band_energy", "entropic_energy", "fermi_energy", "forces", "stress")
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedEngine:
+    """Stands for the code that computed imported states: it has their settings and can solve nothing itself.
+
+    Attributes:
+        crystal: the reference crystal.
+        description: which code computed the states, and how.
+        field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
+    """
+
+    crystal: Crystal
+    description: str
+    field_cutoff: float
+
+    def fingerprint_table(self) -> dict[str, Any]:
+        """The dataset's settings."""
+        return {"engine": "imported", "description": self.description, "field_cutoff": self.field_cutoff}
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        """Raises :class:`InputError`: nothing here can compute a state."""
+        raise InputError(f"the states of this study are imported ({self.description}): it has no engine to solve with")
+
+    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
+        """As :meth:`solve`."""
+        return (self.solve(deformation) for deformation in deformations)
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import did.
+
+    Attributes:
+        imported: states sealed.
+        refused: one sentence for each record that was not, beginning with its name.
+        known: quantity or field → how many of the imported states know it.
+        largest_loss: field → largest asymmetry and largest part beyond the cutoff, relative L².
+        largest_force: on an atom of any state, Hartree/Bohr; None where no forces are known.
+    """
+
+    imported: int
+    refused: tuple[str, ...]
+    known: Mapping[str, int]
+    largest_loss: Mapping[str, Mapping[str, float]]
+    largest_force: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return asdict(self)
+
+
+def read_source(source: Path, crystal: Crystal) -> Iterator[Record | InputError]:
+    """The records of a source: a table (CSV), or a folder of ABINIT output folders.
+
+    Raises:
+        InputError: no such source.
+    """
+    if source.is_dir():
+        from cellfields.dataset.importing.abinit import read_folder
+
+        return read_folder(source)
+    return read_table(source, crystal)
+
+
+def import_records(
+    create_store: Callable[[], DatasetStore],
+    crystal: Crystal,
+    records: Iterable[Record | InputError],
+    *,
+    field_cutoff: float,
+    max_loss: float,
+    on_record: Callable[[str], None] | None = None,
+) -> ImportSummary:
+    """Seal the states of all records that can be one; a state of the same D that is there already is replaced.
+
+    Args:
+        create_store: opens the dataset of an :class:`ImportedEngine`'s settings; called once there is a state for it.
+        crystal: the reference crystal.
+        records: as a source gives them; an error is a record that could not be read.
+        field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
+        max_loss: part of a field (relative L²) that may be lost.
+        on_record: called with each record's name.
+
+    Raises:
+        SettingsMismatchError: the dataset holds states of another description.
+        StoreError: it cannot be written.
+    """
+    store: DatasetStore | None = None
+    refused: list[str] = []
+    seen: dict[str, str] = {}
+    known = dict.fromkeys((*_QUANTITIES, *FIELD_NAMES), 0)
+    losses: dict[str, dict[str, float]] = {}
+    force: float | None = None
+    for record in records:
+        if isinstance(record, InputError):
+            refused.append(str(record))
+            continue
+        if on_record is not None:
+            on_record(record.name)
+        try:
+            state = state_of(record, crystal, field_cutoff, max_loss)
+        except InputError as error:
+            refused.append(f"{record.name}: {error}")
+            continue
+        store = store or create_store()
+        try:
+            key = store.key(state.deformation)
+            if key in seen:
+                raise InputError(f"it has the same D as {seen[key]}")
+            store.write(state)
+        except InputError as error:
+            refused.append(f"{record.name}: {error}")
+            continue
+        seen[key] = record.name
+        for name in known:
+            known[name] += state.knows(name)
+        for name, found in state.provenance.get("losses", {}).items():
+            worst = losses.setdefault(name, dict.fromkeys(found, 0.0))
+            losses[name] = {part: max(value, worst[part]) for part, value in found.items()}
+        if state.forces is not None:
+            force = max(force or 0.0, float(np.linalg.norm(state.forces, axis=1).max()))
+    return ImportSummary(len(seen), tuple(refused), known, losses, force)

@@ -1,0 +1,169 @@
+"""Errors of engines on unseen strains, as data: what :mod:`~cellfields.evaluation.evaluate` finds and reports show.
+
+Energies in Hartree, positions in Bohr, stress in GPa, fields as ratios; :data:`QUANTITIES` says how people see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+from cellfields.fields import FIELD_NAMES
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a quantity is shown to people: value in ``unit`` = ``scale`` × value as it is kept here."""
+
+    label: str
+    unit: str
+    scale: float
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "free_energy": Quantity("free energy F", "mHa", 1e3),
+    "band_energy": Quantity("band energy U", "mHa", 1e3),
+    "entropic_energy": Quantity("entropic energy −TS", "mHa", 1e3),
+    "fermi_energy": Quantity("Fermi energy", "mHa", 1e3),
+    "position": Quantity("atomic positions", "Bohr", 1.0),
+    "stress_gpa": Quantity("stress", "GPa", 1.0),
+    **{
+        f"{name}.{measure}": Quantity(f"{label}, {measure_label}", "%", 100.0)
+        for measure, measure_label in (("relative_l2", "relative L²"), ("nrmse", "NRMSE"))
+        for name, label in zip(
+            FIELD_NAMES, ("density ρ", "potential φ", "band energy density u", "entropy density s"), strict=True
+        )
+    },
+}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much a quantity varies over the test strains.
+
+    Attributes:
+        standard_deviation: of a scalar, or over the components of the stress; for a field the root mean square of the
+            errors that the mean field of the test strains makes; for positions the root mean square displacement.
+        range: largest minus smallest; for a field the largest of those errors, for positions the largest displacement.
+    """
+
+    standard_deviation: float
+    range: float
+
+
+@dataclass(frozen=True, eq=False)
+class EngineErrors:
+    """One engine on the test strains.
+
+    Attributes:
+        errors: quantity → (n,), Hartree, Bohr, GPa or a ratio, never negative.
+        predicted: energy → (n,), Hartree.
+        seconds: (n,) wall time of each solve, compilation excluded, fields not lifted.
+    """
+
+    errors: Mapping[str, FloatArray]
+    predicted: Mapping[str, FloatArray]
+    seconds: FloatArray
+
+    def summary(self, quantity: str) -> dict[str, float]:
+        """Mean, median, 99th percentile and maximum of an error."""
+        values = self.errors[quantity]
+        return {
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "p99": float(np.quantile(values, 0.99)),
+            "max": float(values.max()),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data of every strain."""
+        table: dict[str, Any] = {
+            kind: {name: values.tolist() for name, values in getattr(self, kind).items()}
+            for kind in ("errors", "predicted")
+        }
+        return table | {"seconds": self.seconds.tolist()}
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        errors, predicted = (
+            {name: np.array(values, dtype=float) for name, values in table[kind].items()}
+            for kind in ("errors", "predicted")
+        )
+        return cls(errors, predicted, np.array(table["seconds"], dtype=float))
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Errors of several engines on the same unseen strains.
+
+    Attributes:
+        deformations: (n, 6).
+        volumetric_strain: (n,) V / V⁰ − 1.
+        truth: energy → (n,), Hartree.
+        displacement: (n,) how far the true atoms moved from their reference fractional coordinates, Bohr, in the same
+            measure as the error of a prediction; nan where they are not known.
+        spread: quantity → how much it varies; its keys are the quantities that all test states know. An engine is
+            judged by those of them that it predicts.
+        engines: name → errors.
+    """
+
+    deformations: FloatArray
+    volumetric_strain: FloatArray
+    truth: Mapping[str, FloatArray]
+    displacement: FloatArray
+    spread: Mapping[str, Spread]
+    engines: Mapping[str, EngineErrors]
+
+    def typical(self, engine: str) -> int:
+        """Index of the strain whose density error (else free-energy error, else first known error) is the median one.
+
+        Raises:
+            InputError: nothing that this engine predicts could be judged.
+        """
+        errors = self.engines[engine].errors
+        key = next((name for name in ("density.nrmse", "free_energy", *errors) if name in errors), None)
+        if key is None:
+            raise InputError(f"there is nothing that both {engine} and all test states know")
+        order = np.argsort(errors[key], kind="stable")
+        return int(order[len(order) // 2])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data: summaries and spreads in the units that ``units`` names, and the errors of every strain."""
+        return {
+            "test_strains": len(self.deformations),
+            "units": {"energies": "Hartree per cell", "position": "Bohr", "stress_gpa": "GPa", "fields": "ratio"},
+            "spread": {
+                name: {"standard_deviation": s.standard_deviation, "range": s.range} for name, s in self.spread.items()
+            },
+            "errors": {
+                engine: {name: result.summary(name) for name in self.spread if name in result.errors}
+                for engine, result in self.engines.items()
+            },
+            "seconds_per_solve": {name: float(np.median(e.seconds)) for name, e in self.engines.items()},
+            "strains": {
+                "deformation": self.deformations.tolist(),
+                "volumetric_strain": self.volumetric_strain.tolist(),
+                "truth": {name: values.tolist() for name, values in self.truth.items()},
+                "displacement": [None if np.isnan(x) else x for x in self.displacement.tolist()],
+                "engines": {engine: result.to_dict() for engine, result in self.engines.items()},
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        strains = table["strains"]
+        return cls(
+            deformations=np.array(strains["deformation"], dtype=float),
+            volumetric_strain=np.array(strains["volumetric_strain"], dtype=float),
+            truth={name: np.array(values, dtype=float) for name, values in strains["truth"].items()},
+            displacement=np.array(strains["displacement"], dtype=float),
+            spread={name: Spread(**values) for name, values in table["spread"].items()},
+            engines={name: EngineErrors.from_dict(result) for name, result in strains["engines"].items()},
+        )

@@ -1,0 +1,86 @@
+"""The reproduction from labels to report, stage by stage; each stage takes up what is already there.
+
+labels → accuracy → learning curve → cross-validation → ablation → uncertainty → converged mesh → smearing → report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.evaluation.studies import (
+    ablation,
+    accuracy,
+    converged,
+    cross_validation,
+    learning_curve,
+    page,
+    smearing,
+    uncertainty,
+)
+from cellfields.evaluation.studies.protocol import Plan
+from cellfields.evaluation.studies.workbench import Workbench
+
+LABELS = "labels"
+_STUDIES: dict[str, tuple[str, Callable[[Workbench], Any]]] = {
+    "accuracy": ("accuracy", accuracy.study),
+    "learning-curve": ("learning", learning_curve.study),
+    "cross-validation": ("validation", cross_validation.study),
+    "ablation": ("ablation", ablation.study),
+    "uncertainty": ("uncertainties", uncertainty.study),
+    "converged": ("meshes", converged.study),
+    "smearing": ("smearings", smearing.study),
+}
+STAGES = (LABELS, *_STUDIES)
+
+
+def reproduce(
+    bench: Workbench, stages: Collection[str] = STAGES, say: Callable[[str], None] = lambda sentence: None
+) -> page.Results:
+    """Do these stages, and write the report of them.
+
+    Args:
+        bench: plan, directory, and whether labels may be solved.
+        stages: some of :data:`STAGES`; labels that are missing are solved only where they are a stage themselves, or
+            belong to the stage (converged, smearing).
+        say: called with a sentence now and then.
+
+    Returns:
+        What the stages found; the report holds it too, unless there is nothing but labels.
+
+    Raises:
+        InputError: an unknown stage; too few labels for the stages asked for.
+    """
+    if unknown := [stage for stage in stages if stage not in STAGES]:
+        raise InputError(f"stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}")
+    if LABELS in stages and bench.solve:
+        bench.labels("dataset", bench.plan.engine, order(bench.plan))
+    wanted = [stage for stage in _STUDIES if stage in stages]
+    results = page.Results()
+    if not wanted:
+        return results
+    say(
+        f"{len(bench.training)} of {len(bench.plan.train)} training strains and {len(bench.test)} of "
+        f"{len(bench.plan.test)} test strains are solved"
+    )
+    for stage in wanted:
+        name, study = _STUDIES[stage]
+        found = study(bench)
+        if found is None:
+            say(f"{stage}: too few labels, left out")
+        results = replace(results, **{name: found})
+        page.write(bench, results)  # the report grows stage by stage
+    return results
+
+
+def order(plan: Plan) -> Sequence[Deformation]:
+    """Training and test strains in turn, so that a campaign that is not finished yet has its share of both."""
+    share = -(-len(plan.train) // max(1, len(plan.test)))
+    mixed: list[Deformation] = []
+    for row in range(max(len(plan.test), -(-len(plan.train) // share))):
+        mixed += plan.train[share * row : share * (row + 1)]
+        mixed += plan.test[row : row + 1]
+    return mixed

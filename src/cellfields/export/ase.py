@@ -1,0 +1,224 @@
+"""An engine as an ASE calculator: energy, free energy, stress (eV, Å), density.
+
+    E(cell) = min_ξ 𝓕(D(cell), ξ)                "follow": the atoms follow the cell, forces are ∂E/∂R = 0
+    E(cell, R) = 𝓕(D(cell), ξ(R))                "held":   the atoms stay where they are, forces are real
+
+An engine's map is D → *relaxed* state. So by default positions in ``Atoms`` only say which atom is which: the energy
+does not depend on them, the forces that go with it are zero, and ``relaxed_atoms`` says where the atoms are. That is
+what cell filters and equations of state need; it is no use for phonons, molecular dynamics or displaced atoms. An
+engine that can hold atoms (first principles) offers "held" for displacements that keep the crystal's translations and
+inversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.units import Bohr, Hartree
+from scipy.optimize import linear_sum_assignment
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.mechanics._evaluation import Evaluator
+from cellfields.mechanics.stress import to_voigt
+from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+
+_NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it
+_IMPOSSIBLE = 1e6  # Bohr², the price of putting an atom on another element's place
+
+
+class CellFieldsCalculator(Calculator):
+    """ASE calculator of any engine.
+
+    Attributes:
+        engine: the engine.
+        state: of the last calculation, in Hartree atomic units and the engine's own frame, or None.
+    """
+
+    implemented_properties = ["energy", "free_energy", "stress", "forces"]  # noqa: RUF012 (ASE's interface)
+
+    def __init__(self, engine: Engine, *, atoms_are: Literal["follow", "held"] = "follow", **options: Any) -> None:
+        """``options`` are those of ASE's ``Calculator``.
+
+        Args:
+            engine: any; "held" needs a :class:`~cellfields.state.FirstPrinciplesEngine`.
+            atoms_are: "follow" or "held", as above.
+
+        Raises:
+            InputError: "held" with an engine that only knows relaxed states.
+        """
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        if atoms_are not in ("follow", "held"):
+            raise InputError(f"atoms_are = {atoms_are!r} must be 'follow' or 'held'")
+        if atoms_are == "held" and not isinstance(engine, FirstPrinciplesEngine):
+            raise InputError(f"atoms_are = 'held': a {type(engine).__name__} knows relaxed atoms only")
+        self.engine = engine
+        self.atoms_are = atoms_are
+        self.state: CellState | None = None
+        self._placement: _Placement | None = None
+        self._evaluator = Evaluator(engine)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Fill ``results``; called by ASE.
+
+        Raises:
+            InputError: the atoms are not a deformation of the engine's crystal.
+        """
+        super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
+        crystal, engine = self.engine.crystal, self.engine
+        given = self._atoms()
+        deformation = _deformation(given, crystal)
+        rotation = _rotation(given, deformation, crystal)
+        if self.atoms_are == "follow":
+            state = self._evaluator.solve(deformation)
+            placement = _Placement.find(given, state.positions, state.lattice, crystal)
+        else:
+            assert isinstance(engine, FirstPrinciplesEngine)
+            lattice = deformation.lattice(crystal)
+            placement = _Placement.find(given, crystal.positions_ref, lattice, crystal)
+            positions = placement.in_crystal(given.get_scaled_positions(wrap=False))
+            if crystal.inversion_centre is None:  # internal coordinates are displacements relative to the first atom
+                positions -= positions[0] - crystal.positions_ref[0]
+            state = engine.evaluate(deformation, crystal.internal(positions))
+        if state.stress is None or not state.knows("free_energy"):
+            raise InputError("this engine gives no free energy or no stress")
+        self.state, self._placement = state, placement
+        forces = np.zeros((crystal.n_atoms, 3))
+        if self.atoms_are == "held":
+            assert state.forces is not None
+            forces[placement.atoms] = state.forces @ rotation.T * (Hartree / Bohr)
+        self.results = {
+            "energy": state.free_energy * Hartree,
+            "free_energy": state.free_energy * Hartree,
+            "stress": to_voigt(rotation @ state.stress @ rotation.T) * (Hartree / Bohr**3),
+            "forces": forces,
+        }
+
+    def relaxed_atoms(self) -> Atoms:
+        """The atoms of the last calculation, each at its relaxed place, in the order and orientation they came in.
+
+        Raises:
+            InputError: nothing has been calculated yet.
+        """
+        state, placement = self._last()
+        atoms: Atoms = self._atoms().copy()
+        given, relaxed = atoms.get_scaled_positions(wrap=False), placement.in_atoms(state.positions)
+        atoms.set_scaled_positions(relaxed + np.rint(given - relaxed))
+        return atoms
+
+    def density(self, shape: tuple[int, int, int]) -> FloatArray:
+        """Electron density of the last calculation, electrons/Å³; [i, j, k] at fractional (i/n1, j/n2, k/n3).
+
+        The origin and the axes are those of the ``Atoms`` that it was calculated for.
+
+        Raises:
+            InputError: nothing has been calculated yet, or the engine gives no density.
+        """
+        state, placement = self._last()
+        if state.fields is None or "density" not in state.fields:
+            raise InputError("this engine gives no density")
+        return state.fields.on_grid("density", shape, -placement.shift) / Bohr**3
+
+    def _atoms(self) -> Atoms:
+        if not isinstance(self.atoms, Atoms):
+            raise InputError("this calculator needs atoms to calculate")
+        return self.atoms
+
+    def _last(self) -> tuple[CellState, _Placement]:
+        if self.state is None or self._placement is None:
+            raise InputError("nothing has been calculated yet: ask for an energy first")
+        return self.state, self._placement
+
+
+def _deformation(atoms: Atoms, crystal: Crystal) -> Deformation:
+    """D of the atoms' cell; rotations drop out."""
+    if len(atoms) != crystal.n_atoms or sorted(atoms.get_chemical_symbols()) != sorted(crystal.species):
+        raise InputError(
+            f"atoms: {atoms.get_chemical_formula()} is not a deformation of this engine's {_formula(crystal)}"
+        )
+    if not atoms.pbc.all():
+        raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
+    try:
+        return Deformation.from_lattice(atoms.cell.array / Bohr, crystal)
+    except InputError as error:
+        raise InputError(f"atoms: the cell is not a deformation of this engine's crystal: {error}") from error
+
+
+def _rotation(atoms: Atoms, deformation: Deformation, crystal: Crystal) -> FloatArray:
+    """Q (3, 3) from the standard frame to the atoms' own: a_atoms = Q a."""
+    return np.asarray(np.linalg.solve(deformation.lattice(crystal), atoms.cell.array / Bohr).T)
+
+
+def _formula(crystal: Crystal) -> str:
+    return "".join(f"{s}{crystal.species.count(s)}" for s in dict.fromkeys(crystal.species))
+
+
+@dataclass(frozen=True, eq=False)
+class _Placement:
+    """Which of the user's atoms is which of the crystal's, and where its origin lies.
+
+    Attributes:
+        atoms: (N,) the user's atom that sits on the crystal's atom i.
+        shift: (3,) fractional: the user's coordinates are the crystal's plus this.
+    """
+
+    atoms: IntArray
+    shift: FloatArray
+
+    @classmethod
+    def find(cls, atoms: Atoms, places: FloatArray, lattice: FloatArray, crystal: Crystal) -> _Placement:
+        """The assignment and translation that leave the least distances.
+
+        Raises:
+            InputError: an atom is far from every place.
+        """
+        given = atoms.get_scaled_positions(wrap=False)
+        symbols = np.array(atoms.get_chemical_symbols())
+        wrong = np.where(np.array(crystal.species)[:, None] == symbols[None, :], 0.0, _IMPOSSIBLE)
+        best: tuple[float, _Placement] | None = None
+        for candidate in np.flatnonzero(symbols == crystal.species[0]):
+            shift = given[candidate] - places[0]
+            _, order = linear_sum_assignment(_distances2(places + shift, given, lattice) + wrong)
+            offset = given[order] - places - shift
+            shift = shift + (offset - np.rint(offset)).mean(axis=0)
+            off = given[order] - places - shift
+            distance = float(np.linalg.norm((off - np.rint(off)) @ lattice, axis=1).max())
+            if best is None or distance < best[0]:
+                best = distance, cls(order, shift)
+        assert best is not None  # the symbols are the crystal's
+        off = places - crystal.positions_ref
+        moved = float(np.linalg.norm((off - np.rint(off)) @ lattice, axis=1).max())
+        if best[0] > _NEAR + moved:
+            raise InputError(
+                f"atoms are not a deformation of this engine's crystal: one lies {best[0]:.2f} Bohr from its place "
+                f"(at most {_NEAR + moved:.2f})"
+            )
+        return best[1]
+
+    def in_crystal(self, positions: FloatArray) -> FloatArray:
+        """The user's fractional positions (N, 3) in the crystal's order and origin."""
+        return np.asarray(positions[self.atoms] - self.shift)
+
+    def in_atoms(self, positions: FloatArray) -> FloatArray:
+        """The crystal's fractional positions (N, 3) in the user's order and origin."""
+        result = np.empty_like(positions)
+        result[self.atoms] = positions + self.shift
+        return result
+
+
+def _distances2(places: FloatArray, given: FloatArray, lattice: FloatArray) -> FloatArray:
+    """(N, N) squared distances of nearest images, Bohr²."""
+    off = places[:, None] - given[None, :]
+    return np.asarray((((off - np.rint(off)) @ lattice) ** 2).sum(axis=2))

@@ -1,0 +1,43 @@
+"""Derived mechanics of any engine: stress, uniaxial tests, instability, elastic constants, a constitutive law.
+
+May import everything up to surrogate (JAX only in ``constitutive``). Figures, file formats, other codes' objects
+(export) and the command line do not belong here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cellfields.mechanics.elasticity import ElasticConstants, elastic_constants, third_order_constants
+from cellfields.mechanics.equilibrium import stress_free
+from cellfields.mechanics.stability import Instability, find_instability, tangent_stiffness
+from cellfields.mechanics.stress import Stress, small_strain_stress
+from cellfields.mechanics.uniaxial import UniaxialCurve, UniaxialPoint, UniaxialTable, uniaxial_test
+
+__all__ = [
+    "ConstitutiveLaw",
+    "ElasticConstants",
+    "Instability",
+    "Stress",
+    "UniaxialCurve",
+    "UniaxialPoint",
+    "UniaxialTable",
+    "elastic_constants",
+    "find_instability",
+    "small_strain_stress",
+    "stress_free",
+    "tangent_stiffness",
+    "third_order_constants",
+    "uniaxial_test",
+]
+
+if TYPE_CHECKING:
+    from cellfields.mechanics.constitutive import ConstitutiveLaw
+
+
+def __getattr__(name: str) -> object:
+    # First-principles curves need no JAX: it is loaded with the first constitutive law.
+    if name == "ConstitutiveLaw":
+        return import_module("cellfields.mechanics.constitutive").ConstitutiveLaw
+    raise AttributeError(f"module 'cellfields.mechanics' has no attribute {name!r}")

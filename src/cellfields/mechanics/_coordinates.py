@@ -1,0 +1,79 @@
+"""Six numbers for a homogeneous deformation, and the stress that does work on each of them.
+
+    x = (e₁, e₂, e₃, c₂₃, c₁₃, c₁₂) ,   C = FᵀF ,   C_ii = (1 + e_i)² ,   C_jk = c_jk
+    g = ∂w/∂x = (S_ii (1 + e_i) , S_jk)                                w = 𝓕/V⁰
+
+e_i is the elongation of the material line along x_i: the paper's ε_ii as long as there is no shear. A state has g_j = 0
+in all components but e_i exactly when its second Piola–Kirchhoff stress is S_ii alone, that is, when its Cauchy stress
+is uniaxial along the deformed line: σ = s f fᵀ with f = F x̂_i / |F x̂_i|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.mechanics.stress import VOIGT, Stress
+from cellfields.state import CellState
+
+Components = Literal["axial", "all"]
+NAMES = ("e1", "e2", "e3", "c23", "c13", "c12")
+
+
+def active_components(components: Components) -> tuple[int, ...]:
+    """Indices into x: the three elongations (right angles kept), or all six.
+
+    Raises:
+        InputError: another word.
+    """
+    if components not in ("axial", "all"):
+        raise InputError(f"components = {components!r} must be 'axial' (right angles are kept) or 'all'")
+    return (0, 1, 2) if components == "axial" else (0, 1, 2, 3, 4, 5)
+
+
+def embedded(z: FloatArray, active: Sequence[int]) -> FloatArray:
+    """x (6,) from its active components; the others are zero."""
+    x = np.zeros(6)
+    x[list(active)] = z
+    return x
+
+
+def deformation_of(x: FloatArray, crystal: Crystal) -> Deformation:
+    """D of x (6,).
+
+    Raises:
+        InputError: x closes no cell, or D is out of its range.
+    """
+    stretches = 1 + x[:3]
+    metric = np.diag(stretches**2)
+    for (i, j), value in zip(VOIGT[3:], x[3:], strict=True):
+        metric[i, j] = metric[j, i] = value
+    try:
+        upper = np.asarray(np.linalg.cholesky(metric).T)
+    except np.linalg.LinAlgError:
+        raise InputError(f"strain components {np.round(x, 6).tolist()} close no cell") from None
+    return Deformation.from_deformation_gradient(upper, crystal)
+
+
+def coordinates_of(deformation: Deformation, crystal: Crystal) -> FloatArray:
+    """x (6,) of D."""
+    gradient = deformation.deformation_gradient(crystal)
+    metric = gradient.T @ gradient
+    return np.array([*(np.sqrt(np.diagonal(metric)) - 1), *(metric[i, j] for i, j in VOIGT[3:])])
+
+
+def conjugate_stress(state: CellState, crystal: Crystal) -> FloatArray:
+    """g (6,), Hartree/Bohr³.
+
+    Raises:
+        InputError: the state does not know its stress.
+    """
+    second = Stress.of(state, crystal).second_piola
+    elongations = coordinates_of(state.deformation, crystal)[:3]
+    return np.array([*(np.diagonal(second) * (1 + elongations)), *(second[i, j] for i, j in VOIGT[3:])])

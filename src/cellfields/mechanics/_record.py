@@ -1,0 +1,85 @@
+"""Converged points in a file of JSON lines, one a point: a kill loses what was being computed, and nothing else.
+
+    {"format": "cellfields-points", "version": 1, "key": {crystal, engine, test …}}
+    {…point…}
+    {…point…}
+
+A line is appended with one write and synchronised. Half a last line, left by a crash, is cut off at the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
+from cellfields.state import Engine
+
+_FORMAT, _VERSION = "cellfields-points", 1
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """An open file.
+
+    Attributes:
+        path: where.
+        entries: the points that were there when it was opened.
+    """
+
+    path: Path
+    entries: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def open(cls, path: Path, engine: Engine, settings: Mapping[str, Any]) -> Record:
+        """Open or create.
+
+        Raises:
+            InputError: the folder does not exist, or the engine has no ``fingerprint_table``.
+            SettingsMismatchError: the file belongs to another crystal, engine or test.
+            CorruptFileError: the file is something else.
+        """
+        describe = getattr(engine, "fingerprint_table", None)
+        if describe is None:
+            raise InputError(
+                f"record: a {type(engine).__name__} cannot say what its numbers depend on, so that they cannot be "
+                "kept for a later run; only engines with a fingerprint_table can"
+            )
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"record {path}: the folder {path.absolute().parent} does not exist")
+        key = {"crystal": engine.crystal.fingerprint, "engine": describe(), **settings}
+        header = {"format": _FORMAT, "version": _VERSION, "key": json.loads(json.dumps(key))}
+        whole, _, torn = path.read_bytes().rpartition(b"\n") if path.is_file() else (b"", b"", b"")
+        if torn:
+            with path.open("r+b") as file:
+                file.truncate(len(whole) + 1 if whole else 0)
+        if not whole:
+            record = cls(path, ())
+            record.append(header)
+            return record
+        return cls(path, _entries(path, whole.split(b"\n"), header))
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add a line; when this returns, it survives a power cut."""
+        line = json.dumps(entry, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+        with self.path.open("ab", buffering=0) as file:
+            file.write(line)
+            os.fsync(file.fileno())
+
+
+def _entries(path: Path, lines: list[bytes], header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    try:
+        found, *entries = [json.loads(line) for line in lines]
+        kind, version, key = found["format"], found["version"], found["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFileError(f"{path} is not a record of points") from error
+    if (kind, version) != (_FORMAT, _VERSION):
+        raise CorruptFileError(f"{path} is a {kind} file of version {version}, not a record of points")
+    different = sorted(name for name in {*key, *header["key"]} if key.get(name) != header["key"].get(name))
+    if different:
+        raise SettingsMismatchError(f"record {path} belongs to another test: its {', '.join(different)} differ")
+    return tuple(entries)

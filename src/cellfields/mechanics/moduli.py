@@ -1,0 +1,102 @@
+"""What follows from elastic constants by algebra: averages, symmetry, Young's modulus in every direction.
+
+    E(n)⁻¹ = s_ijkl n_i n_j n_k n_l                          s = C⁻¹
+    Voigt: uniform strain, Reuss: uniform stress, Hill: their mean (Hill 1952)
+    ⟨C⟩ = |G|⁻¹ Σ_{Q ∈ G} Q Q Q Q : C                        G: point group; what of C the crystal's symmetry allows
+
+Constants are (6, 6) in ASE's Voigt order; any unit in, the same unit out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._symmetry import space_group
+from cellfields._typing import FloatArray
+from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
+from cellfields.errors import InputError
+from cellfields.mechanics.stress import VOIGT
+
+
+@dataclass(frozen=True)
+class Moduli:
+    """Bulk and shear modulus in the three averages."""
+
+    bulk_voigt: float
+    bulk_reuss: float
+    shear_voigt: float
+    shear_reuss: float
+
+    @property
+    def bulk(self) -> float:
+        """Hill's bulk modulus."""
+        return 0.5 * (self.bulk_voigt + self.bulk_reuss)
+
+    @property
+    def shear(self) -> float:
+        """Hill's shear modulus."""
+        return 0.5 * (self.shear_voigt + self.shear_reuss)
+
+
+def moduli(constants: FloatArray) -> Moduli:
+    """Averages over all orientations.
+
+    Raises:
+        InputError: the constants are singular.
+    """
+    c, s = constants, compliance(constants)
+
+    def parts(m: FloatArray) -> tuple[float, float, float]:
+        diagonal, off = np.trace(m[:3, :3]), m[0, 1] + m[0, 2] + m[1, 2]
+        return float(diagonal), float(off), float(np.trace(m[3:, 3:]))
+
+    (cd, co, cs), (sd, so, ss) = parts(c), parts(s)
+    return Moduli(
+        bulk_voigt=(cd + 2 * co) / 9,
+        bulk_reuss=1 / (sd + 2 * so),
+        shear_voigt=(cd - co + 3 * cs) / 15,
+        shear_reuss=15 / (4 * sd - 4 * so + 3 * ss),
+    )
+
+
+def compliance(constants: FloatArray) -> FloatArray:
+    """C⁻¹ (6, 6), with ε₄ = 2 ε_yz and so on.
+
+    Raises:
+        InputError: the constants are singular.
+    """
+    if np.linalg.cond(constants) > 1e12:
+        raise InputError("these elastic constants are singular: they have no compliance")
+    return np.asarray(np.linalg.inv(constants))
+
+
+def youngs_modulus(constants: FloatArray, directions: FloatArray) -> FloatArray:
+    """E (…) along unit vectors (…, 3)."""
+    n = np.asarray(directions, dtype=float)
+    rows, columns = np.transpose(VOIGT)
+    strain = n[..., rows] * n[..., columns]  # each shear twice in s_ijkl n n n n, and C⁻¹ in Voigt form holds 2 ε
+    return np.asarray(1 / np.einsum("...i,ij,...j->...", strain, compliance(constants), strain))
+
+
+def point_group(crystal: Crystal) -> FloatArray:
+    """Rotations and reflections (n, 3, 3), Cartesian, that leave the reference crystal as it is."""
+    lattice, positions = crystal.to_primitive(crystal.lattice_ref, crystal.positions_ref)
+    kinds = list(dict.fromkeys(crystal.species))
+    numbers = np.array([kinds.index(crystal.species[atom]) for atom in crystal.primitive_atoms])
+    found = space_group(lattice, positions, numbers, SYMMETRY_TOLERANCE)
+    rotations = np.unique(found["rotations"], axis=0)
+    return np.asarray(lattice.T @ rotations @ np.linalg.inv(lattice.T))
+
+
+def symmetrised(constants: FloatArray, operations: FloatArray) -> tuple[FloatArray, float]:
+    """The part (6, 6) of the constants that operations (n, 3, 3) leave alone, and the largest |C_IJ| outside it."""
+    full = np.empty((3, 3, 3, 3))
+    for i, (p, q) in enumerate(VOIGT):
+        for j, (r, s) in enumerate(VOIGT):
+            full[[p, p, q, q], [q, q, p, p], [r, s, r, s], [s, r, s, r]] = constants[i, j]
+    turned = np.einsum("nai,nbj,nck,ndl,ijkl->abcd", *[operations] * 4, full, optimize=True) / len(operations)
+    rows, columns = np.transpose(VOIGT)
+    average = turned[rows, columns][:, rows, columns]
+    return average, float(np.abs(constants - average).max())

@@ -1,0 +1,246 @@
+"""Where a crystal under uniaxial load stops being stable: K_ff, the stiffness on the free components, gets singular.
+
+    g_f(x_f, e_i) = 0 ,   K_ff = ∂g_f/∂x_f ,   K_fi = ∂g_f/∂e_i          smallest eigenvalue of K_ff: + stable, − not
+
+Beyond a limit point there is no neighbouring equilibrium at all: a path that minimises jumps, and sees no eigenvalue
+change its sign. So the path is followed by its arc length s, around the turning point and onto the unstable branch, and
+the zero of the eigenvalue is found in s (Keller 1977). There e_i(s) is stationary: the strain is found to second order.
+Reparametrising x changes K_ff of a state with g_f = 0 by a congruence, so the sign means something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.optimize import brentq
+
+from cellfields._typing import FloatArray
+from cellfields.deformation import Deformation
+from cellfields.errors import ConvergenceError, InputError
+from cellfields.mechanics._coordinates import (
+    NAMES,
+    Components,
+    active_components,
+    coordinates_of,
+    deformation_of,
+    embedded,
+)
+from cellfields.mechanics._evaluation import Evaluator
+from cellfields.mechanics._minimise import measured_stiffness, updated
+from cellfields.mechanics.uniaxial import TOLERANCE, UniaxialPoint, uniaxial_test
+from cellfields.state import Engine
+
+_STEP = 0.01  # arc length between two points of the path
+_PROBE = 1e-3  # strain, of the measured stiffness
+_RESOLUTION = 1e-4  # arc length
+_SHRINK = (1.0, 0.5, 0.25, 0.125)
+_CORRECTIONS = 12
+_MOST_STEPS = 200
+_COUPLED = 0.02  # |v · K_fi| / |K_fi| above which the load itself drives the mode
+
+
+@dataclass(frozen=True, eq=False)
+class Instability:
+    """The first state along a path that is not stable.
+
+    Attributes:
+        direction: 1, 2 or 3.
+        strain: e_i.
+        deformation: D.
+        stress: (3, 3) Cauchy, Hartree/Bohr³.
+        eigenvalue: of K_ff, zero within the search, Hartree/Bohr³.
+        mode: component → its part in the eigenvector: where the crystal goes next.
+        kind: "limit point" (the load drives the mode: no equilibrium beyond) or "bifurcation" (the mode breaks a
+            symmetry that the path keeps).
+        evaluations: solves that it took.
+    """
+
+    direction: int
+    strain: float
+    deformation: Deformation
+    stress: FloatArray
+    eigenvalue: float
+    mode: dict[str, float]
+    kind: Literal["limit point", "bifurcation"]
+    evaluations: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "direction": self.direction,
+            "strain": self.strain,
+            "deformation": self.deformation.as_array().tolist(),
+            "stress": self.stress.tolist(),
+            "eigenvalue": self.eigenvalue,
+            "mode": self.mode,
+            "kind": self.kind,
+            "evaluations": self.evaluations,
+        }
+
+
+def tangent_stiffness(
+    engine: Engine, deformation: Deformation, *, components: Components = "all", step: float = _PROBE
+) -> FloatArray:
+    """K (m, m) = ∂g/∂x at D by differences, 4 or 10 solves; order e₁, e₂, e₃, c₂₃, c₁₃, c₁₂.
+
+    Raises:
+        InputError: components of another name, or an engine without stress.
+    """
+    active = active_components(components)
+    gradient = Evaluator(engine).restricted(active)
+    z = coordinates_of(deformation, engine.crystal)[list(active)]
+    return measured_stiffness(gradient, z, gradient(z), step)
+
+
+def find_instability(
+    engine: Engine,
+    direction: int,
+    *,
+    towards: float = -0.1,
+    components: Components = "axial",
+    begin: UniaxialPoint | None = None,
+    tolerance: float = TOLERANCE,
+    step: float = _STEP,
+) -> Instability | None:
+    """Follow the uniaxial path from zero, or from a point of a curve, until it loses its stability.
+
+    Each step takes some 5 solves (11 with shears), so that for DFT one begins a few steps before.
+
+    Args:
+        engine: any.
+        direction: 1, 2 or 3.
+        towards: the strain to go to; its sign says which way.
+        components: "axial" or "all".
+        begin: a stable point of a curve with the same direction and components.
+        tolerance: largest free stress component, Hartree/Bohr³.
+        step: arc length between points.
+
+    Returns:
+        The instability, or None when the path reaches ``towards`` and is stable.
+
+    Raises:
+        InputError: arguments out of range, or a first point that is unstable already.
+        ConvergenceError: the path could not be followed.
+    """
+    if not (0 < step <= 0.1 and abs(towards) > 0):
+        raise InputError(f"step = {step:g} must be in 0 … 0.1, and towards = {towards:g} not zero")
+    active = active_components(components)
+    if begin is None:
+        begin = uniaxial_test(engine, direction, [0.0], components=components, tolerance=tolerance).points[0]
+    if len(begin.minimum.z) != len(active) or begin.minimum.z[direction - 1] != begin.strain:
+        raise InputError("begin belongs to a test of another direction or with other components")
+    evaluator = Evaluator(engine)
+    path = _Path(evaluator.restricted(active), direction - 1, len(active), tolerance)
+    here = path.at(begin.minimum.z, np.sign(towards) * np.eye(len(active))[direction - 1])
+    if here.eigenvalue <= 0:
+        raise InputError(f"begin: the crystal is unstable already at strain {begin.strain:g}")
+    for _ in range(_MOST_STEPS):
+        if (here.z[direction - 1] - towards) * np.sign(towards) >= 0:
+            return None
+        there, taken = path.advance(here, step)
+        if there.eigenvalue <= 0:
+            found = _zero(path, here, there, taken)
+            state = evaluator.recall(deformation_of(embedded(found.z, active), engine.crystal))
+            assert state.stress is not None
+            names = [NAMES[index] for index in active if index != direction - 1]
+            return Instability(
+                direction=direction,
+                strain=float(found.z[direction - 1]),
+                deformation=state.deformation,
+                stress=state.stress,
+                eigenvalue=found.eigenvalue,
+                mode=dict(zip(names, found.mode.tolist(), strict=True)),
+                kind="limit point" if found.coupling > _COUPLED else "bifurcation",
+                evaluations=evaluator.evaluations,
+            )
+        here = there
+    raise ConvergenceError(f"the path was followed for {_MOST_STEPS} steps of {step:g} without an end")
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A point of the path.
+
+    Attributes: z (m,), K (m, m), unit tangent (m,), smallest eigenvalue of K_ff with its mode (m − 1,), and how much
+    the load drives that mode, 0 … 1.
+    """
+
+    z: FloatArray
+    gradient: FloatArray
+    stiffness: FloatArray
+    tangent: FloatArray
+    eigenvalue: float
+    mode: FloatArray
+    coupling: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """The curve g_f(z) = 0; ``axis`` is the place of e_i in z."""
+
+    gradient: Callable[[FloatArray], FloatArray]
+    axis: int
+    size: int
+    tolerance: float
+
+    def at(self, z: FloatArray, along: FloatArray, known: FloatArray | None = None) -> _Place:
+        """Measure K at a point of the path; the tangent points the way that ``along`` does."""
+        gradient = self.gradient(z) if known is None else known
+        stiffness = measured_stiffness(self.gradient, z, gradient, _PROBE)
+        rows = np.delete(stiffness, self.axis, axis=0)
+        free, load = np.delete(rows, self.axis, axis=1), rows[:, self.axis]
+        tangent = np.linalg.svd(rows)[2][-1]  # rows @ tangent = 0
+        values, modes = np.linalg.eigh(free)
+        mode = modes[:, 0]
+        return _Place(
+            z=z,
+            gradient=gradient,
+            stiffness=stiffness,
+            tangent=tangent if tangent @ along > 0 else -tangent,
+            eigenvalue=float(values[0]),
+            mode=mode * np.sign(mode[np.abs(mode).argmax()]),
+            coupling=float(abs(mode @ load)) / (float(np.linalg.norm(load)) or 1.0),
+        )
+
+    def advance(self, here: _Place, step: float) -> tuple[_Place, float]:
+        """The point a step ahead, and the step taken: shorter where the full one did not converge."""
+        for taken in step * np.array(_SHRINK):
+            there = self.ahead(here, float(taken))
+            if there is not None:
+                return there, float(taken)
+        raise ConvergenceError(
+            f"the path was lost at strain {here.z[self.axis]:.5f}: no equilibrium found {_SHRINK[-1] * step:g} ahead"
+        )
+
+    def ahead(self, here: _Place, step: float) -> _Place | None:
+        """Newton in the plane across the tangent:  g_f(z) = 0 ,  t · (z − z_here) = step.  None: not converged."""
+        stiffness, z_last, g_last = here.stiffness, here.z, here.gradient
+        z = z_last + step * here.tangent
+        for _ in range(_CORRECTIONS):
+            try:
+                gradient = self.gradient(z)
+            except InputError:
+                return None
+            stiffness = updated(stiffness, z - z_last, gradient - g_last, self.tolerance)
+            missing = np.delete(gradient, self.axis)
+            if np.abs(missing).max(initial=0.0) < self.tolerance:
+                return self.at(z, here.tangent, gradient)
+            rows = np.vstack([np.delete(stiffness, self.axis, axis=0), here.tangent * np.abs(stiffness).max()])
+            z_last, g_last = z, gradient
+            z = z + np.linalg.solve(rows, -np.append(missing, 0.0))
+        return None
+
+
+def _zero(path: _Path, low: _Place, high: _Place, step: float) -> _Place:
+    """The point between two, ``step`` apart, where the eigenvalue is zero: Brent's method in the arc length."""
+    places = {0.0: low, step: high}
+
+    def eigenvalue(s: float) -> float:
+        if s not in places:
+            places[s] = path.ahead(low, s) or high
+        return places[s].eigenvalue
+
+    return places[float(brentq(eigenvalue, 0.0, step, xtol=_RESOLUTION))]

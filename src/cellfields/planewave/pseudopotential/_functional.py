@@ -1,0 +1,36 @@
+"""Names of exchange–correlation functionals as pseudopotential files write them → the engine's: "lda" or "pbe".
+
+Anything else keeps its file's words, so that a refusal can quote them. Fits of the local density approximation differ
+by some 1e-5 Ha an electron and count as one.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LDA_CODES = range(1, 10)  # ABINIT's ixc
+_PBE_CODE = 11
+_LIBXC_PBE = (101, 130)
+_LDA_WORDS = ({"PZ"}, {"PW"}, {"LDA"}, {"VWN"}, {"SLA", "PZ"}, {"SLA", "PW"}, {"SLA", "VWN"}, {"SLA", "LDA"})
+_PBE_WORDS = ({"PBE"}, {"SLA", "PW", "PBX", "PBC"}, {"SLA", "PW", "PBE"})
+_NOTHING = {"NOGX", "NOGC", "NONE", ""}
+
+
+def abinit_functional(code: int) -> str:
+    """From ``pspxc``; negative ones hold libxc's numbers of exchange and correlation, three digits each."""
+    if code < 0:
+        parts = divmod(-code, 1000)
+        if max(parts) < 100 and parts[0] > 0:  # libxc numbers its local functionals below 100
+            return "lda"
+        return "pbe" if parts == _LIBXC_PBE else f"ABINIT's functional {code}"
+    if code in _LDA_CODES:
+        return "lda"
+    return "pbe" if code == _PBE_CODE else f"ABINIT's functional {code}"
+
+
+def named_functional(words: str) -> str:
+    """From UPF's or CP2K's words, such as "SLA PW PBX PBC"."""
+    parts = set(re.split(r"[\s+\-]+", words.strip().upper())) - _NOTHING
+    if parts in _LDA_WORDS:
+        return "lda"
+    return "pbe" if parts in _PBE_WORDS else f'the functional "{" ".join(words.split())}"'

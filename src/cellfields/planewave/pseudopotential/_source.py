@@ -1,0 +1,140 @@
+"""The text of a pseudopotential file, the element it is meant for, and what every format needs to read it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+
+_MOST_BYTES = 32 * 1024 * 1024
+_LARGEST = 1e15
+_LONGEST_SENTENCE = 500
+MOST_POINTS = 100_000  # of a radial mesh
+MOST_PROJECTORS = 10  # of one angular momentum
+HIGHEST_L = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader gets.
+
+    Attributes:
+        symbol: the element that the file is named for.
+        where: how messages begin: the setting and the path.
+        text: the content.
+    """
+
+    symbol: str
+    where: str
+    text: str
+
+    @classmethod
+    def of_file(cls, symbol: str, path: Path) -> Source:
+        """Read a file.
+
+        Raises:
+            InputError: it is missing, too large, or not text.
+        """
+        where = f"pseudopotentials.{symbol}: {path}"
+        try:
+            if path.stat().st_size > _MOST_BYTES:
+                raise InputError(f"{where} is too large for a pseudopotential file")
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{where} cannot be read ({error.strerror or error.__class__.__name__})") from error
+        return cls.of_bytes(symbol, content, where)
+
+    @classmethod
+    def of_bytes(cls, symbol: str, content: bytes, where: str) -> Source:
+        """From the bytes of a file.
+
+        Raises:
+            InputError: they are not text.
+        """
+        try:
+            if b"\0" in content:
+                raise UnicodeError
+            return cls(symbol, where, content.decode("utf-8"))
+        except UnicodeError as error:
+            raise InputError(f"{where} cannot be read as a text file") from error
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines."""
+        return self.text.splitlines()
+
+    def refuse(self, why: str) -> InputError:
+        """An error to raise: one sentence that begins with the file, on one line whatever the file's words are."""
+        return InputError(f"{self.where} {textwrap.shorten(why, _LONGEST_SENTENCE, placeholder=' …')}")
+
+    def numbers(self, row: int, count: int) -> list[float]:
+        """The first ``count`` numbers of a line.
+
+        Raises:
+            ValueError, IndexError: they are not there.
+        """
+        found = [number(word) for word in self.lines[row].replace(",", " ").split()[:count]]
+        if len(found) < count:
+            raise ValueError
+        return found
+
+    def table(self, row: int, rows: int, columns: int) -> FloatArray:
+        """(rows, columns) of finite numbers, from lines that may hold more of them.
+
+        Raises:
+            ValueError: something else is there.
+        """
+        lines = self.lines[row : row + rows]
+        if len(lines) < rows:
+            raise ValueError
+        return finite([line.split()[:columns] for line in lines], (rows, columns))
+
+    def require_element(self, atomic_number: float) -> None:
+        """
+        Raises:
+            InputError: the file is for another element.
+        """
+        if round(atomic_number) != atomic_numbers[self.symbol]:
+            raise self.refuse(
+                f"is for atomic number {atomic_number:g}, not for {self.symbol} ({atomic_numbers[self.symbol]})"
+            )
+
+    @contextmanager
+    def complete(self, what: str) -> Iterator[None]:
+        """Turn whatever reading stumbles over into one sentence: the file is not a complete ``what``."""
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                yield
+        except InputError:
+            raise
+        except (ValueError, IndexError, OverflowError, ArithmeticError, np.linalg.LinAlgError) as error:
+            raise self.refuse(f"is not a complete {what} file") from error
+
+
+def number(word: str) -> float:
+    """A number as Fortran writes it, perhaps with D for the exponent."""
+    return float(word.lower().replace("d", "e"))
+
+
+def finite(words: object, shape: tuple[int, ...]) -> FloatArray:
+    """An array of numbers of the given shape, none beyond any reason, from (nested) lists of words.
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        array = np.array(words, dtype=float)
+    except ValueError:
+        array = np.array(np.char.replace(np.char.lower(np.array(words, dtype=str)), "d", "e"), dtype=float)
+    if array.shape != shape or not (np.abs(array) < _LARGEST).all():
+        raise ValueError
+    return array

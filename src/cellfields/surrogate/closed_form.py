@@ -1,0 +1,124 @@
+"""The recipe "best": every quantity a polynomial with a prior, in closed form, from all images of every strain.
+
+    {state} → {images under the operations that exchange the cell's axes} → ridge regression, left-out strains decide
+
+Images of one strain are one group: they are left out together, and the standardisation is made of all of them, so that
+the fitted map is exactly as symmetric as the crystal. F is fitted to its values and to its derivatives, V σ = d𝓕/dη.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import lengths_and_angles
+from cellfields.equivalence import axis_operations
+from cellfields.state import CellState
+from cellfields.surrogate._encoding import StateEncoding
+from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate._stress import energy_gradient
+from cellfields.surrogate.network import Regressor
+from cellfields.surrogate.polynomial import fit_polynomial
+from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.training import Progress, spread
+from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
+
+
+def images_of(
+    crystal: Crystal, states: Sequence[CellState], recipe: Recipe, engine_table: Mapping[str, Any] | None
+) -> tuple[list[CellState], int]:
+    """All images of all states, those of one state together, and how many each has (1: symmetry is not used).
+
+    A mesh that does not share an operation would give the image other numbers, so that operation is left out.
+    """
+    if recipe.name != "best" or not recipe.symmetry:
+        return list(states), 1
+    settings = (engine_table or {}).get("settings", {})
+    mesh = settings.get("kmesh") if isinstance(settings, Mapping) else None
+    operations = [op for op in axis_operations(crystal) if mesh is None or op.leaves(mesh)]
+    return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """Fitted regressors, and how they fare on strains left out.
+
+    Attributes:
+        regressors: quantity → D to outputs.
+        residuals: quantity → true minus predicted outputs (n, k) of the strains that know it, each predicted from the
+            others.
+        uncertainty: what follows from them.
+    """
+
+    regressors: dict[str, Regressor]
+    residuals: dict[str, FloatArray]
+    uncertainty: Uncertainty
+
+    def errors(self, encoded: Mapping[str, tuple[IntArray, FloatArray]]) -> dict[str, float]:
+        """Quantity → root mean square of the residuals, in units of the standard deviation of the outputs."""
+        result = {}
+        for name, residual in self.residuals.items():
+            outputs = encoded[name][1]
+            variance = float(((outputs - outputs.mean(axis=0)) ** 2).mean(axis=0).sum())
+            result[name] = float(np.sqrt((residual**2).mean(axis=0).sum() / variance)) if variance else 0.0
+        return result
+
+
+def fit_closed_form(
+    encoding: StateEncoding,
+    states: Sequence[CellState],
+    images: int,
+    encoded: Mapping[str, tuple[IntArray, FloatArray]],
+    recipe: Recipe,
+    on_progress: Progress | None = None,
+) -> ClosedForm:
+    """Regressors of all quantities.
+
+    Args:
+        encoding: what the outputs mean.
+        states: from :func:`images_of`.
+        images: how many each strain has.
+        encoded: quantity → which states know it, and their outputs (n, k).
+        recipe: degree, lengths, slopes.
+        on_progress: called with (quantity, 1, 1) when it is done.
+    """
+    deformations = np.array([state.deformation.as_array() for state in states])
+    input_mean = deformations.mean(axis=0)
+    input_std, input_scale = spread(deformations - input_mean, deformations)
+    regressors: dict[str, Regressor] = {}
+    residuals: dict[str, FloatArray] = {}
+    for name, (rows, outputs) in encoded.items():
+        z = ((deformations[rows] - input_mean) * input_scale).reshape(-1, images, 6)
+        grouped = outputs.reshape(-1, images, outputs.shape[1])
+        fit = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths)
+        if name == "free_energy" and recipe.slopes and all(states[row].stress is not None for row in rows):
+            slopes = _energy_slopes(encoding.crystal, [states[row] for row in rows]) * input_std
+            slopes = slopes.reshape(-1, images, 6, 1)
+            with_slopes = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths, slopes=slopes)
+            # A stress that is not this energy's derivative (a low cutoff, another code's convention) does harm.
+            fit = min(fit, with_slopes, key=lambda fitted: float((fitted.left_out**2).sum()))
+        regressors[name] = Regressor(
+            input_mean, input_scale, fit.constant, np.zeros(outputs.shape[1]), fit.coefficients, None
+        )
+        residuals[name] = fit.left_out
+        if on_progress is not None:
+            on_progress(name, 1, 1)
+    first = {name: (rows[::images] // images, outputs[::images]) for name, (rows, outputs) in encoded.items()}
+    left_out = left_out_errors(encoding, states[::images], first, residuals)
+    z = ((deformations - input_mean) * input_scale).reshape(-1, images, 6)
+    return ClosedForm(regressors, residuals, Uncertainty.fit(z, input_mean, input_scale, left_out, recipe.degree))
+
+
+def _energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
+    """∂F/∂D (n, 6), Hartree and Hartree per degree, from the states' stress."""
+    lengths, _ = lengths_and_angles(crystal.lattice_ref)
+    stress = np.array([state.stress for state in states])
+    lattice = np.array([state.lattice for state in states])
+    with double_precision():
+        return np.asarray(jax.vmap(energy_gradient, in_axes=(0, 0, None))(stress, lattice, lengths))

@@ -1,0 +1,143 @@
+"""How wrong a prediction of "best" may be: errors on strains left out, as they grow with the distance from the others.
+
+    v(D) = φ(z)ᵀ (AᵀA + λ)⁻¹ φ(z)          posterior variance of a polynomial of degree 4, in units of its noise
+    σ_q(D) = a_q v(D)^{c_q} ,  c_q ≥ 0      a standard deviation by its meaning: 68.3 % of left-out errors are below it
+
+A holds the training strains with their images. One v serves all quantities: it tells the middle of the training strains
+from their rim, which decides more than what is learned there. Exponent and factor of each quantity are fitted to errors
+that the closed form gives for every strain, predicted from the others; no second model is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray, IntArray
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.state import CellState
+from cellfields.surrogate._encoding import StateEncoding, field_vectors
+from cellfields.surrogate.polynomial import leverage
+from cellfields.surrogate.trend import degrees, monomials
+
+_DEGREE, _LENGTH, _RIDGE = 4, 4.5, 1e-4
+_COVERED = 0.683  # of a normal distribution, within one standard deviation
+_STEEPEST = 2.0  # an exponent fitted to a narrow range of v must not explode far outside it
+_FLOOR = 0.01  # of the median error: the logarithm of a lucky hit says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """Standard deviations of predictions.
+
+    Attributes:
+        input_mean: (6,) D̄ of z.
+        input_scale: (6,) 1/σ_D.
+        root: (T + 1, T + 1) R with v = |φ R|².
+        factor: quantity → a.
+        exponent: quantity → c.
+    """
+
+    input_mean: FloatArray
+    input_scale: FloatArray
+    root: FloatArray
+    factor: Mapping[str, float]
+    exponent: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        shapes = [np.shape(x) for x in (self.input_mean, self.input_scale)]
+        if shapes != [(6,), (6,)] or self.root.shape != (len(self.root),) * 2 or len(self.root) - 1 not in degrees(6):
+            raise InputError(f"an uncertainty of shapes {shapes} and {self.root.shape} does not fit together")
+        if self.factor.keys() != self.exponent.keys():
+            raise InputError("an uncertainty needs a factor and an exponent for the same quantities")
+
+    @classmethod
+    def fit(
+        cls,
+        z: FloatArray,
+        input_mean: FloatArray,
+        input_scale: FloatArray,
+        errors: Mapping[str, tuple[IntArray, FloatArray]],
+        degree: int,
+    ) -> Uncertainty:
+        """From the errors at left-out strains.
+
+        Args:
+            z: (N, b, 6) standardised strains, b images of each.
+            input_mean, input_scale: how z follows from D.
+            errors: quantity → which strains know it (n,), and its errors there (n,), not negative.
+            degree: of the polynomials that made the errors; v has no higher one.
+        """
+        root, distance = leverage(z, degree=min(_DEGREE, degree), length=_LENGTH, ridge=_RIDGE)
+        laws = {name: _law(distance[rows], values) for name, (rows, values) in errors.items()}
+        factor, exponent = ({name: law[i] for name, law in laws.items()} for i in (0, 1))
+        return cls(input_mean, input_scale, root, factor, exponent)
+
+    def __call__(self, deformation: Deformation) -> dict[str, float]:
+        """Quantity → standard deviation at D."""
+        z = (deformation.as_array() - self.input_mean) * self.input_scale
+        row = np.concatenate([np.ones(1), monomials(z, degrees(6)[len(self.root) - 1])]) @ self.root
+        distance = float(row @ row)
+        return {name: a * distance ** self.exponent[name] for name, a in self.factor.items()}
+
+
+def _law(distance: FloatArray, errors: FloatArray) -> tuple[float, float]:
+    """a and c of σ = a v^c."""
+    if not errors.any():
+        return 0.0, 0.0
+    x = np.log(distance)
+    y = np.log(np.maximum(errors, _FLOOR * np.median(errors) + np.finfo(float).tiny))
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = float((x - x.mean()) @ (y - y.mean())) / spread if spread > 0 else 0.0
+    exponent = min(max(slope, 0.0), _STEEPEST)
+    return float(np.quantile(errors / distance**exponent, _COVERED)), exponent
+
+
+def left_out_errors(
+    encoding: StateEncoding,
+    states: Sequence[CellState],
+    encoded: Mapping[str, tuple[IntArray, FloatArray]],
+    residuals: Mapping[str, FloatArray],
+) -> dict[str, tuple[IntArray, FloatArray]]:
+    """What left-out residuals of outputs mean, in the measures of :mod:`cellfields.evaluation.evaluate`.
+
+    Args:
+        encoding: of the outputs.
+        states: N training states, without their images.
+        encoded: quantity → which of them know it (n,), and its outputs (n, k).
+        residuals: quantity → true minus predicted (n, k), each strain predicted from the others.
+
+    Returns:
+        Quantity → which states (n,), errors (n,): energies in Hartree, ``position`` in Bohr, ``<field>.relative_l2``,
+        what the modes leave out.
+    """
+    errors: dict[str, tuple[IntArray, FloatArray]] = {}
+    for name, (rows, outputs) in encoded.items():
+        residual = residuals[name]
+        if name in encoding.reductions:
+            vectors = field_vectors(states, name)
+            square = encoding.reductions[name].lost(vectors) ** 2 + (residual**2).sum(axis=1)
+            errors[f"{name}.relative_l2"] = rows, np.sqrt(square) / np.linalg.norm(vectors, axis=1)
+            energy, factor = _integrals(encoding).get(name, ("", 0.0))
+            if energy and all(states[row].knows(energy) for row in rows):
+                predicted = factor * encoding.reductions[name].cell_mean(outputs - residual)
+                true = np.array([getattr(states[row], energy) for row in rows], dtype=float)
+                errors[energy] = rows, np.abs(predicted - true)
+        elif name == "internal":
+            lattices = np.array([states[row].lattice for row in rows])
+            moved = np.einsum("nax,nxy->nay", residual.reshape(len(rows), -1, 3), lattices)
+            errors["position"] = rows, np.sqrt((moved**2).sum(axis=2).mean(axis=1))
+        else:
+            errors[name] = rows, np.abs(residual[:, 0])
+    return errors
+
+
+def _integrals(encoding: StateEncoding) -> dict[str, tuple[str, float]]:
+    """Field → the energy that follows from its integral, and by which factor."""
+    table = {"band_energy_density": ("band_energy", 1.0)}
+    if encoding.smearing_width is not None:
+        table["entropy_density"] = "entropic_energy", -encoding.smearing_width
+    return table

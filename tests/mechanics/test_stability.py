@@ -1,0 +1,88 @@
+"""Instabilities where a closed formula puts them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.mechanics import find_instability, tangent_stiffness, uniaxial_test
+from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
+from tests.toy import magnesium
+
+CUBIC, QUARTIC = -0.08, 0.9
+
+
+def folding() -> HyperelasticEngine:
+    """E₁ softens as it grows: compressing x₂ drives it over a limit point, and it stiffens again beyond."""
+    return HyperelasticEngine(magnesium(), cubic=(CUBIC, 0.0), quartic=QUARTIC)
+
+
+def fold_strain() -> float:
+    """With E₃ eliminated: a E₁ + d E₂ + c E₁²/2 + q E₁³/6 = 0, singular where a + c E₁ + q E₁²/2 = 0."""
+    eliminated = HEXAGONAL[0, 2] ** 2 / HEXAGONAL[2, 2]
+    a, d = HEXAGONAL[0, 0] - eliminated, HEXAGONAL[0, 1] - eliminated
+    e1 = (-CUBIC - np.sqrt(CUBIC**2 - 2 * QUARTIC * a)) / QUARTIC
+    e2 = -(a * e1 + CUBIC * e1**2 / 2 + QUARTIC * e1**3 / 6) / d
+    return float(np.sqrt(1 + 2 * e2) - 1)
+
+
+def test_a_limit_point_is_found_where_it_is():
+    found = find_instability(folding(), 2, towards=-0.1)
+    assert found is not None
+    assert found.strain == pytest.approx(fold_strain(), abs=2e-5)
+    assert found.kind == "limit point"
+    assert abs(found.eigenvalue) < 1e-5
+    assert abs(found.mode["e1"]) > 0.9  # the soft direction
+    assert set(found.to_dict()) >= {"strain", "mode", "kind", "deformation"}
+
+
+def test_the_curve_jumps_there_and_not_before():
+    curve = uniaxial_test(folding(), 2, np.round(np.arange(-0.06, 0.001, 0.01), 10).tolist())
+    assert not curve.failures
+    first = dict(zip(curve.table().strain, curve.table().strains[:, 0], strict=True))
+    jumped = [strain for strain, elongation in first.items() if elongation > 0.1]
+    assert jumped == [strain for strain in first if strain < fold_strain()]
+
+
+def test_the_search_may_begin_at_a_point_of_a_curve():
+    law = folding()
+    curve = uniaxial_test(law, 2, [-0.01, -0.02, -0.03])
+    before = law.solves
+    found = find_instability(law, 2, towards=-0.1, begin=curve.at(-0.03))
+    assert found is not None and found.strain == pytest.approx(fold_strain(), abs=2e-5)
+    assert found.evaluations == law.solves - before < 40
+    with pytest.raises(InputError, match="another direction"):
+        find_instability(law, 1, begin=curve.at(-0.03))
+
+
+def test_a_symmetry_breaking_mode_is_a_bifurcation_and_needs_the_shears():
+    """C₄₄ + m E₃ = 0: invisible as long as right angles are kept."""
+    law = HyperelasticEngine(magnesium(), softening=0.02)
+    assert find_instability(law, 3, towards=-0.05) is None
+    found = find_instability(law, 3, towards=-0.05, components="all")
+    assert found is not None
+    assert found.strain == pytest.approx(np.sqrt(1 - 2 * 0.6e-3 / 0.02) - 1, abs=5e-5)
+    assert found.kind == "bifurcation"
+    assert abs(found.mode["c23"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_tension_is_stable():
+    assert find_instability(folding(), 2, towards=0.05) is None
+
+
+def test_tangent_stiffness_is_the_hessian():
+    """At E = 0: ∂g/∂x = C in these coordinates, where there is no stress."""
+    law = HyperelasticEngine(magnesium(), cubic=(0.0, 0.0))
+    stiffness = tangent_stiffness(law, Deformation.identity(law.crystal), step=1e-4)
+    np.testing.assert_allclose(stiffness, HEXAGONAL, atol=5e-7)
+
+
+def test_wrong_arguments():
+    with pytest.raises(InputError, match="not zero"):
+        find_instability(folding(), 2, towards=0.0)
+    unstable = HyperelasticEngine(magnesium(), softening=0.02, residual=np.array([0, 0, -2e-4, 0, 0, 0]))
+    with pytest.raises(InputError, match="unstable already"):
+        point = uniaxial_test(unstable, 3, [-0.04], components="all").at(-0.04)
+        find_instability(unstable, 3, components="all", begin=point)
