@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SYMMETRY_TOLERANCE = 1e-3  # Bohr
+LONGEST = 1e4  # Bohr
+MAX_ATOMS = 200  # finding the symmetry of a large, regular cell takes minutes, and a solve for ever
 
 Inversion = Literal["impose", "free"]
 
@@ -77,6 +79,8 @@ class Crystal:
         lattice = np.array(lattice, dtype=float)
         if lattice.shape != (3, 3) or not np.isfinite(lattice).all():
             raise InputError("lattice must be three finite vectors of three numbers (Bohr)")
+        if np.abs(lattice).max() > LONGEST:
+            raise InputError(f"lattice vectors must be at most {LONGEST:g} Bohr long")
         volume = float(np.linalg.det(lattice))
         if abs(volume) < 1e-6 * np.prod(np.linalg.norm(lattice, axis=1)) or volume == 0:
             raise InputError("lattice is singular: its three vectors lie in a plane; they must span a volume")
@@ -87,9 +91,11 @@ class Crystal:
         self._symmetry_used = symmetry
         self.lattice_ref: FloatArray = _frozen(lattice_from_lengths_and_angles(*lengths_and_angles(lattice)))
         self.species: tuple[str, ...] = tuple(species)
+        if len(self.species) > MAX_ATOMS:
+            raise InputError(f"species: {len(self.species)} atoms are too many, at most {MAX_ATOMS} in a cell")
         for symbol in self.species:
             if symbol not in atomic_numbers or symbol == "X":
-                raise InputError(f"species: {symbol!r} is not a chemical symbol")
+                raise InputError(f"species: {str(symbol)[:20]!r} is not a chemical symbol")
         positions = np.array(positions, dtype=float)
         if positions.shape != (len(self.species), 3) or len(self.species) == 0 or not np.isfinite(positions).all():
             raise InputError(f"positions must be {len(self.species)} rows of three finite numbers, one row per species")

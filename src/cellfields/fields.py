@@ -37,6 +37,11 @@ class FourierBasis:
     origin: FloatArray
     real: bool
 
+    def __post_init__(self) -> None:
+        shape = np.shape(self.indices)
+        if self.indices.dtype.kind != "i" or len(shape) != 2 or shape[1] != 3 or np.shape(self.origin) != (3,):
+            raise InputError(f"a Fourier basis needs (M, 3) integers and an origin of 3 numbers, got shape {shape}")
+
     @classmethod
     def for_crystal(cls, crystal: Crystal, cutoff: float) -> FourierBasis:
         """All m of the crystal's symmetry with ½|G⁰(m)|² ≤ ``cutoff`` (Hartree) in the *reference* cell.

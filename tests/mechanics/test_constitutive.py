@@ -77,8 +77,8 @@ def test_single_precision(learned, law, gradients):
     first, tangent = single.evaluate(gradients)
     assert first.dtype == tangent.dtype == np.float32
     exact, exact_tangent = law.evaluate(gradients)
-    assert np.abs(first - exact).max() < 2e-3 * np.abs(exact).max()
-    assert np.abs(tangent - exact_tangent).max() < 2e-3 * np.abs(exact_tangent).max()
+    assert np.abs(first - exact).max() < 1e-4 * np.abs(exact).max()
+    assert np.abs(tangent - exact_tangent).max() < 1e-4 * np.abs(exact_tangent).max()
 
 
 def test_outside_the_domain_it_is_nan_unless_asked_to_extrapolate(learned, law, gradients):

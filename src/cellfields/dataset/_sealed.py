@@ -21,11 +21,11 @@ import numpy as np
 from safetensors.numpy import load
 
 from cellfields._typing import Array
-from cellfields.dataset._json import canonical, loads
+from cellfields.dataset._json import MAX_TEXT, canonical, loads
 from cellfields.errors import CorruptFileError, InputError
 
 MAX_FILE = 1 << 30  # bytes
-MAX_HEADER = 1 << 22
+MAX_HEADER = MAX_TEXT
 _DTYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "int32": "I32", "uint8": "U8"}
 _PREFIX = b'{"__metadata__":{"seal":"'
 _START = 8 + len(_PREFIX)

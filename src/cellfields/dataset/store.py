@@ -24,7 +24,7 @@ import numpy as np
 from cellfields import __version__
 from cellfields.crystal import Crystal
 from cellfields.dataset import _codec, _sealed
-from cellfields.dataset._atomic import StoreError, make_directory, sweep, write_durably
+from cellfields.dataset._atomic import StoreError, make_directory, settle, sweep, write_durably
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._json import digest, loads, plain, seal_table
 from cellfields.dataset._settings import read_settings, require_same, settings_table
@@ -104,6 +104,7 @@ class DatasetStore:
             _create(directory, wanted)
         stored = _read_description(directory)  # also what another process may have just created
         require_same(stored, wanted, directory)
+        settle(directory.parent)
         for folder in ("", *_FOLDERS):
             sweep(directory / folder)
         return cls(directory, crystal, stored["engine"], stored)
@@ -121,7 +122,8 @@ class DatasetStore:
         try:
             crystal = Crystal.from_dict(stored["crystal"])
         except (InputError, KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"{directory / _DESCRIPTION} does not describe a crystal: {error}") from error
+            reason = str(error)[:200]
+            raise CorruptFileError(f"{directory / _DESCRIPTION} does not describe a crystal: {reason}") from error
         return cls(directory, crystal, stored["engine"], stored)
 
     def require_engine(self, engine: Any) -> None:
@@ -288,11 +290,13 @@ class DatasetStore:
         return self._bases[name]
 
     def _write_basis(self, basis: FourierBasis) -> None:
-        name = _codec.basis_hash(basis)
+        path = self._basis_path(_codec.basis_hash(basis))
         try:
-            self._basis(name)
+            self._basis(path.stem)
         except InputError:  # not there yet, or damaged
-            write_durably(self._basis_path(name), _codec.encode_basis(basis))
+            write_durably(path, _codec.encode_basis(basis))
+        else:
+            settle(path.parent)  # the state to be sealed must not outlive its basis
 
     def _forget_failure(self, key: str) -> None:
         try:
@@ -316,7 +320,8 @@ class DatasetStore:
 def _create(directory: Path, table: Mapping[str, Any]) -> None:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file; a dataset needs a directory")
-    if any((directory / "states").glob("*.safetensors")):
+    sealed = any((directory / "states").glob("*.safetensors"))
+    if sealed and not (directory / _DESCRIPTION).exists():  # another process may have begun at the same time
         raise InputError(f"{directory} holds sealed states but no {_DESCRIPTION}: restore it, or use another directory")
     for folder in _FOLDERS:
         make_directory(directory / folder)

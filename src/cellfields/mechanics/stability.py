@@ -49,8 +49,8 @@ class Instability:
     Attributes:
         direction: 1, 2 or 3.
         strain: e_i.
-        deformation: D.
-        stress: (3, 3) Cauchy, Hartree/Bohr³.
+        deformation: D, within the tolerance of the free stress.
+        stress: (3, 3) Cauchy there, Hartree/Bohr³.
         eigenvalue: of K_ff, zero within the search, Hartree/Bohr³.
         mode: component → its part in the eigenvector: where the crystal goes next.
         kind: "limit point" (the load drives the mode: no equilibrium beyond) or "bifurcation" (the mode breaks a
@@ -146,14 +146,17 @@ def find_instability(
             state = evaluator.recall(deformation_of(embedded(found.z, active), engine.crystal))
             assert state.stress is not None
             names = [NAMES[index] for index in active if index != direction - 1]
+            limit_point = found.coupling > _COUPLED
+            # At a limit point what is left of g along the mode is a shift of the strain, in first order.
+            left = float(found.mode @ np.delete(found.gradient, direction - 1))
             return Instability(
                 direction=direction,
-                strain=float(found.z[direction - 1]),
+                strain=float(found.z[direction - 1]) - (left / found.drive if limit_point else 0.0),
                 deformation=state.deformation,
                 stress=state.stress,
                 eigenvalue=found.eigenvalue,
                 mode=dict(zip(names, found.mode.tolist(), strict=True)),
-                kind="limit point" if found.coupling > _COUPLED else "bifurcation",
+                kind="limit point" if limit_point else "bifurcation",
                 evaluations=evaluator.evaluations,
             )
         here = there
@@ -164,8 +167,8 @@ def find_instability(
 class _Place:
     """A point of the path.
 
-    Attributes: z (m,), K (m, m), unit tangent (m,), smallest eigenvalue of K_ff with its mode (m − 1,), and how much
-    the load drives that mode, 0 … 1.
+    Attributes: z, g (m,), K (m, m), unit tangent (m,), smallest eigenvalue of K_ff, its mode v (m − 1,), the product
+    v · K_fi by which the load drives that mode, and its part in |K_fi|, 0 … 1.
     """
 
     z: FloatArray
@@ -174,6 +177,7 @@ class _Place:
     tangent: FloatArray
     eigenvalue: float
     mode: FloatArray
+    drive: float
     coupling: float
 
 
@@ -194,15 +198,17 @@ class _Path:
         free, load = np.delete(rows, self.axis, axis=1), rows[:, self.axis]
         tangent = np.linalg.svd(rows)[2][-1]  # rows @ tangent = 0
         values, modes = np.linalg.eigh(free)
-        mode = modes[:, 0]
+        mode = modes[:, 0] * np.sign(modes[np.abs(modes[:, 0]).argmax(), 0])
+        drive = float(mode @ load)
         return _Place(
             z=z,
             gradient=gradient,
             stiffness=stiffness,
             tangent=tangent if tangent @ along > 0 else -tangent,
             eigenvalue=float(values[0]),
-            mode=mode * np.sign(mode[np.abs(mode).argmax()]),
-            coupling=float(abs(mode @ load)) / (float(np.linalg.norm(load)) or 1.0),
+            mode=mode,
+            drive=drive,
+            coupling=abs(drive) / (float(np.linalg.norm(load)) or 1.0),
         )
 
     def advance(self, here: _Place, step: float) -> tuple[_Place, float]:

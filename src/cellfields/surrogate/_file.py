@@ -20,6 +20,7 @@ from safetensors.numpy import save
 from cellfields._typing import Array
 from cellfields.crystal import Crystal
 from cellfields.dataset._atomic import write_durably
+from cellfields.dataset._json import loads, plain
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.fields import FourierBasis
 from cellfields.surrogate._domain import TrainingDomain
@@ -31,6 +32,7 @@ from cellfields.surrogate.uncertainty import Uncertainty
 FORMAT = "cellfields-surrogate"
 VERSION = 1
 _KEY = "cellfields"  # the one entry of safetensors' own metadata: several would come in random order
+_DTYPES = ("float64", "float32", "int64")
 _REGRESSOR_PARTS = ("input_mean", "input_scale", "output_mean", "output_scale", "trend")
 _DOMAIN_PARTS = ("lower", "upper", "mean", "whitening")
 _UNCERTAINTY_PARTS = ("input_mean", "input_scale", "root")
@@ -49,6 +51,7 @@ def write_model(path: Path, tensors: Mapping[str, Array], content: Mapping[str, 
     if not path.parent.is_dir():
         raise InputError(f"model file {path} cannot be written: folder {path.parent} does not exist")
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    content = plain(content, "model")
     header = {"format": FORMAT, "version": VERSION, "sha256": _digest(content, arrays), "content": content}
     write_durably(path, save(arrays, metadata={_KEY: json.dumps(header)}))
 
@@ -66,17 +69,22 @@ def read_model(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # also types that NumPy lacks
         raise CorruptFileError(f"model file {path} is truncated, damaged, or not a safetensors file") from error
     try:
-        header = json.loads(metadata[_KEY])
+        header = loads(metadata[_KEY], f"model file {path}")
         kind, version, digest, content = (header[key] for key in ("format", "version", "sha256", "content"))
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise CorruptFileError(f"{path} is a safetensors file, but not a cellfields surrogate") from error
     if kind != FORMAT or not isinstance(content, dict):
-        raise CorruptFileError(f"{path} is a {kind} file, not a surrogate")
+        raise CorruptFileError(f"{path} is a {str(kind)[:40]!r} file, not a surrogate")
     if version != VERSION:
-        raise InputError(f"model file {path} has format version {version}; this cellfields reads version {VERSION}")
+        raise InputError(
+            f"model file {path} has format version {str(version)[:20]}; this cellfields reads version {VERSION}"
+        )
+    for name, array in tensors.items():
+        if array.dtype.name not in _DTYPES:
+            raise CorruptFileError(f"model file {path} is malformed: {name[:40]!r} is an array of {array.dtype.name}")
     if digest != _digest(content, tensors):
         raise CorruptFileError(f"model file {path} was altered after it was written (its SHA-256 does not match)")
     return tensors, content
@@ -137,7 +145,7 @@ def unpack(
     """Inverse of :func:`pack`; every part checks its own shapes.
 
     Raises:
-        KeyError, TypeError, ValueError: something is missing or does not fit.
+        KeyError, TypeError, ValueError, AttributeError: something is missing or does not fit.
     """
     basis = None
     if table["real"] is not None:

@@ -24,7 +24,7 @@ from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import energy_gradient
 from cellfields.surrogate.network import Regressor
-from cellfields.surrogate.polynomial import fit_polynomial
+from cellfields.surrogate.polynomial import Design, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
@@ -93,10 +93,12 @@ def fit_closed_form(
     input_std, input_scale = spread(deformations - input_mean, deformations)
     regressors: dict[str, Regressor] = {}
     residuals: dict[str, FloatArray] = {}
+    designs: dict[bytes, dict[float, Design]] = {}
     for name, (rows, outputs) in encoded.items():
         z = ((deformations[rows] - input_mean) * input_scale).reshape(-1, images, 6)
         grouped = outputs.reshape(-1, images, outputs.shape[1])
-        fit = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths)
+        known = designs.setdefault(rows.tobytes(), {})
+        fit = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths, designs=known)
         if name == "free_energy" and recipe.slopes and all(states[row].stress is not None for row in rows):
             slopes = _energy_slopes(encoding.crystal, [states[row] for row in rows]) * input_std
             slopes = slopes.reshape(-1, images, 6, 1)

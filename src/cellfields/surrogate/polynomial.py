@@ -13,7 +13,7 @@ g: all rows of one strain (its images under the crystal's symmetry, values and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from math import factorial
 
@@ -48,6 +48,7 @@ def fit_polynomial(
     degree: int,
     lengths: Sequence[float],
     slopes: FloatArray | None = None,
+    designs: MutableMapping[float, Design] | None = None,
 ) -> PolynomialFit:
     """Fit all outputs of one quantity.
 
@@ -57,7 +58,9 @@ def fit_polynomial(
         degree: highest total degree.
         lengths: ℓ to choose from, in units of z.
         slopes: (N, b, d, k) ∂y/∂z where they are known for all rows, or None.
+        designs: by length, of these z and this degree without slopes: filled here, for the next quantity to use.
     """
+    designs = {} if designs is None else designs
     constant = outputs.mean(axis=(0, 1))
     centred = outputs - constant
     scale = centred.std(axis=(0, 1))
@@ -68,7 +71,13 @@ def fit_polynomial(
         targets = np.concatenate([targets, per_row], axis=1)
     best: tuple[float, PolynomialFit] | None = None
     for length in lengths:
-        solution, left_out = _Design.of(z, degree, length, slopes is not None).solve(targets)
+        if slopes is not None:
+            design = Design.of(z, degree, length, with_slopes=True)
+        elif length in designs:
+            design = designs[length]
+        else:
+            design = designs[length] = Design.of(z, degree, length)
+        solution, left_out = design.solve(targets)
         error = float(((left_out * scale) ** 2).sum())
         if best is None or error < best[0]:
             solution = solution * scale
@@ -87,7 +96,7 @@ def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tupl
     Returns:
         R (T + 1, T + 1) with v(z) = |(1, monomials(z, degree)) R|², and v (N,) at each strain by all the others.
     """
-    design = _Design.of(z, degree, length, False)
+    design = Design.of(z, degree, length)
     scale = 1 / np.sqrt(design.eigenvalues + ridge)
     rows = design.scores * scale
     hat = rows @ rows.transpose(0, 2, 1)
@@ -95,7 +104,7 @@ def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tupl
 
 
 @dataclass(frozen=True, eq=False)
-class _Design:
+class Design:
     """Scaled columns at all rows, in the eigenbasis of their Gram matrix.
 
     Attributes:
@@ -111,7 +120,8 @@ class _Design:
     images: int
 
     @classmethod
-    def of(cls, z: FloatArray, degree: int, length: float, with_slopes: bool) -> _Design:
+    def of(cls, z: FloatArray, degree: int, length: float, *, with_slopes: bool = False) -> Design:
+        """At strains z (N, b, d)."""
         powers = np.concatenate([np.zeros((1, z.shape[2]), dtype=np.int64), exponents(z.shape[2], degree)])
         prior = np.array([length ** -int(a.sum()) / np.sqrt(np.prod([factorial(int(n)) for n in a])) for a in powers])
         columns = np.concatenate([np.ones((*z.shape[:2], 1)), monomials(z, degree)], axis=2)

@@ -267,9 +267,10 @@ class Surrogate:
         try:
             encoding, regressors, domain, uncertainties = _file.unpack(tensors, table)
             recipe = Recipe.model_validate(table["recipe"])
-            surrogate = cls(encoding, regressors, domain, recipe, table["metadata"], uncertainties)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFileError(f"model file {path} does not hold a complete surrogate: {error}") from error
+            surrogate = cls(encoding, regressors, domain, recipe, dict(table["metadata"]), uncertainties)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CorruptFileError(f"model file {path} does not hold a complete surrogate: {reason}") from error
         return replace(surrogate, outside=outside)
 
 

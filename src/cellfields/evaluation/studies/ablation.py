@@ -40,7 +40,7 @@ def variants(best: Recipe) -> dict[str, Recipe]:
         "without stress": {"slopes": False},
         "without symmetry and stress": {"symmetry": False, "slopes": False},
     }
-    for degree in sorted({2, 3, 4, 5, 6, 7} - {best.degree}):
+    for degree in (degree for degree in range(2, best.degree + 2) if degree != best.degree):
         changes[f"degree {degree}"] = {"degree": degree}
     for length in best.lengths if len(best.lengths) > 1 else ():
         changes[f"length {length:g} alone"] = {"lengths": (length,)}

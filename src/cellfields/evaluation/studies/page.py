@@ -94,24 +94,30 @@ def report(bench: Workbench, results: Results) -> dict[str, Any]:
     return {"study": "Teh, Ghosh, Bhattacharya (2021)", "notes": notes} | results.to_dict()
 
 
-def write(bench: Workbench, results: Results) -> None:
-    """Write the three files and the figures below the workbench's directory."""
-    figures = draw(bench, results)
+def write_tables(bench: Workbench, results: Results) -> None:
+    """Write report.md and report.json below the workbench's directory."""
     table = report(bench, results)
-    make_directory(bench.directory / "figures")
-    for name, (figure, _, _) in figures.items():
-        write_durably(bench.directory / "figures" / f"{name}.png", image_bytes(figure))
     made = results.tables()
     lead = " ".join(table["notes"])
     markdown = f"# Teh, Ghosh and Bhattacharya (2021), reproduced\n\n{lead}\n\n" + "\n".join(t.markdown() for t in made)
+    write_durably(bench.directory / "report.md", markdown.encode())
+    write_durably(bench.directory / "report.json", (json.dumps(table, indent=1, allow_nan=False) + "\n").encode())
+
+
+def write_page(bench: Workbench, results: Results) -> None:
+    """Write report.html, and its figures as files of their own, below the workbench's directory."""
+    figures = draw(bench, results)
+    make_directory(bench.directory / "figures")
+    for name, (figure, _, _) in figures.items():
+        write_durably(bench.directory / "figures" / f"{name}.png", image_bytes(figure))
+    lead = " ".join(report(bench, results)["notes"])
+    made = results.tables()
     boxes = [_html.section(t.title, _html.table(t.columns, t.rows, t.numeric_from), t.note) for t in made]
     drawn = [_html.figure_box(figure, title, caption) for figure, title, caption in figures.values()]
     title = "Machine-learned electronic fields of magnesium, reproduced"
     # The short table first, then what can be seen, then the long ones.
     html = _html.page(f"cellfields: {title}", title, lead, "\n".join([*boxes[:1], *drawn, *boxes[1:]]))
     write_durably(bench.directory / "report.html", html.encode())
-    write_durably(bench.directory / "report.md", markdown.encode())
-    write_durably(bench.directory / "report.json", (json.dumps(table, indent=1, allow_nan=False) + "\n").encode())
 
 
 def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str]]:

@@ -72,7 +72,8 @@ def reproduce(
         if found is None:
             say(f"{stage}: too few labels, left out")
         results = replace(results, **{name: found})
-        page.write(bench, results)  # the report grows stage by stage
+        page.write_tables(bench, results)  # they grow stage by stage
+    page.write_page(bench, results)
     return results
 
 

@@ -37,6 +37,7 @@ from cellfields.surrogate._encoding import StateEncoding
 
 Tell = Callable[[str, int, int], None]
 FEWEST = 8  # training states that a study needs; two test states
+_QUANTITIES = 8  # steps of a training's progress: four fields, atoms, two energies, and the end
 _FORMAT = 1  # of results: raise it when a study changes what it computes
 
 
@@ -204,27 +205,34 @@ class Workbench:
                     return surrogate
             except InputError:  # damaged: it is made again
                 pass
-        what = f"{about}, {len(training)} states"
+        what = f"training {about} on {len(training)} states"
         surrogate = Surrogate.train(
-            self.crystal,
-            training.states,
-            recipe,
-            engine_table=table,
-            on_progress=lambda quantity, done, total: self.tell(f"training {quantity} ({what})", done, total),
+            self.crystal, training.states, recipe, engine_table=table, on_progress=self._one_bar(what)
         )
+        self.tell(what, _QUANTITIES, _QUANTITIES)
         surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": found}, outside="flag")
         make_directory(path.parent)
         surrogate.save(path)
         return surrogate
+
+    def _one_bar(self, what: str) -> Callable[[str, int, int], None]:
+        """Progress of a training, quantity by quantity, as that of one task."""
+        begun: list[str] = []
+
+        def tell(quantity: str, done: int, total: int) -> None:
+            if quantity not in begun:
+                begun.append(quantity)
+            if done == total:
+                self.tell(what, min(len(begun), _QUANTITIES - 1), _QUANTITIES)
+
+        return tell
 
     def judged(self, name: str, recipe: Recipe, training: Samples, test: Samples) -> tuple[EngineErrors, float]:
         """A recipe's errors on test states, and its training time in seconds."""
 
         def make() -> dict[str, Any]:
             surrogate = self.surrogate(recipe, training, name)
-            self.tell(f"judging {name}", 0, 1)
             errors = self.exam(test).judge(surrogate)
-            self.tell(f"judging {name}", 1, 1)
             seconds = float(surrogate.metadata["training_seconds"])
             return errors.to_dict() | {"training_seconds": seconds}
 
@@ -235,7 +243,6 @@ class Workbench:
         """A baseline's errors on test states, or those of the floor (name "PCA floor")."""
 
         def make() -> dict[str, Any]:
-            self.tell(f"baseline {name} on {len(training)} states", 0, 1)
             encoding, encoded = self.encoded(training, modes)
             engine: Engine
             if name == "PCA floor":
