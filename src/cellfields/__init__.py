@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {
+    "AbinitEngine": "cellfields.abinit",
+    "AbinitOptions": "cellfields.abinit",
     "Crystal": "cellfields.crystal",
     "Deformation": "cellfields.deformation",
     "sample_deformations": "cellfields.deformation",
@@ -35,6 +37,8 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AbinitEngine",
+    "AbinitOptions",
     "CellFieldsCalculator",
     "CellFieldsError",
     "CellState",
@@ -59,6 +63,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from cellfields.abinit import AbinitEngine, AbinitOptions
     from cellfields.crystal import Crystal
     from cellfields.dataset import DatasetStore
     from cellfields.deformation import Deformation, sample_deformations

@@ -60,9 +60,11 @@ class AbinitError(CellFieldsError):
     Attributes:
         log: the lines of ABINIT's log that say why, oldest first, or empty.
         retry: whether another attempt may fare better.
+        ends_campaign: whether every other solve of a campaign would end in the same way.
     """
 
     retry: ClassVar[bool] = False
+    ends_campaign: ClassVar[bool] = False
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -75,9 +77,13 @@ class AbinitError(CellFieldsError):
 class AbinitNotFound(AbinitError, InputError):
     """The launch command names no program on this machine."""
 
+    ends_campaign: ClassVar[bool] = True
+
 
 class AbinitPseudopotentialError(AbinitError, InputError):
     """ABINIT cannot read a pseudopotential file."""
+
+    ends_campaign: ClassVar[bool] = True
 
 
 class AbinitKilled(AbinitError):
@@ -92,6 +98,8 @@ class AbinitTimeout(AbinitError):
 
 class AbinitDiskFull(AbinitError):
     """There was no room for ABINIT's files."""
+
+    ends_campaign: ClassVar[bool] = True
 
 
 class AbinitOutputMissing(AbinitError):

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from cellfields.abinit import AbinitOptions
+from cellfields import DatasetStore, PlaneWaveSettings, sample_deformations
+from cellfields.abinit import AbinitEngine, AbinitOptions
 from cellfields.abinit.input import AbinitInput
 from cellfields.abinit.run import finished_run
+from cellfields.dataset import label
 from cellfields.errors import (
     AbinitDiskFull,
     AbinitError,
@@ -26,6 +28,7 @@ from cellfields.errors import (
     ConvergenceError,
     InputError,
 )
+from tests.toy import magnesium
 
 INPUT = AbinitInput({"ecut": "3.0", "kptrlatt": "  1 0 0\n  0 1 0\n  0 0 1"}, {"Mg.gth": b"made up\n"})
 
@@ -100,6 +103,16 @@ def test_program_that_is_not_there(tmp_path: Path) -> None:
         attempt(tmp_path, "echo 'sh: 1: abinitt: not found' >&2; exit 127")
     with pytest.raises(AbinitNotFound):
         attempt(tmp_path, says("mpirun was unable to find the specified executable file", 134))
+
+
+def test_a_missing_program_ends_a_campaign_and_is_held_against_no_strain(tmp_path: Path) -> None:
+    engine = AbinitEngine(
+        magnesium(), PlaneWaveSettings(cutoff=4, kmesh=(1, 1, 1)), AbinitOptions(command="no-such-abinit")
+    )
+    store = DatasetStore.create_or_open(tmp_path / "dataset", engine.crystal, engine.fingerprint_table())
+    with pytest.raises(AbinitNotFound):
+        label(store, engine, sample_deformations(engine.crystal, 2, seed=0))
+    assert store.failures() == [] and store.info().solved == 0
 
 
 def test_scratch_that_is_no_folder(tmp_path: Path) -> None:
@@ -185,7 +198,8 @@ def test_timeout_ends_all_that_was_started(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from pathlib import Path
-from cellfields.abinit import AbinitOptions
+from cellfields import DatasetStore, PlaneWaveSettings, sample_deformations
+from cellfields.abinit import AbinitEngine, AbinitOptions
 from tests.abinit.test_abinit_run import INPUT, finished_run
 with finished_run(INPUT, AbinitOptions(command=sys.argv[1], scratch=Path(sys.argv[2]))):
     pass
