@@ -138,7 +138,7 @@ def _errors(table: Mapping[str, FloatArray], key: str) -> dict[str, FloatArray]:
 
 def _read(path: Path) -> dict[str, FloatArray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {name: np.asarray(file[name], dtype=float) for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CorruptFileError(f"{path} is damaged, or no table of NumPy arrays") from error
