@@ -223,7 +223,7 @@ class Experiment:
         begin = time.monotonic()
         while not process.ended:
             process.listen(0.1)
-            require(time.monotonic() - begin < PATIENCE, "a worker outlives its killed parent")
+            require(process.ended or time.monotonic() - begin < PATIENCE, "a worker outlives its killed parent")
         self.slowest_end = max(self.slowest_end, time.monotonic() - begin)
         status = os.waitpid(process.pid, 0)[1]
         killed = os.WIFSIGNALED(status)

@@ -96,6 +96,9 @@ def main() -> None:
             "rms_stress_difference_everywhere": rms_difference(drawn["ML"], drawn["DFT"], -1.0),
             "residual": {"ML": learned.table().residual()[0], "DFT": true.table().residual()[0]},
             "instability": {name: None if end is None else end.to_dict() for name, end in ends.items()},
+            "turning_points": {
+                name: curve.table().turning_points() for name, curve in (("ML", learned), ("DFT", true))
+            },
             "dft_solves": true.evaluations,
             "failures": {"ML": list(learned.failures), "DFT": list(true.failures)},
             "outside_domain": [p.strain for p in learned.points if p.in_domain is False],

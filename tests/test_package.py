@@ -44,6 +44,7 @@ def test_names_come_from_where_they_are_defined() -> None:
         "import cellfields.planewave",
         "from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings, CellState",
         "import cellfields.dataset; cellfields.DatasetStore",
+        "from cellfields.mechanics import uniaxial_test; import cellfields.export",
     ],
 )
 def test_engine_workers_never_import_jax(statement: str) -> None:

@@ -229,7 +229,7 @@ def test_abinit_does_not_outlive_its_parent(tmp_path: Path, number: int) -> None
 def gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it ended between open and read
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

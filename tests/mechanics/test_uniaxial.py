@@ -126,6 +126,13 @@ def test_residual_stress_and_strains_are_subtracted():
     np.testing.assert_allclose(other.subtracted(table).stress, clean.stress + 1e-5)
 
 
+def test_turning_points_of_the_stress():
+    strain = np.linspace(-0.1, 0.1, 21)
+    stress = -((strain + 0.073) ** 2) * (strain < 0) + 1e-3 * strain * (strain >= 0)
+    assert UniaxialTable(2, strain, stress, np.zeros((21, 3))).turning_points()[0] == pytest.approx(-0.073)
+    assert UniaxialTable(2, strain, strain, np.zeros((21, 3))).turning_points() == []
+
+
 def test_equation_14_is_offered_beside_cauchy():
     curve = uniaxial_test(engine(), 2, [0.05])
     point = curve.at(0.05)

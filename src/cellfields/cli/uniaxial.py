@@ -97,8 +97,11 @@ def _print(curve: UniaxialCurve, found: list[Instability], sought: bool) -> None
     ]
     title = f"uniaxial stress along x{curve.direction} (nothing subtracted)"
     print_table(title, ("strain", "stress, GPa", "e1", "e2", "e3", "solves"), rows)
+    for strain in table.turning_points():
+        print(f"the stress turns at strain {strain:.4f}: unstable from there under a prescribed load")
     for end in found:
         mode = ", ".join(f"{name} {part:+.3f}" for name, part in end.mode.items())
-        print(f"instability at strain {end.strain:.4f} ({end.kind}); the crystal goes along {mode}")
+        where = ", outside the strains the model was trained on" if end.in_domain is False else ""
+        print(f"instability at strain {end.strain:.4f} ({end.kind}{where}); the crystal goes along {mode}")
     if sought and not found:
         print("no instability on the way")

@@ -55,6 +55,7 @@ class Instability:
         mode: component → its part in the eigenvector: where the crystal goes next.
         kind: "limit point" (the load drives the mode: no equilibrium beyond) or "bifurcation" (the mode breaks a
             symmetry that the path keeps).
+        in_domain: whether a surrogate knows such strains; None for engines without a domain.
         evaluations: solves that it took.
     """
 
@@ -65,6 +66,7 @@ class Instability:
     eigenvalue: float
     mode: dict[str, float]
     kind: Literal["limit point", "bifurcation"]
+    in_domain: bool | None
     evaluations: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Instability:
             "eigenvalue": self.eigenvalue,
             "mode": self.mode,
             "kind": self.kind,
+            "in_domain": self.in_domain,
             "evaluations": self.evaluations,
         }
 
@@ -157,6 +160,7 @@ def find_instability(
                 eigenvalue=found.eigenvalue,
                 mode=dict(zip(names, found.mode.tolist(), strict=True)),
                 kind="limit point" if limit_point else "bifurcation",
+                in_domain=state.provenance.get("in_domain"),
                 evaluations=evaluator.evaluations,
             )
         here = there

@@ -113,6 +113,16 @@ class UniaxialTable:
         at_zero = [float(np.interp(0.0, self.strain, column)) for column in (self.stress, *self.strains.T)]
         return at_zero[0], np.array(at_zero[1:])
 
+    def turning_points(self) -> list[float]:
+        """Strains where the stress has a maximum or minimum (parabola through three points).
+
+        Beyond them the crystal is unstable under a prescribed *load*, even where it is stable at prescribed strain.
+        """
+        middle = 0.5 * (self.strain[1:] + self.strain[:-1])
+        slope = np.diff(self.stress) / np.diff(self.strain)
+        turns = np.flatnonzero(slope[1:] * slope[:-1] < 0)
+        return [float(middle[i] - slope[i] * (middle[i + 1] - middle[i]) / (slope[i + 1] - slope[i])) for i in turns]
+
     def subtracted(self, reference: UniaxialTable | None = None) -> UniaxialTable:
         """Without the residual stress and strains at zero, its own or another's (the paper's figure 9: DFT's)."""
         stress, strains = (self if reference is None else reference).residual()
@@ -174,6 +184,7 @@ class UniaxialCurve:
             "strain": table.strain.tolist(),
             "axial_stress": table.stress.tolist(),
             "elongations": table.strains.tolist(),
+            "turning_points": table.turning_points(),
             "points": [point.to_dict() for point in self.points],
             "failures": {f"{strain:g}": reason for strain, reason in self.failures.items()},
             "evaluations": self.evaluations,
