@@ -11,7 +11,7 @@ from cellfields.crystal import Crystal
 from cellfields.equivalence import axis_operations
 from cellfields.state import CellState
 from cellfields.surrogate import Recipe, Surrogate
-from cellfields.surrogate.closed_form import images_of
+from cellfields.surrogate.images import images_of
 from tests.surrogate.samples import draw
 from tests.toy import ToyEngine
 

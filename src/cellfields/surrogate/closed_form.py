@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +17,6 @@ import numpy as np
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import lengths_and_angles
-from cellfields.equivalence import axis_operations
 from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
@@ -28,21 +26,6 @@ from cellfields.surrogate.polynomial import Design, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
-
-
-def images_of(
-    crystal: Crystal, states: Sequence[CellState], recipe: Recipe, engine_table: Mapping[str, Any] | None
-) -> tuple[list[CellState], int]:
-    """All images of all states, those of one state together, and how many each has (1: symmetry is not used).
-
-    A mesh that does not share an operation would give the image other numbers, so that operation is left out.
-    """
-    if recipe.name != "best" or not recipe.symmetry:
-        return list(states), 1
-    settings = (engine_table or {}).get("settings", {})
-    mesh = settings.get("kmesh") if isinstance(settings, Mapping) else None
-    operations = [op for op in axis_operations(crystal) if mesh is None or op.leaves(mesh)]
-    return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +65,7 @@ def fit_closed_form(
 
     Args:
         encoding: what the outputs mean.
-        states: from :func:`images_of`.
+        states: from :func:`~cellfields.surrogate.images.images_of`.
         images: how many each strain has.
         encoded: quantity → which states know it, and their outputs (n, k).
         recipe: degree, lengths, slopes.

@@ -51,9 +51,16 @@ class Recipe(BaseModel):
     lengths: Annotated[tuple[Length, ...], Field(min_length=1, max_length=20)] = Field(
         default=(3.0, 4.5, 6.5), description="length scales that best chooses from, in standard deviations of strain"
     )
-    symmetry: bool = Field(default=True, description="best learns from a strain's images under the crystal's symmetry")
+    symmetry: bool | None = Field(
+        default=None, description="learn from each strain's images under the crystal's symmetry; unless said, best does"
+    )
     slopes: bool = Field(default=True, description="best learns the free energy from the stress too")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of initial weights and shuffling")
+
+    @property
+    def learns_from_images(self) -> bool:
+        """Whether each training state stands for all its images too."""
+        return self.name == "best" if self.symmetry is None else self.symmetry
 
     @property
     def trend_degree(self) -> int:

@@ -29,7 +29,8 @@ from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, 
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import cauchy_stress
-from cellfields.surrogate.closed_form import fit_closed_form, images_of
+from cellfields.surrogate.closed_form import fit_closed_form
+from cellfields.surrogate.images import images_of
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, fit_regressor

@@ -55,6 +55,7 @@ def study(bench: Workbench) -> Ablation:
     rows = []
     for label, recipe in {
         PAPER: plan.paper,
+        f"{PAPER}, without images": plan.paper.model_copy(update={"symmetry": False}),
         "paper's networks on a quadratic trend (taylor)": plan.paper.model_copy(update={"name": "taylor"}),
         BEST: plan.best,
         **variants(plan.best),
@@ -73,7 +74,10 @@ def _refined(bench: Workbench, training: Samples, test: Samples) -> Row:
     def make() -> dict[str, object]:
         surrogate = bench.surrogate(plan.paper, training, PAPER)
         refined, seconds = refine(
-            surrogate, training.states, plan.refinements, lambda name, i, n: bench.tell(f"L-BFGS: {name}", i, n)
+            surrogate,
+            bench.lessons(training)[0],
+            plan.refinements,
+            lambda name, i, n: bench.tell(f"L-BFGS: {name}", i, n),
         )
         return bench.exam(test).judge(refined).to_dict() | {"seconds_more": seconds}
 

@@ -72,15 +72,15 @@ def _errors(
     label = f"{name} {'-'.join(map(str, widths))}"
 
     def make() -> list[float] | None:
-        _, encoded = bench.encoded(training, recipe.modes)
-        if name not in encoded:  # nothing to learn there
+        learned = bench.encoded(training, recipe.modes)
+        if name not in learned.outputs:  # nothing to learn there
             return None
-        rows, outputs = encoded[name]
+        rows, outputs = learned.outputs[name]
         errors = []
         for fold in range(folds):
             bench.tell(f"cross-validation: {label}", fold, folds)
-            held = np.arange(len(rows)) % folds == fold
-            errors.append(_fold_error(name, training.array[rows], outputs, held, widths, recipe))
+            held = rows // learned.images % folds == fold  # a strain with all its images
+            errors.append(_fold_error(name, learned.deformations[rows], outputs, held, widths, recipe))
         bench.tell(f"cross-validation: {label}", folds, folds)
         return errors
 

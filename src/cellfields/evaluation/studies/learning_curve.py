@@ -16,13 +16,15 @@ class LearningCurve:
     """Mean errors over the test strains.
 
     Attributes:
-        sizes: numbers of training states.
+        sizes: numbers of training solves.
+        images: states that each solve gives to the paper's recipe by symmetry (the best one uses them all anyhow).
         test: number of test states.
         errors: engine (recipes and the floor) → quantity → one mean a size.
         seconds: recipe → training time, one a size.
     """
 
     sizes: tuple[int, ...]
+    images: int
     test: int
     errors: dict[str, dict[str, list[float]]]
     seconds: dict[str, list[float]]
@@ -43,4 +45,5 @@ def study(bench: Workbench) -> LearningCurve:
             for quantity in result.errors:
                 means = errors.setdefault(name, {}).setdefault(quantity, [])
                 means.append(result.summary(quantity)["mean"])
-    return LearningCurve(tuple(sizes), len(test), errors, seconds)
+    images = bench.lessons(training[:1])[1]
+    return LearningCurve(tuple(sizes), images, len(test), errors, seconds)

@@ -26,7 +26,7 @@ from cellfields.evaluation.studies.accuracy import BEST, PAPER, Accuracy, networ
 from cellfields.evaluation.studies.converged import Meshes
 from cellfields.evaluation.studies.cross_validation import CrossValidation
 from cellfields.evaluation.studies.learning_curve import LearningCurve
-from cellfields.evaluation.studies.protocol import AIMS, PRINTED, PRINTED_DISPLACEMENT
+from cellfields.evaluation.studies.protocol import AIMS, PRINTED, PRINTED_DISPLACEMENT, PUBLISHED_TRAINING
 from cellfields.evaluation.studies.smearing import Smearings
 from cellfields.evaluation.studies.uncertainty import Uncertainties
 from cellfields.evaluation.studies.workbench import Workbench
@@ -160,12 +160,14 @@ def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str
         if accuracy is not None:
             published = {name: accuracy.evaluation.engines.get(name) for name in (_NETWORK, "published PCA floor")}
             points = {
-                name: (len(bench.plan.train), {q: found.summary(q)["mean"] for q in found.errors})
+                name: (PUBLISHED_TRAINING, {q: found.summary(q)["mean"] for q in found.errors})
                 for name, found in published.items()
                 if found is not None
             }
         figures["learning"] = (
-            learning_curve_figure(results.learning.sizes, results.learning.errors, points),
+            learning_curve_figure(
+                [n * results.learning.images for n in results.learning.sizes], results.learning.errors, points
+            ),
             "Errors against training size (Figures 4 and 6 b)",
             "Mean over the test strains. The PCA floor is what the modes leave out. Single marks: the authors'.",
         )

@@ -34,6 +34,7 @@ from cellfields.evaluation.studies.protocol import Plan
 from cellfields.state import CellState, Engine
 from cellfields.surrogate import Recipe, Surrogate
 from cellfields.surrogate._encoding import StateEncoding
+from cellfields.surrogate.images import images_of
 
 Tell = Callable[[str, int, int], None]
 FEWEST = 8  # training states that a study needs; two test states
@@ -75,10 +76,22 @@ class Samples:
         """Read when first asked for."""
         return [self.store.read(deformation) for deformation in self.deformations]
 
-    @property
-    def array(self) -> FloatArray:
-        """(n, 6) D."""
-        return np.array([deformation.as_array() for deformation in self.deformations])
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Training states as regressions see them.
+
+    Attributes:
+        encoding: what the outputs mean.
+        outputs: quantity → which states know it (n,), and what they know (n, width).
+        deformations: (N, 6) D of all states, the images of a strain together.
+        images: how many each strain has.
+    """
+
+    encoding: StateEncoding
+    outputs: dict[str, tuple[IntArray, FloatArray]]
+    deformations: FloatArray
+    images: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,17 +256,17 @@ class Workbench:
         """A baseline's errors on test states, or those of the floor (name "PCA floor")."""
 
         def make() -> dict[str, Any]:
-            encoding, encoded = self.encoded(training, modes)
+            learned = self.encoded(training, modes)
             engine: Engine
             if name == "PCA floor":
-                engine = Floor(encoding, test.states)
+                engine = Floor(learned.encoding, test.states)
             else:
-                engine = BaselineEngine.fit(name, encoding, training.array, encoded)
+                engine = BaselineEngine.fit(name, learned.encoding, learned.deformations, learned.outputs)
             errors = self.exam(test).judge(engine).to_dict()
             self.tell(f"baseline {name} on {len(training)} states", 1, 1)
             return errors
 
-        depends_on = [name, modes, training.key, test.key, self._grid]
+        depends_on = [name, modes, self.plan.paper.learns_from_images, training.key, test.key, self._grid]
         return EngineErrors.from_dict(self.keep("baseline", depends_on, make))
 
     def truth(self, test: Samples) -> Evaluation:
@@ -276,15 +289,21 @@ class Workbench:
     def _grid(self) -> list[int] | None:
         return None if self.plan.grid is None else list(self.plan.grid)
 
-    def encoded(self, training: Samples, modes: int) -> tuple[StateEncoding, dict[str, tuple[IntArray, FloatArray]]]:
-        """Reductions of training states and what they encode to; the last ones are remembered."""
+    def lessons(self, training: Samples) -> tuple[list[CellState], int]:
+        """What the paper's recipe and the baselines learn from: training states with their images, and how many."""
+        return images_of(self.crystal, training.states, self.plan.paper, training.store.engine_table)
+
+    def encoded(self, training: Samples, modes: int) -> Encoded:
+        """Reductions of these lessons and what they encode to; the last ones are remembered."""
         key = f"{training.key}-{modes}"
         if key not in self._encodings:
             self._encodings.clear()
-            encoding = StateEncoding.fit(self.crystal, training.states, modes)
-            self._encodings[key] = encoding, encoding.encode(training.states)
+            states, images = self.lessons(training)
+            encoding = StateEncoding.fit(self.crystal, states, modes)
+            deformations = np.array([state.deformation.as_array() for state in states])
+            self._encodings[key] = Encoded(encoding, encoding.encode(states), deformations, images)
         return self._encodings[key]
 
     @cached_property
-    def _encodings(self) -> dict[str, tuple[StateEncoding, dict[str, tuple[IntArray, FloatArray]]]]:
+    def _encodings(self) -> dict[str, Encoded]:
         return {}
