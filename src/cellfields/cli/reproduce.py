@@ -22,6 +22,10 @@ def reproduce(
         Path | None,
         typer.Option("--directory", metavar="DIR", help="Where everything goes; default: STUDY.", show_default=False),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="Packed labels to begin with.", show_default=False),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A miniature that takes minutes.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Solves at a time.")] = 1,
     stage: Annotated[
@@ -53,6 +57,10 @@ def reproduce(
     from cellfields.evaluation.studies.workbench import Workbench
 
     plan = teh2021(reference, quick=quick)
+    if labels is not None:
+        from cellfields.dataset.pack import unpack
+
+        unpack(labels, target / "dataset")
     for sentence in plan.notes:
         note(sentence)
     with progress() as tasks:
