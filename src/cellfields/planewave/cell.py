@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellfields._typing import Coefficients
 from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.mixing import AndersonMixer
-from cellfields.planewave.reduced.solver import ReducedMeshes, ReducedStart, corrected, solve_reduced
-from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.planewave.reduced.solver import ReducedMeshes, ReducedStart, corrected, one_step_reduced, solve_reduced
+from cellfields.planewave.scf import GroundState, one_step, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import FieldStart, PlaneWaveStart
 
@@ -55,3 +56,16 @@ class Cell:
     def final(self, ground: GroundState) -> GroundState:
         """With the reduced basis' correction, where there is one."""
         return ground if self.meshes is None else corrected(self.problem, self.settings, self.meshes, ground)
+
+    def one_step(self, density: Coefficients) -> GroundState:
+        """What the potential of a density (D,) makes, without mixing; with the reduced basis' correction.
+
+        Raises:
+            InputError: a cutoff too low for the bands.
+            EigensolverNotConverged: the orbitals did not converge.
+        """
+        problem, settings = self.problem, self.settings
+        if self.meshes is not None:
+            return one_step_reduced(problem, settings, self.meshes, density)
+        solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons))
+        return one_step(problem, settings, solver, density)

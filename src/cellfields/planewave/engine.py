@@ -159,6 +159,13 @@ class PlaneWaveEngine:
         """An engine with the same settings and pseudopotentials for another crystal of the same elements."""
         return PlaneWaveEngine(crystal, self.settings, pseudopotentials=self.pseudopotentials)
 
+    def held(self, deformation: Deformation, internal: FloatArray) -> Cell:
+        """The Kohn–Sham problem with the internal coordinates (n_int,), fractional, held fixed, before it is solved.
+
+        For what needs more than a self-consistent state: energies of a density that is not self-consistent.
+        """
+        return self._cell(deformation, np.asarray(internal, dtype=float))
+
     # -- the two maps -------------------------------------------------------------------------------------------
 
     def evaluate(

@@ -1,4 +1,4 @@
-"""Self-consistency:  ρ → V_eff[ρ] → (E, ψ) → f → ρ_out, until ρ_out = ρ.
+"""Self-consistency:  ρ → V_eff[ρ] → (E, ψ) → f → ρ_out, until ρ_out = ρ; or one such step with exact (E, ψ).
 
     F_KS[ρ_out] = U − ∫V_in ρ_out + ∫V_loc ρ_out + E_H[ρ_out] + E_xc[ρ_out] + E_Ewald + E_core − TS
     F_Harris[ρ_in] = U − E_H[ρ_in] − ∫V_xc ρ_in + E_xc[ρ_in] + E_Ewald + E_core − TS
@@ -8,12 +8,12 @@ Both are stationary; their difference measures what is left to converge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cellfields._typing import Coefficients, FloatArray
-from cellfields.errors import InputError, SCFNotConverged
+from cellfields.errors import EigensolverNotConverged, InputError, SCFNotConverged
 from cellfields.planewave.arithmetic import inner, squares
 from cellfields.planewave.bands import EMPTY, BandSolver
 from cellfields.planewave.hamiltonian import KohnShamProblem, Potentials
@@ -26,15 +26,16 @@ from cellfields.planewave.terms import local
 _LOOSEST, _TIGHTEST = 1e-2, 1e-8  # bounds of the eigensolver's residual norm, Hartree
 _EIGEN_TO_DENSITY = 0.03  # eigensolver tolerance over density residual: looser spoils the mixing history
 _DENSITY_TO_ENERGY = 0.2  # density residual wanted, in units of √(energy tolerance): U is first order in it
+_MOST_SOLVES = 12  # in one potential: more bands, and what a solver's own limit on its steps leaves
 
 
 @dataclass(frozen=True, eq=False)
 class GroundState:
-    """Self-consistent solution of a :class:`KohnShamProblem`.
+    """Solution of a :class:`KohnShamProblem`: self-consistent, or in the potential of a given density (one step).
 
     Attributes:
         problem: what was solved.
-        density: ρ_out (D,); density_in the one whose potential made the orbitals.
+        density: ρ_out (D,); density_in the one whose potential made the orbitals (self-consistent: the same).
         potentials: of ``density``; potentials_in of ``density_in``.
         orbitals: the orbitals.
         energies: (K, n) eigenvalues.
@@ -105,14 +106,9 @@ def self_consistent(
     eigen_tolerance = first_residual
 
     for step in range(settings.max_scf_steps):
-        potentials_in = problem.potentials(density_in)
-        energies, residual = solver.solve(basis.to_real(potentials_in.effective), eigen_tolerance)
-        occupations = occupy(energies, solver.k_weights, problem.electrons, settings.smearing, settings.smearing_width)
-        orbitals = solver.orbitals()
-        density_out = orbitals.density(occupations.weights)
-        potentials_out = problem.potentials(density_out)
-        harris, kohn_sham = _free_energies(problem, density_in, density_out, potentials_in, potentials_out, occupations)
-        change = density_out - density_in
+        ground, harris, residual = _step(problem, settings, solver, density_in, eigen_tolerance)
+        occupations, kohn_sham = ground.occupations, ground.free_energy
+        change = ground.density - density_in
         norm = float(np.sqrt(4 * np.pi * basis.volume * (squares(change) @ basis.inverse_g2)))
         history.append(
             {
@@ -131,20 +127,42 @@ def self_consistent(
             and norm < _DENSITY_TO_ENERGY * np.sqrt(wanted)
             and residual**2 < wanted
         ):
-            _refuse_metal(settings, problem.electrons, energies)
-            return GroundState(
-                problem, density_out, density_in, potentials_out, potentials_in, orbitals, energies,
-                occupations, kohn_sham, tuple(history),
-            )  # fmt: skip
-        if enough_bands:
-            solver.learn(occupations.per_state)
-        else:
-            solver.grow(solver.bands + max(2, solver.bands // 4))
-        density_in = mixer.mix(density_in, density_out)
+            _refuse_metal(settings, problem.electrons, ground.energies)
+            return replace(ground, history=tuple(history))
+        _prepare(solver, occupations, enough_bands)
+        density_in = mixer.mix(density_in, ground.density)
         eigen_tolerance = float(np.clip(_EIGEN_TO_DENSITY * norm, _TIGHTEST, eigen_tolerance))
     raise SCFNotConverged(
         f"self-consistency was not reached in {settings.max_scf_steps} steps: "
         f"|F_Harris − F_KS| = {abs(history[-1]['harris_minus_kohn_sham']):.1e} Ha, wanted {wanted:.1e}",
+        history,
+    )
+
+
+def one_step(
+    problem: KohnShamProblem, settings: PlaneWaveSettings, solver: BandSolver, density_in: Coefficients
+) -> GroundState:
+    """One step of self-consistency, with orbitals converged and bands enough: ρ_out is what V_eff[ρ_in] makes, unmixed.
+
+    T and ∫V ρ_out are first order in the orbitals' error, so these converge as far as those of a whole SCF do. Filled
+    bands stay filled where a rough density closes the gap.
+
+    Raises:
+        EigensolverNotConverged: with the largest residual of each attempt.
+    """
+    tolerance = _LOOSEST
+    history: list[dict[str, float]] = []
+    for _ in range(_MOST_SOLVES):
+        ground, _, residual = _step(problem, settings, solver, density_in, tolerance)
+        enough_bands = _enough_bands(settings, ground.occupations)
+        if enough_bands and residual <= _TIGHTEST:
+            return ground
+        history.append({"eigenvalue_residual": residual})
+        _prepare(solver, ground.occupations, enough_bands)
+        tolerance = _TIGHTEST if enough_bands else _LOOSEST  # once it is known which bands matter
+    raise EigensolverNotConverged(
+        f"the orbitals in the potential of the given density were left with residuals of {residual:.1e} Hartree, "
+        f"wanted {_TIGHTEST:.0e}",
         history,
     )
 
@@ -156,6 +174,35 @@ def starting_bands(settings: PlaneWaveSettings, electrons: float) -> int:
         given = filled + 1 if settings.bands is None else settings.bands
         return given if given < filled else max(given, filled + 1)
     return settings.bands or filled + max(3, filled // 3)
+
+
+def _step(
+    problem: KohnShamProblem,
+    settings: PlaneWaveSettings,
+    solver: BandSolver,
+    density_in: Coefficients,
+    eigen_tolerance: float,
+) -> tuple[GroundState, float, float]:
+    """ρ_in → ρ_out; with F_Harris and the largest residual norm of the orbitals."""
+    potentials_in = problem.potentials(density_in)
+    energies, residual = solver.solve(problem.basis.to_real(potentials_in.effective), eigen_tolerance)
+    occupations = occupy(energies, solver.k_weights, problem.electrons, settings.smearing, settings.smearing_width)
+    orbitals = solver.orbitals()
+    density_out = orbitals.density(occupations.weights)
+    potentials_out = problem.potentials(density_out)
+    harris, kohn_sham = _free_energies(problem, density_in, density_out, potentials_in, potentials_out, occupations)
+    ground = GroundState(
+        problem, density_out, density_in, potentials_out, potentials_in, orbitals, energies, occupations, kohn_sham, ()
+    )
+    return ground, harris, residual
+
+
+def _prepare(solver: BandSolver, occupations: Occupations, enough_bands: bool) -> None:
+    """For the next step: what the occupations say of the bands that matter, or more bands."""
+    if enough_bands:
+        solver.learn(occupations.per_state)
+    else:
+        solver.grow(solver.bands + max(2, solver.bands // 4))
 
 
 def _refuse_metal(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> None:

@@ -19,13 +19,14 @@ from cellfields.planewave.reduced.correction import energy_correction
 from cellfields.planewave.reduced.making import extended_basis, first_basis
 from cellfields.planewave.reduced.mesh import ReducedMesh
 from cellfields.planewave.reduced.orbitals import ReducedOrbitals
-from cellfields.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.planewave.scf import GroundState, one_step, self_consistent, starting_bands
 from cellfields.planewave.settings import PlaneWaveSettings
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
 _COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
 _COMPRESSION = 0.001  # electrons per Hartree of tolerance: what a carried basis may forget
 _MOST_EXTENSIONS = 4
+_STEP_TOLERANCE, _STEP_FIRST = 0.2, 0.02  # times the tolerance: error wanted of one step, and on the coarse mesh first
 _SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
 
 
@@ -132,6 +133,33 @@ def corrected(
         again = self_consistent(problem, settings, solver, ground.density, first_residual=1e-3)
         ground = replace(again, history=ground.history + again.history)
         final = _with_correction(ground, settings)
+    return final
+
+
+def one_step_reduced(
+    problem: KohnShamProblem, settings: PlaneWaveSettings, meshes: ReducedMeshes, density: FloatArray
+) -> GroundState:
+    """One step from a density (D,) in a basis made for its potential, corrected.
+
+    The correction makes U good to third order in what the basis lacks, but T and ∫V ρ_out by themselves are of first
+    order: the basis is a larger one than self-consistency needs.
+
+    Raises:
+        EigensolverNotConverged: see :func:`~cellfields.planewave.scf.one_step`.
+    """
+    bands = possible_bands(problem, starting_bands(settings, problem.electrons))
+    potential = problem.basis.to_real(problem.potentials(density).effective)
+    bloch = first_basis(problem, settings, potential, bands)
+    wanted = _STEP_TOLERANCE * settings.basis_tolerance
+    tolerance = _STEP_FIRST * settings.basis_tolerance
+    for _ in range(_MOST_EXTENSIONS):
+        bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, tolerance)
+        solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
+        final = _with_correction(one_step(problem, settings, solver, density), settings)
+        error = abs(final.free_energy - final.uncorrected_free_energy)
+        if error < _SLACK * wanted:
+            break
+        tolerance, bands = tolerance * 0.3 * wanted / error, solver.bands
     return final
 
 

@@ -1,0 +1,49 @@
+"""Routes from a state's fields and atoms to its free energy, one a file, each opening with its equation.
+
+May import everything up to surrogate (never JAX): a route takes a first-principles engine and a state of any engine.
+Energy terms themselves (planewave.terms), errors over many strains and figures (evaluation) do not belong here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_PUBLIC = {
+    "ROUTES": "cellfields.energetics.routes",
+    "RouteEnergy": "cellfields.energetics.trial",
+    "TrialDensity": "cellfields.energetics.trial",
+    "direct_energy": "cellfields.energetics.direct",
+    "energy_routes": "cellfields.energetics.routes",
+    "harris_foulkes_energy": "cellfields.energetics.harris_foulkes",
+    "orbital_energy": "cellfields.energetics.orbital",
+    "scf_energy": "cellfields.energetics.scf",
+    "sum_energy": "cellfields.energetics.sum",
+}
+
+__all__ = [
+    "ROUTES",
+    "RouteEnergy",
+    "TrialDensity",
+    "direct_energy",
+    "energy_routes",
+    "harris_foulkes_energy",
+    "orbital_energy",
+    "scf_energy",
+    "sum_energy",
+]
+
+if TYPE_CHECKING:
+    from cellfields.energetics.direct import direct_energy
+    from cellfields.energetics.harris_foulkes import harris_foulkes_energy
+    from cellfields.energetics.orbital import orbital_energy
+    from cellfields.energetics.routes import ROUTES, energy_routes
+    from cellfields.energetics.scf import scf_energy
+    from cellfields.energetics.sum import sum_energy
+    from cellfields.energetics.trial import RouteEnergy, TrialDensity
+
+
+def __getattr__(name: str) -> object:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'cellfields.energetics' has no attribute {name!r}")
