@@ -230,7 +230,7 @@ def test_the_example_with_local_blocks_survives_control_c_and_resumes(tmp_path: 
     pytest.importorskip("parsl")
     study = tmp_path / "aluminium.toml"
     study.write_text(STUDY)
-    command = [sys.executable, str(ROOT / "examples" / "02_cluster" / "local_blocks.py"), str(study)]
+    command = [sys.executable, str(ROOT / "examples" / "06_cluster" / "local_blocks.py"), str(study)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     first = subprocess.Popen(command, **pipes, text=True, start_new_session=True)
     try:
@@ -258,7 +258,7 @@ def test_the_example_with_local_blocks_survives_control_c_and_resumes(tmp_path: 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # Parsl's, as it looks for this machine's names
 def test_the_slurm_example_makes_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("parsl")
-    monkeypatch.syspath_prepend(str(ROOT / "examples" / "02_cluster"))
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "06_cluster"))
     import slurm
 
     (executor,) = slurm.slurm(tmp_path).executors

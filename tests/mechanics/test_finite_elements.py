@@ -16,7 +16,7 @@ from cellfields.surrogate import Surrogate
 
 pytest.importorskip("skfem", reason="scikit-fem is not installed (pip install 'cellfields[fem]')")
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "03_finite_elements" / "bar.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "07_finite_elements" / "bar.py"
 
 
 @pytest.fixture(scope="module")
