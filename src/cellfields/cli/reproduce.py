@@ -37,7 +37,8 @@ def reproduce(
 ) -> None:
     """Reproduce a published study; resumes where it was.
 
-    Stages: labels, accuracy, learning-curve, cross-validation, ablation, uncertainty, converged, smearing.
+    Stages: labels, accuracy, learning-curve, cross-validation, ablation, uncertainty, routes, converged,
+    smearing.
 
     Example: cellfields reproduce teh2021 --reference teh2021_data --directory run --workers 2
     """

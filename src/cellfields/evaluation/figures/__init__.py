@@ -4,6 +4,7 @@ May import the language, ``evaluation.evaluate``, tables of ``mechanics`` and ma
 Computing errors, running engines and pyplot's global state do not belong here.
 """
 
+from cellfields.evaluation.figures.energy_routes import energy_routes_figure
 from cellfields.evaluation.figures.error_vs_strain import error_vs_strain_figure
 from cellfields.evaluation.figures.learning_curve import learning_curve_figure
 from cellfields.evaluation.figures.parity import parity_figure
@@ -14,6 +15,7 @@ from cellfields.evaluation.figures.uniaxial import uniaxial_figure
 from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
 
 __all__ = [
+    "energy_routes_figure",
     "error_vs_strain_figure",
     "learning_curve_figure",
     "parity_figure",

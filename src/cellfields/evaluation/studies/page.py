@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields.dataset._atomic import make_directory, write_durably
 from cellfields.evaluation import _html
 from cellfields.evaluation.errors import QUANTITIES
 from cellfields.evaluation.figures import (
+    energy_routes_figure,
     error_vs_strain_figure,
     learning_curve_figure,
     parity_figure,
@@ -26,7 +28,14 @@ from cellfields.evaluation.studies.accuracy import BEST, PAPER, Accuracy, networ
 from cellfields.evaluation.studies.converged import Meshes
 from cellfields.evaluation.studies.cross_validation import CrossValidation
 from cellfields.evaluation.studies.learning_curve import LearningCurve
-from cellfields.evaluation.studies.protocol import AIMS, PRINTED, PRINTED_DISPLACEMENT, PUBLISHED_TRAINING
+from cellfields.evaluation.studies.protocol import (
+    AIMS,
+    PRINTED,
+    PRINTED_DISPLACEMENT,
+    PRINTED_ROUTES,
+    PUBLISHED_TRAINING,
+)
+from cellfields.evaluation.studies.routes import EnergyRoutes
 from cellfields.evaluation.studies.smearing import Smearings
 from cellfields.evaluation.studies.uncertainty import Uncertainties
 from cellfields.evaluation.studies.workbench import Workbench
@@ -45,12 +54,14 @@ class Results:
     meshes: Meshes | None = None
     smearings: Smearings | None = None
     uncertainties: Uncertainties | None = None
+    routes: EnergyRoutes | None = None
 
     def tables(self) -> list[tables.Table]:
         """In the order of the page."""
         found = [
             (self.accuracy, tables.summary),
             (self.accuracy, tables.everything),
+            (self.routes, tables.routes),
             (self.learning, tables.learning),
             (self.validation, tables.validation),
             (self.ablation, tables.ablated),
@@ -83,7 +94,10 @@ class Results:
         for name in ("learning", "validation", "ablation", "meshes", "smearings", "uncertainties"):
             if (result := getattr(self, name)) is not None:
                 table[name] = asdict(result)
+        if self.routes is not None:
+            table["routes"] = self.routes.to_dict()
         table["printed_in_the_paper"] = {name: asdict(printed) for name, printed in PRINTED.items()}
+        table["routes_printed_in_the_paper"] = {name: asdict(printed) for name, printed in PRINTED_ROUTES.items()}
         table["aims"] = dict(AIMS)
         return table
 
@@ -154,6 +168,20 @@ def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str
             error_vs_strain_figure(evaluation, (_AUTHORS_LINEAR, "linear", PAPER)),
             "Linear regression beside networks (Figure 8)",
             "NRMSE of linear regression on the same reduced outputs, the authors' and ours, beside the networks.",
+        )
+    if results.routes is not None:
+        routes = results.routes
+        printed = {name: (p.mean, p.largest) for name, p in PRINTED_ROUTES.items() if p.largest is not None}
+        figures["routes"] = (
+            energy_routes_figure(
+                np.array(routes.truth),
+                {n: {route: np.array(e) for route, e in found.items()} for n, found in routes.energies.items()},
+                printed,
+            ),
+            "Free energy of predicted states by five routes (Figure 7)",
+            "Direct: the learned F. Sum: eq. 20 from learned fields. Orbital: kinetic and non-local energy of the "
+            "orbitals in the learned density's potential. SCF: the functional after one step. Harris–Foulkes is beside "
+            "the paper's four.",
         )
     if results.learning is not None:
         points = {}

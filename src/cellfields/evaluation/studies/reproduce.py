@@ -1,6 +1,7 @@
 """The reproduction from labels to report, stage by stage; each stage takes up what is already there.
 
-labels → accuracy → learning curve → cross-validation → ablation → uncertainty → converged mesh → smearing → report
+labels → accuracy → learning curve → cross-validation → ablation → uncertainty → energy routes → converged mesh →
+smearing → report
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cellfields.evaluation.studies import (
     cross_validation,
     learning_curve,
     page,
+    routes,
     smearing,
     uncertainty,
 )
@@ -31,6 +33,7 @@ _STUDIES: dict[str, tuple[str, Callable[[Workbench], Any]]] = {
     "cross-validation": ("validation", cross_validation.study),
     "ablation": ("ablation", ablation.study),
     "uncertainty": ("uncertainties", uncertainty.study),
+    "routes": ("routes", routes.study),
     "converged": ("meshes", converged.study),
     "smearing": ("smearings", smearing.study),
 }
