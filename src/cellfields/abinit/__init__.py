@@ -5,7 +5,8 @@ engines mean by their settings (settings, pseudopotential tables, occupations). 
 here.
 """
 
+from cellfields.abinit.density_file import DensityFile
 from cellfields.abinit.engine import AbinitEngine
 from cellfields.abinit.settings import AbinitOptions
 
-__all__ = ["AbinitEngine", "AbinitOptions"]
+__all__ = ["AbinitEngine", "AbinitOptions", "DensityFile"]

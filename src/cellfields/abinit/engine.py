@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cellfields._typing import FloatArray
+from cellfields.abinit.density_file import DensityFile
 from cellfields.abinit.fields import electronic_fields, occupations_of
 from cellfields.abinit.input import OUTPUT_PREFIX, AbinitInput, make_input
 from cellfields.abinit.netcdf import require_netcdf
@@ -21,6 +22,7 @@ from cellfields.abinit.output import ENERGY_TERMS, AbinitOrbitals, AbinitOutput,
 from cellfields.abinit.pseudopotentials import PseudopotentialFile, pseudopotential_file
 from cellfields.abinit.run import Run, finished_run
 from cellfields.abinit.settings import AbinitOptions
+from cellfields.abinit.start import empty_file, started, with_density
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
 from cellfields.errors import (
@@ -35,6 +37,7 @@ from cellfields.planewave import PlaneWaveSettings
 from cellfields.planewave.bands import EMPTY
 from cellfields.planewave.occupation import Occupations, occupy
 from cellfields.planewave.scf import starting_bands
+from cellfields.start import DensityStart
 from cellfields.state import CellState, Remedy
 
 _NOT_CONVERGED = "was not enough SCF cycles to converge"
@@ -115,35 +118,58 @@ class AbinitEngine:
         return (Remedy("smaller mixing", engine),)
 
     def input(
-        self, deformation: Deformation, internal: FloatArray, *, relax: bool = False, bands: int | None = None
+        self,
+        deformation: Deformation,
+        internal: FloatArray,
+        *,
+        relax: bool = False,
+        bands: int | None = None,
+        start: DensityStart | DensityFile | None = None,
     ) -> AbinitInput:
-        """What ABINIT is given for a cell: complete, and with ``write`` a folder that is ready to run."""
-        return make_input(
+        """What ABINIT is given for a cell: complete, and with ``write`` a folder that is ready to run.
+
+        Raises:
+            InputError: as :meth:`evaluate` for ``internal`` and ``start``.
+        """
+        lattice, settings, ions = deformation.lattice(self.crystal), self.settings, self.pseudopotentials
+        run = make_input(
             self.crystal,
-            deformation.lattice(self.crystal),
+            lattice,
             internal,
-            self.settings,
-            self.pseudopotentials,
-            bands or starting_bands(self.settings, self.electrons),
+            settings,
+            ions,
+            bands or starting_bands(settings, self.electrons),
             relax=relax,
             variables=self.options.variables,
         )
+        if start is None:
+            return run
+        empty = empty_file(self.crystal, lattice, internal, settings, ions)
+        return with_density(run, started(empty, start, self.crystal))
 
     # -- the two maps -------------------------------------------------------------------------------------------
 
-    def evaluate(self, deformation: Deformation, internal: FloatArray, *, start: Any | None = None) -> CellState:
-        """State with the internal coordinates (n_int,), fractional, held fixed; ``start`` is not used yet.
+    def evaluate(
+        self, deformation: Deformation, internal: FloatArray, *, start: DensityStart | DensityFile | None = None
+    ) -> CellState:
+        """State with the internal coordinates (n_int,), fractional, held fixed.
+
+        Args:
+            deformation: of the cell.
+            internal: where the atoms are.
+            start: a density to begin with, of any strain; or a density file, of this cell.
 
         Raises:
-            InputError: a wrong number of internal coordinates, a metal with smearing "none", no netCDF4 library.
+            InputError: a wrong number of internal coordinates, a metal with smearing "none", no netCDF4 library; a
+                start of another crystal, with other pseudopotentials, or a file of another cell, cutoff or grid.
             AbinitError: ABINIT is not there, was killed, found no room, took too long, or stopped for another reason.
             SCFNotConverged: with its history.
             CorruptFileError: what it wrote is damaged.
         """
-        return self._state(deformation, np.asarray(internal, dtype=float), relax=False)
+        return self._state(deformation, np.asarray(internal, dtype=float), start, relax=False)
 
-    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """Relaxed state: the minimum reached from the reference coordinates; ``start`` is not used yet.
+    def solve(self, deformation: Deformation, *, start: DensityStart | DensityFile | None = None) -> CellState:
+        """Relaxed state: the minimum reached from the reference coordinates, or from those that ``start`` asks for.
 
         Raises:
             InputError, AbinitError, SCFNotConverged, CorruptFileError: as :meth:`evaluate`; or the crystal's inversion
@@ -155,7 +181,9 @@ class AbinitEngine:
                 'crystal.inversion = "free" is not possible with ABINIT\'s relaxation, which begins and stays where '
                 'symmetry holds the atoms; choose "impose", or the embedded engine'
             )
-        return self._state(deformation, np.zeros(self.crystal.n_internal), relax=self.crystal.n_internal > 0)
+        internal = start.internal if isinstance(start, DensityStart) else None
+        internal = np.zeros(self.crystal.n_internal) if internal is None else np.asarray(internal, dtype=float)
+        return self._state(deformation, internal, start, relax=self.crystal.n_internal > 0)
 
     def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
         """Relaxed states, in order."""
@@ -163,13 +191,21 @@ class AbinitEngine:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _state(self, deformation: Deformation, internal: FloatArray, *, relax: bool) -> CellState:
+    def _state(
+        self,
+        deformation: Deformation,
+        internal: FloatArray,
+        start: DensityStart | DensityFile | None,
+        *,
+        relax: bool,
+    ) -> CellState:
         require_netcdf()
         wall, cpu, spent = time.perf_counter(), time.process_time(), 0.0
         bands = starting_bands(self.settings, self.electrons)
         solves = steps = 0
         while True:
-            with finished_run(self.input(deformation, internal, relax=relax, bands=bands), self.options) as run:
+            given = self.input(deformation, internal, relax=relax, bands=bands, start=start)
+            with finished_run(given, self.options) as run:
                 cycles = scf_history(run.main_output)
                 output = self._output(run, cycles, relax)
             spent += run.cpu_seconds

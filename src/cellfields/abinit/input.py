@@ -134,6 +134,11 @@ def make_input(
     return AbinitInput(own, files).with_variables(variables or {})
 
 
+def functional_number(settings: PlaneWaveSettings) -> int:
+    """ABINIT's ``ixc``."""
+    return int(_IXC[settings.functional])
+
+
 def _symmetries(crystal: Crystal) -> dict[str, str]:
     identity = "1 0 0  0 1 0  0 0 1"
     if crystal.inversion_centre is None:

@@ -215,7 +215,8 @@ class PlaneWaveEngine:
             y = self._displacements(deformation, given)
         current: PlaneWaveStart | FieldStart | None = self._own(start)
         steps: list[int] = []
-        coarser = self._coarser
+        # What a rough relaxation finds, atoms and curvature, may be there already.
+        coarser = None if given is not None and current is not None and current.hessian is not None else self._coarser
         odd: dict[str, float] = {}
         if given is None and self.crystal.inversion == "free":
             modes = odd_mode_check(self, deformation, start=start if isinstance(start, DensityStart) else None)
@@ -229,7 +230,7 @@ class PlaneWaveEngine:
                 y = rough.y if given is None else y  # atoms that are said to be in place are better there already
             except ConvergenceError:
                 pass  # it was only to save time
-        result, last, own_steps = self._relax(deformation, y, current)
+        result, last, own_steps = self._relax(deformation, y, current, near=given is not None)
         state = self._state(deformation, self._internal(deformation, result.y), last.ground, clock, own_steps)
         provenance = {**state.provenance, "coarse_solves": len(steps), "coarse_scf_steps": sum(steps), **odd}
         return replace(state, provenance=provenance), last
@@ -237,7 +238,7 @@ class PlaneWaveEngine:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _own(self, start: PlaneWaveStart | DensityStart | None) -> PlaneWaveStart | FieldStart | None:
-        return FieldStart(self.crystal, start) if isinstance(start, DensityStart) else start
+        return FieldStart(self.crystal, start, start.curvature) if isinstance(start, DensityStart) else start
 
     def _off_the_saddle(self, modes: OddModes) -> tuple[FloatArray, FieldStart]:
         """Displacements to relax from: the symmetric minimum, or a little way into its unstable modes."""
@@ -278,9 +279,17 @@ class PlaneWaveEngine:
         return np.asarray((np.asarray(internal).reshape(-1, 3) @ deformation.lattice(self.crystal)).reshape(-1))
 
     def _relax(
-        self, deformation: Deformation, y: FloatArray, start: PlaneWaveStart | FieldStart | None
+        self,
+        deformation: Deformation,
+        y: FloatArray,
+        start: PlaneWaveStart | FieldStart | None,
+        *,
+        near: bool = False,
     ) -> tuple[Relaxed, PlaneWaveStart, list[int]]:
-        """Relax from displacements y; returns also what to continue from, and the SCF steps of each solve."""
+        """Relax from displacements y; returns also what to continue from, and the SCF steps of each solve.
+
+        ``near``: y is said to be almost there, so every density is converged from the first.
+        """
         cell: Cell | None = None
         current = start
         ground: GroundState | None = None
@@ -300,7 +309,7 @@ class PlaneWaveEngine:
             nonlocal cell, current, ground, last_force
             cell = self._cell(deformation, self._internal(deformation, point), cell)
             # Far from the minimum a rougher density does; a point is only accepted on a converged one.
-            far = len(point) > 0 and last_force > _FAR * tolerance
+            far = len(point) > 0 and last_force > _FAR * tolerance and not near
             ground, mixer = cell.ground(current, rough=far)
             count = len(ground.history)
             forces = self._crystal_forces(ground)

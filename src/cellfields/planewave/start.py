@@ -125,8 +125,12 @@ class FieldStart:
 
         The source may have been computed with its inversion centre imposed where this crystal's is free, or about
         another origin.
+
+        Raises:
+            InputError: the density belongs to another crystal, or was made with other pseudopotentials.
         """
         fields, basis = self.source.fields, problem.basis
+        self.source.require(self.crystal, problem.electrons * self.crystal.n_translations)
         m_c = fields.basis.indices
         turn = np.exp(2j * np.pi * (m_c @ (self.crystal.origin - fields.basis.origin)))
         half = fields.coefficients["density"] * turn / fields.integral("density")
