@@ -44,6 +44,7 @@ def test_names_come_from_where_they_are_defined() -> None:
         "import cellfields.planewave",
         "from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings, CellState",
         "import cellfields.dataset; cellfields.DatasetStore",
+        "import cellfields.energetics; cellfields.energy_routes; cellfields.energetics.ROUTES",
         "from cellfields.mechanics import uniaxial_test; import cellfields.export",
     ],
 )

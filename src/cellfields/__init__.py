@@ -27,6 +27,7 @@ _PUBLIC = {
     "Surrogate": "cellfields.surrogate",
     "DatasetStore": "cellfields.dataset",
     "DensityStart": "cellfields.start",
+    "energy_routes": "cellfields.energetics",
     "ConstitutiveLaw": "cellfields.mechanics",
     "elastic_constants": "cellfields.mechanics",
     "uniaxial_test": "cellfields.mechanics",
@@ -58,6 +59,7 @@ __all__ = [
     "Surrogate",
     "__version__",
     "elastic_constants",
+    "energy_routes",
     "sample_deformations",
     "uniaxial_test",
 ]
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
     from cellfields.crystal import Crystal
     from cellfields.dataset import DatasetStore
     from cellfields.deformation import Deformation, sample_deformations
+    from cellfields.energetics import energy_routes
     from cellfields.errors import CellFieldsError, ConvergenceError, InputError
     from cellfields.export import CellFieldsCalculator
     from cellfields.fields import ElectronicFields, FourierBasis

@@ -16,6 +16,7 @@ from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.planewave import PlaneWaveEngine
 from cellfields.state import CellState
 from tests.energetics.cases import case, with_field
+from tests.toy import ToyEngine, magnesium
 
 
 def engine_with(**changes) -> PlaneWaveEngine:  # type: ignore[no-untyped-def]
@@ -88,6 +89,11 @@ def test_states_that_do_not_fit(spoil: Callable[[CellState], CellState], message
     given = case("Mg")
     with pytest.raises(InputError, match=message):
         TrialDensity.of(given.engine, spoil(given.state))
+
+
+def test_another_kind_of_engine() -> None:
+    with pytest.raises(InputError, match="engine: a route to the energy needs a PlaneWaveEngine, not a ToyEngine"):
+        TrialDensity.of(ToyEngine(magnesium()), case("Mg").state)  # type: ignore[arg-type]
 
 
 def test_another_cell() -> None:

@@ -28,9 +28,9 @@ def require_complete(engine: PlaneWaveEngine, state: CellState) -> None:
     Raises:
         InputError: it does not.
     """
-    crystal, fields = engine.crystal, state.fields
     if not isinstance(engine, PlaneWaveEngine):
-        raise InputError("engine: the routes to the energy need a PlaneWaveEngine")
+        raise InputError(f"engine: a route to the energy needs a PlaneWaveEngine, not a {type(engine).__name__}")
+    crystal, fields = engine.crystal, state.fields
     if fields is None or "density" not in fields:
         raise InputError("density: the state has none")
     if not state.knows("internal"):
