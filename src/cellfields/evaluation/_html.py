@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields import __version__
-from cellfields.evaluation.figures._style import png_data_uri
+from cellfields.evaluation.figures._style import image_bytes, png_data_uri
 
 _PIXELS_PER_INCH = 80
 
@@ -36,12 +36,13 @@ def section(heading: str, content: str, note: str = "") -> str:
     return f"<section>\n<h2>{escape(heading)}</h2>\n{content}{remark}\n</section>"
 
 
-def figure_box(figure: Figure, title: str, caption: str) -> str:
-    """A figure, inside the page."""
+def figure_box(figure: Figure, title: str, caption: str, png: bytes | None = None) -> str:
+    """A figure, inside the page; ``png``: its picture, where it has been drawn already."""
     width = round(_PIXELS_PER_INCH * figure.get_figwidth())  # the same size of letters in all of them
+    source = png_data_uri(image_bytes(figure) if png is None else png)
     return (
         f"<figure><h2>{escape(title)}</h2>"
-        f'<img src="{png_data_uri(figure)}" alt="{escape(title)}" style="width:{width}px">'
+        f'<img src="{source}" alt="{escape(title)}" style="width:{width}px">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 

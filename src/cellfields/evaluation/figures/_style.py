@@ -124,6 +124,6 @@ def image_bytes(figure: Figure, kind: str = "png", *, dpi: int = 144) -> bytes:
     return buffer.getvalue()
 
 
-def png_data_uri(figure: Figure, *, dpi: int = 144) -> str:
-    """The figure as a ``data:`` address that an HTML page can hold."""
-    return "data:image/png;base64," + base64.b64encode(image_bytes(figure, dpi=dpi)).decode("ascii")
+def png_data_uri(png: bytes) -> str:
+    """A picture as a ``data:`` address that an HTML page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -122,12 +122,13 @@ def write_page(bench: Workbench, results: Results) -> None:
     """Write report.html, and its figures as files of their own, below the workbench's directory."""
     figures = draw(bench, results)
     make_directory(bench.directory / "figures")
-    for name, (figure, _, _) in figures.items():
-        write_durably(bench.directory / "figures" / f"{name}.png", image_bytes(figure))
+    pictures = {name: image_bytes(figure) for name, (figure, _, _) in figures.items()}
+    for name, picture in pictures.items():
+        write_durably(bench.directory / "figures" / f"{name}.png", picture)
     lead = " ".join(report(bench, results)["notes"])
     made = results.tables()
     boxes = [_html.section(t.title, _html.table(t.columns, t.rows, t.numeric_from), t.note) for t in made]
-    drawn = [_html.figure_box(figure, title, caption) for figure, title, caption in figures.values()]
+    drawn = [_html.figure_box(*figures[name], picture) for name, picture in pictures.items()]
     title = "Machine-learned electronic fields of magnesium, reproduced"
     # The short table first, then what can be seen, then the long ones.
     html = _html.page(f"cellfields: {title}", title, lead, "\n".join([*boxes[:1], *drawn, *boxes[1:]]))
