@@ -178,6 +178,34 @@ class Deformation:
         return strain
 
 
+def strains_of_gradients(gradients: FloatArray, crystal: Crystal) -> FloatArray:
+    """D (n, 6) of many deformation gradients (n, 3, 3): of U in F = R U, since D follows from FᵀF alone.
+
+    Raises:
+        InputError: naming the first that turns the crystal inside out, is not finite, or is out of range.
+    """
+    gradients = np.asarray(gradients, dtype=float)
+    with np.errstate(invalid="ignore"):
+        broken = ~(np.linalg.det(gradients) > 0)
+    if broken.any():
+        raise InputError(f"deformation gradient {int(broken.argmax())} must be finite numbers of determinant > 0")
+    lattice = crystal.lattice_ref @ gradients.transpose(0, 2, 1)
+    lengths = np.linalg.norm(lattice, axis=2)
+    unit = lattice / lengths[:, :, None]
+    cosines = np.einsum("npx,npx->np", unit[:, [1, 0, 0]], unit[:, [2, 2, 1]])
+    reference, _ = lengths_and_angles(crystal.lattice_ref)
+    strains = np.concatenate([lengths / reference, np.degrees(np.arccos(np.clip(cosines, -1, 1)))], axis=1)
+    low, high = np.repeat(np.transpose([STRETCH_RANGE, ANGLE_RANGE]), 3, axis=1)
+    outside = ~((strains >= low) & (strains <= high)).all(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        try:
+            Deformation.from_array(strains[row])
+        except InputError as error:
+            raise InputError(f"deformation gradient {row}: {error}") from None
+    return np.asarray(strains)
+
+
 def _require_orthogonal(crystal: Crystal) -> None:
     _, angles = lengths_and_angles(crystal.lattice_ref)
     if np.abs(angles - 90).max() > 1e-6:

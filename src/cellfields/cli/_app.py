@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cellfields.cli.converge import converge
 from cellfields.cli.elastic import elastic
 from cellfields.cli.evaluate import evaluate
 from cellfields.cli.import_ import import_
@@ -14,9 +15,11 @@ from cellfields.cli.init import init
 from cellfields.cli.label import label
 from cellfields.cli.pack import pack
 from cellfields.cli.predict import predict
+from cellfields.cli.predictor import predictor
 from cellfields.cli.reproduce import reproduce
 from cellfields.cli.run import run
 from cellfields.cli.solve import solve
+from cellfields.cli.start import start
 from cellfields.cli.stress import stress
 from cellfields.cli.train import train
 from cellfields.cli.uniaxial import uniaxial
@@ -52,5 +55,8 @@ def _root(
 
 for command in (init, run, label, train, evaluate, solve, predict, info, stress, uniaxial, elastic, pack, unpack):
     app.command()(command)
+app.command()(start)
+app.command()(predictor)
 app.command()(reproduce)
+app.command()(converge)
 app.command("import")(import_)

@@ -15,6 +15,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from cellfields.errors import CellFieldsError
@@ -56,6 +57,37 @@ def write_durably(path: Path, data: bytes) -> None:
             raise StoreError(
                 f"cannot write {path}: {error.strerror or error}; what was stored before is intact"
             ) from error
+        raise
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` for somebody else to write under; the file gets its own when the block ends well.
+
+    For what is too large for :func:`write_durably`. Leftovers of writers that were killed are swept first.
+
+    Raises:
+        StoreError: the operating system refused, here or in the block; ``path`` holds what it held before.
+    """
+    for old in path.parent.glob(f".{path.name}.*{_SUFFIX}"):
+        with contextlib.suppress(OSError):
+            _remove_abandoned(old)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError | RuntimeError):  # netCDF's name for what the operating system refuses
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"cannot write {path}: {reason}; what was stored before is intact") from error
         raise
 
 

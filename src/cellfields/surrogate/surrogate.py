@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import cellfields
+from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, lengths_and_angles
@@ -168,6 +169,17 @@ class Surrogate:
         """Predicted relaxed states, in order."""
         return (self.solve(deformation) for deformation in deformations)
 
+    def reduced(self, deformations: FloatArray) -> dict[str, FloatArray]:
+        """What its regressions say of many strains at once: quantity → (n, width), as ``encoding`` means them.
+
+        Args:
+            deformations: (n, 6) rows (λa, λb, λc, θa, θb, θc), angles in degrees. Those outside the training domain
+                are answered without a word: ask ``domain``.
+        """
+        outputs = {name: regressor(deformations) for name, regressor in self._in_double.items()}
+        n = len(deformations)
+        return {name: np.broadcast_to(value, (n, value.shape[-1])) for name, value in outputs.items()}
+
     def energy_and_gradient(
         self, deformations: FloatArray | Sequence[Sequence[float]]
     ) -> tuple[FloatArray, FloatArray]:
@@ -257,14 +269,15 @@ class Surrogate:
         """Read a file that :meth:`save` wrote. Loading executes nothing from the file.
 
         Args:
-            path: the file.
+            path: the file, or the name of a model that ships with the package ("mg").
             outside: what a prediction outside the training domain does, see above.
 
         Raises:
-            InputError: there is no such file, or it needs a newer cellfields.
+            InputError: there is no such file or model, or it needs a newer cellfields.
             CorruptFileError: the file is truncated, altered, or no surrogate.
         """
-        tensors, table = _file.read_model(Path(path))
+        path = models.find(path)
+        tensors, table = _file.read_model(path)
         try:
             encoding, regressors, domain, uncertainties = _file.unpack(tensors, table)
             recipe = Recipe.model_validate(table["recipe"])

@@ -1,0 +1,72 @@
+"""``cellfields start``: a folder in which ABINIT begins with a predicted density and predicted atoms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cellfields.cli._arguments import DeformationOption
+
+if TYPE_CHECKING:
+    from cellfields.abinit import AbinitEngine
+
+
+def start(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Trained model.", show_default=False)],
+    d: DeformationOption,
+    abinit: Annotated[
+        Path,
+        typer.Option("--abinit", metavar="DIR", help="Folder to write; it must not hold anything.", show_default=False),
+    ],
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study",
+            metavar="CONFIG",
+            help="Study file with the settings; default: those of the model's training states.",
+            show_default=False,
+        ),
+    ] = None,
+    held: Annotated[bool, typer.Option("--held", help="Hold the atoms at their predicted places.")] = False,
+) -> None:
+    """Write a folder for ABINIT: input, pseudopotentials, and the predicted density and atoms to begin with.
+
+    Example: cellfields start run/model.safetensors --D 1.01,1,1,90,90,90 --abinit there && cd there && abinit run.abi
+    """
+    from cellfields.abinit.start_folder import write_folder
+    from cellfields.cli._arguments import parse_deformation
+    from cellfields.cli._console import note, warn
+    from cellfields.start import DensityStart
+    from cellfields.surrogate import Surrogate
+
+    deformation = parse_deformation(d)
+    surrogate = Surrogate.load(model, outside="flag")
+    engine, differing = _engine(surrogate.crystal, surrogate.metadata.get("engine_table"), study)
+    state = surrogate.solve(deformation)
+    begin = DensityStart.of(state, with_atoms=True)
+    relax = not held and surrogate.crystal.n_internal > 0
+    write_folder(abinit, engine.input(deformation, state.internal, relax=relax, start=begin))
+    if differing:
+        note(
+            f"the model was trained with other {', '.join(differing)}: the density is a start all the same, "
+            "only farther from the end"
+        )
+    if not state.provenance["in_domain"]:
+        warn("this deformation lies outside the strains the model was trained on; the prediction is an extrapolation")
+    print(f"{abinit}: run `abinit run.abi > log` there")
+
+
+def _engine(crystal: object, table: object, study: Path | None) -> tuple[AbinitEngine, list[str]]:
+    from cellfields.abinit.start_folder import engine_of_study, engine_of_table
+    from cellfields.crystal import Crystal
+
+    assert isinstance(crystal, Crystal)
+    known = table if isinstance(table, dict) else None
+    if study is None:
+        return engine_of_table(crystal, known), []
+    from cellfields.config import load_configuration
+
+    configuration = load_configuration(study)
+    return engine_of_study(crystal, known, configuration.crystal.build(), configuration.engine, configuration.abinit)

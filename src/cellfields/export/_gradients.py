@@ -1,0 +1,69 @@
+"""Deformation gradients from a file: .npy or .npz of (n, 3, 3) or (n, 9) numbers, .csv of nine a row, F₁₁ F₁₂ … F₃₃."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from cellfields._typing import Array, FloatArray
+from cellfields.errors import InputError
+
+_KINDS = (".npy", ".npz", ".csv")
+
+
+def read_gradients(path: Path) -> FloatArray:
+    """(n, 3, 3), n ≥ 1.
+
+    Raises:
+        InputError: there is no such file, it is of another kind or damaged, or holds anything but that.
+    """
+    kind = path.suffix.lower()
+    if kind not in _KINDS:
+        raise InputError(f"--deformations {path}: the name must end in {', '.join(_KINDS)}")
+    try:
+        values = _csv(path) if kind == ".csv" else _numpy(path)
+    except OSError as error:
+        raise InputError(f"--deformations {path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--deformations {path} cannot be read: {' '.join(str(error).split())[:200]}") from None
+    wanted = "(n, 3, 3) or (n, 9) numbers, n ≥ 1"
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"--deformations {path} holds {values.dtype}, it must hold {wanted}")
+    if values.ndim == 2 and values.shape[1] == 9:
+        values = values.reshape(-1, 3, 3)
+    if values.ndim != 3 or values.shape[1:] != (3, 3) or not len(values):
+        raise InputError(f"--deformations {path} holds an array of shape {values.shape}, it must hold {wanted}")
+    return np.asarray(values, dtype=float)
+
+
+def _numpy(path: Path) -> Array:
+    found = np.load(path, allow_pickle=False)
+    if isinstance(found, np.ndarray):
+        return found
+    with found:
+        if len(found.files) != 1:
+            raise InputError(f"--deformations {path} holds {len(found.files)} arrays, it must hold one")
+        return np.asarray(found[found.files[0]])
+
+
+def _csv(path: Path) -> Array:
+    """Numbers between commas; lines that begin with # are left out, and a first line of names too."""
+    with path.open(encoding="utf-8") as file:
+        first = file.readline()
+    names = 0 if first.startswith("#") or _is_number(first.split(",")[0]) else 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an empty file: the shape says so
+        return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2, encoding="utf-8")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,213 @@
+"""Writes predictor files (predictor.py says what they hold), block by block, whole or not at all.
+
+    D = D(FᵀF) → PCA coefficients, atoms, energies          a block of elements at a time, in double precision
+
+On a grid a field is linear in its coefficients too: mean and modes are expanded once, a block is one matrix product.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import cellfields
+from cellfields._typing import Array, FloatArray
+from cellfields.dataset._atomic import replaced
+from cellfields.deformation import strains_of_gradients
+from cellfields.errors import InputError
+from cellfields.export.predictor import FORMAT, NUMBERS, netcdf4
+from cellfields.fields import EXTENSIVE
+from cellfields.surrogate import Surrogate
+
+_BLOCK = 1024  # elements at a time: 8 MB of monomials
+_CHUNK = 2**20  # bytes
+_GRID_BYTES = 2**27  # of a block on a grid
+_MOST_MODES = 2**32  # bytes of mean and modes on a grid
+_UNITS = {"lattice": "Bohr", "positions": "fractional", "deformation": "1 and degrees"} | dict.fromkeys(
+    NUMBERS, "Hartree"
+)
+_FIELD_UNITS = {
+    "density": "electrons/Bohr^3",
+    "coulomb_potential": "Hartree",
+    "band_energy_density": "Hartree/Bohr^3",
+    "entropy_density": "1/Bohr^3",
+}
+
+
+def write_predictor(
+    path: Path,
+    surrogate: Surrogate,
+    gradients: FloatArray,
+    *,
+    fields: Sequence[str] | None = None,
+    grid: tuple[int, int, int] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Predict for every deformation gradient and write one file; an older one stays until the new one is complete.
+
+    Args:
+        path: of the file.
+        surrogate: the model.
+        gradients: (n, 3, 3), acting on the reference crystal in its frame; rotations turn cells and nothing else.
+        fields: names; None means all that the model knows.
+        grid: expand the fields on a grid; None writes coefficients.
+        on_progress: called with (elements done, elements in all).
+
+    Returns:
+        How many elements lie in the training domain.
+
+    Raises:
+        InputError: a gradient that deforms no crystal, a field that the model does not know, a grid too large, or no
+            netCDF4 library.
+        StoreError: the operating system refused the write.
+    """
+    library = netcdf4()
+    deformations = strains_of_gradients(gradients, surrogate.crystal)
+    known = tuple(surrogate.encoding.reductions)
+    names = known if fields is None else tuple(dict.fromkeys(fields))
+    for name in names:
+        if name not in known:
+            raise InputError(f"--field {name}: this model knows {', '.join(known) or 'no field'}")
+    expansions = {} if grid is None else _expansions(surrogate, names, grid)
+    inside = 0
+    with replaced(path) as temporary, library.Dataset(temporary, "w", format="NETCDF4", clobber=False) as file:
+        file.set_fill_off()
+        variables = _define(file, surrogate, len(gradients), names, grid)
+        block = _BLOCK if grid is None else max(1, min(_BLOCK, _GRID_BYTES // (8 * int(np.prod(grid)))))
+        for start in range(0, len(gradients), block):
+            rows = slice(start, min(start + block, len(gradients)))
+            values = _block(surrogate, gradients[rows], deformations[rows], names, expansions, grid)
+            for name, value in values.items():
+                variables[name][rows] = value
+            inside += int(values["in_domain"].sum())
+            if on_progress is not None:
+                on_progress(rows.stop, len(gradients))
+    return inside
+
+
+def _block(
+    surrogate: Surrogate,
+    gradients: FloatArray,
+    deformations: FloatArray,
+    names: Sequence[str],
+    expansions: Mapping[str, tuple[FloatArray, FloatArray]],
+    grid: tuple[int, int, int] | None,
+) -> dict[str, Array]:
+    """Everything that the file holds of some elements."""
+    encoding, crystal = surrogate.encoding, surrogate.crystal
+    outputs = surrogate.reduced(deformations)
+    n = len(gradients)
+    lattice = crystal.lattice_ref @ gradients.transpose(0, 2, 1)
+    values: dict[str, Array] = {
+        "deformation_gradient": gradients,
+        "deformation": deformations,
+        "lattice": lattice,
+        "in_domain": surrogate.domain.contains(deformations).astype(np.int8),
+        "domain_distance": surrogate.domain.distance(deformations) / surrogate.domain.reach,
+    }
+    if "internal" not in encoding.unknown:
+        internal = outputs.get("internal", np.zeros((n, crystal.n_internal)))
+        values["positions"] = crystal.positions_ref + np.einsum("ea,ani->eni", internal, crystal.internal_basis)
+    reduced = {name: outputs.get(name, np.zeros((n, 0))) for name in encoding.reductions}
+    values |= {name: outputs[name][:, 0] for name in NUMBERS if name in outputs}
+    if "band_energy" not in outputs and "band_energy_density" in reduced:
+        values["band_energy"] = encoding.reductions["band_energy_density"].cell_mean(reduced["band_energy_density"])
+    if "entropic_energy" not in outputs and encoding.smearing_width is not None:
+        entropy = encoding.reductions["entropy_density"].cell_mean(reduced["entropy_density"])
+        values["entropic_energy"] = -encoding.smearing_width * entropy
+    volumes = np.linalg.det(lattice)
+    for name in names:
+        if grid is None:
+            values[f"{name}_coefficients"] = reduced[name] if reduced[name].shape[1] else np.zeros((n, 1))
+            continue
+        mean, modes = expansions[name]
+        expanded = mean + reduced[name] @ modes
+        if name in EXTENSIVE:
+            expanded /= volumes[:, None]
+        values[name] = expanded.reshape(n, *grid).astype(np.float32)
+    return values
+
+
+def _expansions(
+    surrogate: Surrogate, names: Sequence[str], grid: tuple[int, int, int]
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Mean (G,) and modes (K, G) of each field on the grid; extensive fields still times the volume."""
+    reductions, basis = surrogate.encoding.reductions, surrogate.encoding.basis
+    needed = 8 * int(np.prod(grid)) * sum(reductions[name].size + 1 for name in names)
+    if needed > _MOST_MODES:
+        raise InputError(f"--grid {','.join(map(str, grid))} needs {needed / 2**30:.1f} GiB of memory, at most 4")
+    assert basis is not None
+
+    def on_grid(vector: FloatArray) -> FloatArray:
+        return basis.to_grid(basis.from_vector(vector), grid).reshape(-1)
+
+    return {
+        name: (
+            on_grid(reductions[name].mean),
+            np.array([on_grid(mode) for mode in reductions[name].modes]).reshape(-1, int(np.prod(grid))),
+        )
+        for name in names
+    }
+
+
+def _define(
+    file: Any, surrogate: Surrogate, n: int, names: Sequence[str], grid: tuple[int, int, int] | None
+) -> dict[str, Any]:
+    """Dimensions, variables and what they have in common for all elements."""
+    encoding, crystal = surrogate.encoding, surrogate.crystal
+    file.format_name = FORMAT
+    file.cellfields_version = cellfields.__version__
+    file.crystal = json.dumps(crystal.to_dict())
+    file.model = json.dumps({**surrogate.metadata, "recipe": surrogate.recipe.name})
+    sizes = {"element": n, "vector": 3, "axis": 3, "component": 6, "atom": crystal.n_atoms}
+    for name, size in sizes.items():
+        file.createDimension(name, size)
+    variables: dict[str, Any] = {}
+
+    def add(name: str, *dimensions: str, kind: str = "f8", unit: str | None = None) -> None:
+        width = int(np.prod([file.dimensions[d].size for d in dimensions])) * np.dtype(kind).itemsize
+        chunk = [max(1, min(n, _CHUNK // max(width, 1))), *(file.dimensions[d].size for d in dimensions)]
+        variables[name] = file.createVariable(name, kind, ("element", *dimensions), chunksizes=chunk)
+        variables[name].units = unit or _UNITS.get(name, "1")
+
+    add("deformation_gradient", "vector", "axis")
+    add("deformation", "component")
+    add("lattice", "vector", "axis")
+    add("in_domain", kind="i1")
+    add("domain_distance")
+    if "internal" not in encoding.unknown:
+        add("positions", "atom", "axis")
+    for name in NUMBERS:
+        if name not in encoding.unknown:
+            add(name)
+    if grid is not None:
+        for axis, size in zip(("n1", "n2", "n3"), grid, strict=True):
+            file.createDimension(axis, size)
+        for name in names:
+            add(name, "n1", "n2", "n3", kind="f4", unit=_FIELD_UNITS[name])
+    elif names:
+        assert encoding.basis is not None
+        _define_modes(file, surrogate, names)
+        for name in names:
+            add(f"{name}_coefficients", f"{name}_mode")
+    return variables
+
+
+def _define_modes(file: Any, surrogate: Surrogate, names: Sequence[str]) -> None:
+    basis = surrogate.encoding.basis
+    assert basis is not None
+    file.createDimension("wave", basis.size)
+    file.createVariable("wave_indices", "i4", ("wave", "axis"))[:] = basis.indices
+    file.createVariable("origin", "f8", ("axis",))[:] = basis.origin
+    file.createDimension("folded", len(surrogate.encoding.reductions[names[0]].mean))
+    for name in names:
+        reduction = surrogate.encoding.reductions[name]
+        # A netCDF dimension of size 0 would be an unlimited one: a field that does not vary has one mode, of zeros.
+        file.createDimension(f"{name}_mode", max(1, reduction.size))
+        file.createVariable(f"{name}_mean", "f8", ("folded",))[:] = reduction.mean
+        modes = file.createVariable(f"{name}_modes", "f8", (f"{name}_mode", "folded"))
+        modes[:] = reduction.modes if reduction.size else np.zeros((1, len(reduction.mean)))
