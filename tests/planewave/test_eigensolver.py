@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.linalg
 
-from cellfields.planewave.bands import PlaneWaveBands
+from cellfields.deformation import Deformation
+from cellfields.planewave.bands import PlaneWaveBands, start_vectors
 from cellfields.planewave.eigensolver import davidson
 from cellfields.planewave.hamiltonian import BlochHamiltonian, KohnShamProblem
-from tests.planewave.problems import silicide_problem, zinc_blende_problem
+from tests.planewave.problems import SI_SETTINGS, make_problem, silicide_problem, silicon, zinc_blende_problem
 
 
 @pytest.fixture(scope="module", params=[silicide_problem, zinc_blende_problem])
@@ -118,6 +121,26 @@ def test_unfinished_iteration_reports_its_residuals(problem: KohnShamProblem, de
     found = davidson(lambda x: matrix @ x, block.kinetic, start, 4, tolerance=1e-12, max_iterations=2)
     assert found.iterations == 2
     assert found.residuals.max() > 1e-12
+
+
+def test_part_of_the_hamiltonian(problem: KohnShamProblem, potential: np.ndarray, dense) -> None:
+    grid = problem.basis.to_real(potential).reshape(problem.basis.shape)
+    for block, matrix in zip(problem.blocks, dense, strict=True):
+        chosen = np.argsort(block.kinetic)[5:40:2]
+        assert np.abs(block.among(grid, chosen) - matrix[np.ix_(chosen, chosen)]).max() < 1e-13
+
+
+@pytest.mark.parametrize("bands", [4, 5])
+def test_no_band_of_a_symmetric_crystal_is_missed(bands: int) -> None:
+    """Ideal diamond at Γ: the slowest plane waves know only two of three degenerate bands, and Davidson no third."""
+    crystal = silicon()
+    ideal = make_problem(crystal, Deformation.identity(crystal).as_array(), np.zeros(3), SI_SETTINGS)
+    grid = ideal.basis.to_real(ideal.potentials(ideal.superposed_density()).effective).reshape(ideal.basis.shape)
+    for block in ideal.blocks:
+        exact = scipy.linalg.eigvalsh(block.apply(grid, np.eye(len(block.q), dtype=block.dtype)))[:bands]
+        start = start_vectors(block, grid, bands)
+        found = davidson(partial(block.apply, grid), block.kinetic, start, bands, tolerance=1e-6, max_iterations=60)
+        assert np.abs(found.values - exact).max() < 1e-8
 
 
 def test_all_bands_of_a_tiny_basis() -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+import scipy.linalg
 
 from cellfields._typing import Coefficients, FloatArray
 from cellfields.errors import InputError
@@ -21,6 +22,7 @@ from cellfields.planewave.orbitals import Orbitals, PlaneWaveOrbitals
 
 EMPTY = 1e-10  # occupation below which a band need not converge
 _START_EXTRA = 4  # start vectors beyond the wanted bands
+_SLOW = 8  # times so many plane waves are what start vectors are made of
 
 
 class BandSolver(Protocol):
@@ -51,13 +53,12 @@ class PlaneWaveBands:
     """Davidson at each k point in full plane waves."""
 
     def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[Coefficients] | None = None) -> None:
-        """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None for the slowest plane waves."""
+        """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None to make some from the first potential."""
         self._problem = problem
         self.bands = possible_bands(problem, bands)
         self.k_weights = problem.basis.k_weights
-        if vectors is None:
-            self._vectors = [slowest_plane_waves(block, bands) for block in problem.blocks]
-        else:
+        self._vectors: list[Coefficients] = []  # none yet
+        if vectors is not None:
             self._vectors = [
                 _grown(block, x, bands) if x.shape[1] < bands else x
                 for block, x in zip(problem.blocks, vectors, strict=True)
@@ -67,6 +68,8 @@ class PlaneWaveBands:
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
         """See :class:`BandSolver`."""
         grid = potential.reshape(self._problem.basis.shape)
+        if not self._vectors:
+            self._vectors = [start_vectors(block, grid, self.bands) for block in self._problem.blocks]
         values = np.empty((len(self._vectors), self.bands))
         worst = 0.0
         for i, block in enumerate(self._problem.blocks):
@@ -91,7 +94,8 @@ class PlaneWaveBands:
         """See :class:`BandSolver`."""
         blocks = self._problem.blocks
         bands = possible_bands(self._problem, bands)
-        self._vectors = [_grown(block, x, bands) for block, x in zip(blocks, self._vectors, strict=True)]
+        if self._vectors:
+            self._vectors = [_grown(block, x, bands) for block, x in zip(blocks, self._vectors, strict=True)]
         self.bands = bands
         self._needed = [bands] * len(blocks)
 
@@ -114,8 +118,24 @@ def possible_bands(problem: KohnShamProblem, bands: int) -> int:
     return bands
 
 
+def start_vectors(block: BlochHamiltonian, potential: FloatArray, bands: int) -> Coefficients:
+    """Start vectors (P, bands + a few): the lowest orbitals that the slowest plane waves allow.
+
+    The slowest plane waves alone would not do: in a crystal of high symmetry none of so few may have anything in common
+    with some band, and Davidson's method never finds what is orthogonal to all that it starts with.
+    """
+    count = min(bands + _START_EXTRA, len(block.kinetic))
+    slow = np.argsort(block.kinetic, kind="stable")[: _SLOW * count]
+    _, rotation = scipy.linalg.eigh(
+        block.among(potential, slow), subset_by_index=(0, count - 1), overwrite_a=True, check_finite=False
+    )
+    vectors = np.zeros((len(block.kinetic), count), dtype=block.dtype)
+    vectors[slow] = rotation
+    return vectors
+
+
 def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> Coefficients:
-    """Start vectors (P, bands + a few): the plane waves of lowest kinetic energy."""
+    """Vectors (P, bands + a few): the plane waves of lowest kinetic energy."""
     count = min(bands + _START_EXTRA, len(block.kinetic))
     vectors = np.zeros((len(block.kinetic), count), dtype=block.dtype)
     vectors[np.argsort(block.kinetic, kind="stable")[:count], np.arange(count)] = 1.0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.fft
 
 from cellfields._typing import Coefficients, FloatArray, IntArray
 from cellfields.planewave.basis import PlaneWaveBasis
@@ -54,6 +55,16 @@ class BlochHamiltonian:
         result += self.kinetic[:, None] * vectors
         result += self.projectors.apply(vectors)
         return result
+
+    def among(self, potential: FloatArray, chosen: IntArray) -> Coefficients:
+        """⟨G|H|G'⟩ (n, n) among some of the plane waves, by their places in the sphere: without an FFT a column."""
+        shape = np.array(potential.shape)
+        m = np.stack(np.unravel_index(self.index[chosen], potential.shape), axis=-1)
+        spectrum = self._basis.arithmetic.field(scipy.fft.fftn(potential, norm="forward"))
+        matrix = spectrum[tuple(np.moveaxis((m[:, None] - m[None]) % shape, -1, 0))].astype(self.dtype)
+        unit = np.zeros((len(self.kinetic), len(chosen)), dtype=self.dtype)
+        unit[chosen, np.arange(len(chosen))] = 1.0
+        return np.asarray(matrix + np.diag(self.kinetic[chosen]) + self.projectors.apply(unit)[chosen])
 
 
 @dataclass(frozen=True, eq=False)

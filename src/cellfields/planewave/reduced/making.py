@@ -16,7 +16,7 @@ from scipy.linalg import block_diag
 from scipy.special import expit
 
 from cellfields._typing import FloatArray
-from cellfields.planewave.bands import slowest_plane_waves
+from cellfields.planewave.bands import start_vectors
 from cellfields.planewave.eigensolver import davidson
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.occupation import occupy
@@ -63,7 +63,7 @@ def first_basis(problem: KohnShamProblem, settings: PlaneWaveSettings, potential
         davidson(
             partial(block.apply, grid),
             block.kinetic,
-            slowest_plane_waves(block, bands + _EXTRA_BANDS),
+            start_vectors(block, grid, bands + _EXTRA_BANDS),
             bands + _EXTRA_BANDS,
             tolerance=_COARSE_TOLERANCE,
         )
