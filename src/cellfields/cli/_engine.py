@@ -10,11 +10,17 @@ import typer
 if TYPE_CHECKING:
     from cellfields.state import Engine
 
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="Trained model: a file, or the name of one that ships (mg).", show_default=False
+    ),
+]
 EngineArgument = Annotated[
     Path,
     typer.Argument(
         metavar="ENGINE",
-        help="Trained model (it answers), or study file, *.toml (first principles answer).",
+        help="Trained model, file or name (it answers), or study file, *.toml (first principles answer).",
         show_default=False,
     ),
 ]

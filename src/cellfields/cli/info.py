@@ -12,7 +12,10 @@ from cellfields.cli._arguments import JsonOption
 
 def info(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="Dataset folder or pack, model or study file.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="PATH", help="Dataset folder or pack, model (file or name) or study.", show_default=False
+        ),
     ],
     json: JsonOption = None,
 ) -> None:
@@ -20,12 +23,14 @@ def info(
 
     Example: cellfields info run/model.safetensors
     """
+    from cellfields import models
     from cellfields.cli._console import print_failures, print_table
     from cellfields.cli._output import check_target, write_json
     from cellfields.dataset import Failure
     from cellfields.errors import InputError
 
     check_target(json, "--json")
+    path = models.find(path)
     if not path.exists():
         raise InputError(f"{path} does not exist")
     if path.is_dir():
@@ -44,7 +49,10 @@ def info(
         write_json(json, table)
         return
     failures = [Failure.from_dict(entry, str(path)) for entry in table.pop("failures", [])]
+    card = table.pop("card", None)
     print_table(f"{table['kind']} {path}", ("", ""), _rows(table))
+    if card is not None:
+        print(f"\n{card}", end="")
     print_failures(failures)
 
 
@@ -67,10 +75,13 @@ def _pack(path: Path) -> dict[str, Any]:
 
 
 def _model(path: Path) -> dict[str, Any]:
+    from cellfields import models
     from cellfields.surrogate import Surrogate
 
     surrogate = Surrogate.load(path)
-    return {"kind": "model", "crystal": surrogate.crystal.to_dict(), "metadata": dict(surrogate.metadata)}
+    table = {"kind": "model", "crystal": surrogate.crystal.to_dict(), "metadata": dict(surrogate.metadata)}
+    text = models.card(path)
+    return table if text is None else table | {"card": text}
 
 
 def _study(path: Path) -> dict[str, Any]:

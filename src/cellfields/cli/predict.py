@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cellfields.cli._arguments import DeformationOption, FieldsOption, GridOption, JsonOption
+from cellfields.cli._engine import ModelArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Trained model.", show_default=False)],
+    model: ModelArgument,
     d: DeformationOption,
     json: JsonOption = None,
     fields: FieldsOption = None,
@@ -26,7 +26,7 @@ def predict(
 ) -> None:
     """Predict one deformation with a trained model.
 
-    Example: cellfields predict run/model.safetensors --D 1.01,1,1,90,90,90 --fields fields.npz
+    Example: cellfields predict mg --D 1.01,1,1,90,90,90 --fields fields.npz
     """
     from cellfields.cli._arguments import parse_deformation, parse_grid
     from cellfields.cli._console import note_unknown, warn

@@ -2,7 +2,9 @@
 
     sha256 = SHA-256( header content, then name, type, shape and bytes of every tensor in order of name )
 
-Nothing in the file is ever executed. A changed byte anywhere changes the sum, and the file is refused.
+Nothing in the file is ever executed. A changed byte anywhere changes the sum, and the file is refused. Numbers that
+single precision holds exactly are stored so, and of modes no more columns than they change (compact.py sees to both):
+a model is read as it was written, to the last bit.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from cellfields._typing import Array
+from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.dataset._atomic import write_durably
 from cellfields.dataset._json import loads, plain
@@ -115,10 +117,10 @@ def pack(
         tensors["basis.origin"] = encoding.basis.origin
     for name, reduction in encoding.reductions.items():
         tensors[f"reduction.{name}.mean"] = reduction.mean
-        tensors[f"reduction.{name}.modes"] = reduction.modes
+        tensors[f"reduction.{name}.modes"] = _narrow(reduction.modes[:, : reduction.reach])
     for name, regressor in regressors.items():
         for part in _REGRESSOR_PARTS:
-            tensors[f"network.{name}.{part}"] = getattr(regressor, part)
+            tensors[f"network.{name}.{part}"] = _narrow(getattr(regressor, part))
         network = regressor.network
         layers = [] if network is None else list(zip(network.kernels, network.biases, strict=True))
         for layer, (kernel, bias) in enumerate(layers):
@@ -134,7 +136,7 @@ def pack(
         "reach": domain.reach,
     }
     if uncertainty is not None:
-        tensors |= {f"uncertainty.{part}": getattr(uncertainty, part) for part in _UNCERTAINTY_PARTS}
+        tensors |= {f"uncertainty.{part}": _narrow(getattr(uncertainty, part)) for part in _UNCERTAINTY_PARTS}
         table["uncertainty"] = {"factor": dict(uncertainty.factor), "exponent": dict(uncertainty.exponent)}
     return tensors, table
 
@@ -151,7 +153,7 @@ def unpack(
     if table["real"] is not None:
         basis = FourierBasis(tensors["basis.indices"], tensors["basis.origin"], bool(table["real"]))
     reductions = {
-        name: Reduction(tensors[f"reduction.{name}.mean"], tensors[f"reduction.{name}.modes"])
+        name: _reduction(tensors[f"reduction.{name}.mean"], tensors[f"reduction.{name}.modes"])
         for name in table["fields"]
     }
     for name, reduction in reductions.items():
@@ -169,7 +171,7 @@ def unpack(
         kernels = tuple(tensors[f"network.{name}.kernel.{layer}"] for layer in range(layers))
         biases = tuple(tensors[f"network.{name}.bias.{layer}"] for layer in range(layers))
         network = Network(kernels, biases) if layers else None
-        parts = {part: tensors[f"network.{name}.{part}"] for part in _REGRESSOR_PARTS}
+        parts = {part: _wide(tensors[f"network.{name}.{part}"]) for part in _REGRESSOR_PARTS}
         regressors[name] = Regressor(**parts, network=network)
     box = {part: tensors[f"domain.{part}"] for part in _DOMAIN_PARTS}
     uncertainty = None
@@ -177,9 +179,29 @@ def unpack(
         factor, exponent = (
             {q: float(x) for q, x in table["uncertainty"][law].items()} for law in ("factor", "exponent")
         )
-        mean, scale, root = (tensors[f"uncertainty.{part}"] for part in _UNCERTAINTY_PARTS)
+        mean, scale, root = (_wide(tensors[f"uncertainty.{part}"]) for part in _UNCERTAINTY_PARTS)
         uncertainty = Uncertainty(mean, scale, root, factor, exponent)
     return encoding, regressors, TrainingDomain(**box, reach=float(table["reach"])), uncertainty
+
+
+def _narrow(array: Array) -> Array:
+    """In single precision where that holds every number of it, else as it is."""
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    return single if np.array_equal(single, array) else array
+
+
+def _wide(array: Array) -> FloatArray:
+    return np.asarray(array, dtype=np.float64)
+
+
+def _reduction(mean: Array, modes: Array) -> Reduction:
+    """With the columns that :func:`pack` left out."""
+    if modes.ndim != 2 or modes.shape[1] > len(mean):
+        raise ValueError(f"modes {modes.shape} and mean {mean.shape} of a reduction do not fit together")
+    full = np.zeros((len(modes), len(mean)))
+    full[:, : modes.shape[1]] = modes
+    return Reduction(mean, full)
 
 
 def _numbers(table: Mapping[str, Any]) -> set[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import svd
@@ -75,13 +76,21 @@ class Reduction:
         """Number of modes K."""
         return len(self.modes)
 
+    @cached_property
+    def reach(self) -> int:
+        """Number of leading entries that any mode changes: all P, or fewer where a compact model cut the others."""
+        changed = np.flatnonzero(self.modes.any(axis=0))
+        return int(changed[-1]) + 1 if len(changed) else 0
+
     def project(self, vectors: FloatArray) -> FloatArray:
         """PCA coefficients (…, K) of vectors (…, P)."""
         return np.asarray((vectors - self.mean) @ self.modes.T)
 
     def lift(self, coefficients: FloatArray) -> FloatArray:
         """Vectors (…, P) of PCA coefficients (…, K)."""
-        return np.asarray(self.mean + coefficients @ self.modes)
+        vectors = np.broadcast_to(self.mean, (*coefficients.shape[:-1], len(self.mean))).copy()
+        vectors[..., : self.reach] += coefficients @ self.modes[:, : self.reach]
+        return vectors
 
     def cell_mean(self, coefficients: FloatArray) -> FloatArray:
         """The m = 0 entry of :meth:`lift`, (…): the integral over the cell for a field stored as V f̄."""

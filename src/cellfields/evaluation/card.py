@@ -1,0 +1,119 @@
+"""A model's card: what it was trained on, with which settings, how wrong it is, and where it may be believed.
+
+Markdown, from nothing but the model's own metadata and an evaluation on strains that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ase.units import Bohr, Hartree
+
+from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
+from cellfields.evaluation.report import number
+from cellfields.surrogate import Surrogate
+
+_STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
+_COMPONENTS = ("λa", "λb", "λc", "θa (°)", "θb (°)", "θc (°)")
+
+
+def model_card(
+    surrogate: Surrogate,
+    evaluation: Evaluation,
+    errors: EngineErrors,
+    *,
+    title: str,
+    data: str,
+    remarks: Sequence[str] = (),
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        surrogate: the model.
+        evaluation: of the test strains.
+        errors: of this very model on them.
+        title: headline.
+        data: a sentence about where training and test strains come from.
+        remarks: sentences that come first (that it is preliminary, say).
+    """
+    parts = [
+        f"# {title}",
+        *remarks,
+        _summary(surrogate),
+        "## Data",
+        data,
+        _table(("", ""), _settings(surrogate)),
+        f"## Errors on {len(evaluation.deformations)} unseen strains",
+        _inside(surrogate, evaluation),
+        _table(("error in", "spread", *_STATISTICS.values()), _errors(evaluation, errors)),
+        "## Domain",
+        "A strain is inside where each component lies in this box and no farther out, in all six together (Mahalanobis "
+        "distance), than the outermost training strain. Outside, predictions are flagged: extrapolations.",
+        _table(("", "from", "to"), _box(surrogate)),
+    ]
+    if surrogate.unknown:
+        parts.insert(2, f"It does not predict {', '.join(surrogate.unknown)}: its training states do not hold them.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(surrogate: Surrogate) -> str:
+    crystal, metadata = surrogate.crystal, surrogate.metadata
+    formula = "".join(f"{s}{n if n > 1 else ''}" for s, n in _counts(crystal.species).items())
+    return (
+        f"Deformation of {formula}'s unit cell in; relaxed atoms, ρ, φ, u, s, energies and stress out. Recipe "
+        f'"{surrogate.recipe.name}", {metadata["n_train"]} training states'
+        f"{_modes(surrogate)}, cellfields {metadata['cellfields_version']}."
+    )
+
+
+def _modes(surrogate: Surrogate) -> str:
+    sizes = sorted({reduction.size for reduction in surrogate.encoding.reductions.values()})
+    return "" if not sizes else f", {' to '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} modes a field"
+
+
+def _counts(species: Sequence[str]) -> dict[str, int]:
+    return {symbol: list(species).count(symbol) for symbol in dict.fromkeys(species)}
+
+
+def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
+    table: Mapping[str, Any] = surrogate.metadata.get("engine_table") or {}
+    settings = table.get("settings", table)
+    rows = [("engine", str(table.get("engine", "unknown")))]
+    if isinstance(settings, Mapping):
+        names = ("cutoff", "kmesh", "smearing", "smearing_width", "functional", "basis_tolerance", "force_tolerance")
+        rows += [(name, _plain(settings[name])) for name in names if name in settings]
+    lengths = [float((row**2).sum() ** 0.5) * Bohr for row in surrogate.crystal.lattice_ref]
+    rows.append(("reference cell, Å", ", ".join(f"{x:.4f}" for x in lengths)))
+    return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {Hartree:.4f} eV)")]
+
+
+def _plain(value: Any) -> str:
+    return " × ".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+
+
+def _inside(surrogate: Surrogate, evaluation: Evaluation) -> str:
+    outside = int((~surrogate.domain.contains(evaluation.deformations)).sum())
+    return f"{outside} of them lie outside the domain below; they are counted." if outside else "All lie in the domain."
+
+
+def _errors(evaluation: Evaluation, errors: EngineErrors) -> list[tuple[str, ...]]:
+    rows = []
+    for name, spread in evaluation.spread.items():
+        if name in errors.errors:
+            shown, statistics = QUANTITIES[name], errors.summary(name)
+            values = (spread.standard_deviation, *(statistics[key] for key in _STATISTICS))
+            rows.append((f"{shown.label}, {shown.unit}", *(number(shown.scale * value) for value in values)))
+    return rows
+
+
+def _box(surrogate: Surrogate) -> list[tuple[str, ...]]:
+    domain = surrogate.domain
+    return [
+        (name, f"{low:g}", f"{high:g}") for name, low, high in zip(_COMPONENTS, domain.lower, domain.upper, strict=True)
+    ]
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,70 @@
+"""A surrogate in fewer bytes: modes without the plane waves that hardly matter, and single precision to store.
+
+    modes of a field:  columns |m| ≤ cut  where  ‖variation beyond the cut‖ ≤ tolerance ‖f‖  for every given state
+
+The mean field keeps all plane waves, and the m = 0 entries are 0 or kept, so that what is exact stays exact. Numbers
+are rounded to single precision and stay double in memory (arithmetic does not change); energies' and atoms' maps, which
+are differentiated, are not touched. A bare potential's Fourier series falls off slowly: φ keeps all of its modes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.errors import InputError
+from cellfields.state import CellState
+from cellfields.surrogate._encoding import field_vectors
+from cellfields.surrogate.reduction import Reduction
+from cellfields.surrogate.surrogate import Surrogate
+
+
+def compacted(surrogate: Surrogate, states: Sequence[CellState], tolerance: float = 5e-6) -> Surrogate:
+    """The same model to within ``tolerance`` in every field.
+
+    Args:
+        surrogate: trained on any recipe.
+        states: that its fields are typical of (training states).
+        tolerance: of the relative L² error that the cut makes in a field of these states.
+
+    Raises:
+        InputError: a tolerance that is not positive.
+    """
+    if not tolerance > 0:
+        raise InputError(f"tolerance = {tolerance} must be positive")
+    encoding = surrogate.encoding
+    reductions = {
+        name: _cut(reduction, field_vectors(states, name), tolerance if encoding.basis and encoding.basis.real else 0.0)
+        for name, reduction in encoding.reductions.items()
+    }
+    regressors = {
+        name: replace(regressor, trend=_single(regressor.trend)) if name in reductions else regressor
+        for name, regressor in surrogate.regressors.items()
+    }
+    uncertainties = surrogate.uncertainties
+    if uncertainties is not None:
+        uncertainties = replace(uncertainties, root=_single(uncertainties.root))
+    return replace(
+        surrogate,
+        encoding=replace(encoding, reductions=reductions),
+        regressors=regressors,
+        uncertainties=uncertainties,
+    )
+
+
+def _cut(reduction: Reduction, vectors: FloatArray, tolerance: float) -> Reduction:
+    """Without the trailing columns, which have the largest |G|; a tolerance of 0 cuts none."""
+    lifted = reduction.lift(reduction.project(vectors)) - reduction.mean
+    beyond = np.sqrt(np.cumsum((lifted**2)[:, ::-1], axis=1)[:, ::-1])  # column j: norm of the entries from j on
+    matters = (beyond > tolerance * np.linalg.norm(vectors, axis=1)[:, None]).any(axis=0)
+    modes = _single(reduction.modes)
+    modes[:, int(matters.sum()) :] = 0  # the norm falls from column to column
+    return Reduction(reduction.mean, modes)
+
+
+def _single(array: FloatArray) -> FloatArray:
+    """Rounded to numbers that single precision holds, in double."""
+    return np.asarray(array, dtype=np.float32).astype(np.float64)
