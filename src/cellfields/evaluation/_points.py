@@ -1,0 +1,94 @@
+"""Numbers of single solves with atoms held, each kept in a file of its own as soon as it is there.
+
+    <folder>/<key>.json        key = SHA-256 of (crystal, engine settings, D), so that any later ladder finds it again
+
+A file appears under its name whole or not at all; one that is damaged counts as absent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellfields.dataset._atomic import make_directory, sweep, write_durably
+from cellfields.dataset._json import digest
+from cellfields.deformation import Deformation
+from cellfields.state import FirstPrinciplesEngine
+
+_FORMAT, _VERSION = "cellfields-point", 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is kept of a state: Hartree per cell of the crystal given, Hartree/Bohr³.
+
+    Attributes:
+        free_energy, entropic_energy: F and −TS.
+        stress: (3, 3) Cauchy.
+        k_points: that were solved, or 0 where the engine does not say.
+        seconds: CPU time of the solve.
+    """
+
+    free_energy: float
+    entropic_energy: float
+    stress: tuple[tuple[float, float, float], ...]
+    k_points: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class KeptPoints:
+    """A folder of points, or nothing but a pass to the engine where it is None."""
+
+    folder: Path | None
+
+    def __post_init__(self) -> None:
+        if self.folder is not None and self.folder.is_dir():
+            sweep(self.folder)
+
+    def solve(self, engine: FirstPrinciplesEngine, deformation: Deformation) -> Point:
+        """The kept point, or a new one: atoms at their reference coordinates in the deformed cell.
+
+        Raises:
+            InputError, SCFNotConverged: as ``evaluate`` of the engine.
+            StoreError: the folder cannot be written.
+        """
+        path = None if self.folder is None else self.folder / f"{_key(engine, deformation)}.json"
+        found = None if path is None else _read(path)
+        if found is not None:
+            return found
+        state = engine.evaluate(deformation, np.zeros(engine.crystal.n_internal))
+        assert state.entropic_energy is not None and state.stress is not None  # first-principles engines know them
+        provenance = state.provenance
+        point = Point(
+            state.free_energy,
+            state.entropic_energy,
+            tuple((float(x), float(y), float(z)) for x, y, z in state.stress),
+            int(provenance.get("k_points", 0)),
+            float(provenance.get("cpu_seconds", provenance.get("wall_seconds", 0.0))),
+        )
+        if path is not None:
+            make_directory(path.parent)
+            table = {"format": _FORMAT, "version": _VERSION, **asdict(point)}
+            write_durably(path, (json.dumps(table, allow_nan=False) + "\n").encode())
+        return point
+
+
+def _key(engine: FirstPrinciplesEngine, deformation: Deformation) -> str:
+    table: dict[str, Any] = engine.fingerprint_table()  # type: ignore[attr-defined]
+    return digest([engine.crystal.fingerprint, table, [f"{x:.10f}" for x in deformation.as_array()]])
+
+
+def _read(path: Path) -> Point | None:
+    try:
+        table = json.loads(path.read_bytes())
+        if (table.pop("format"), table.pop("version")) != (_FORMAT, _VERSION):
+            return None
+        stress = tuple((float(x), float(y), float(z)) for x, y, z in table.pop("stress"))
+        return Point(stress=stress, **table) if len(stress) == 3 else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

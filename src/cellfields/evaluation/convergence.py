@@ -1,0 +1,247 @@
+"""How far a study's settings are from converged: ladders of cutoff, k mesh and smearing width about them.
+
+    δF = |F(s) − F(s*)| / N ,   δ(−TS) ,   δσ = max |σ_ij(s) − σ_ij(s*)|          s* the densest member of s's ladder
+
+At the reference cell and at a strained one, atoms held at their reference coordinates; the larger of the two counts.
+Widths are compared on the densest k mesh, for on a coarser one a smaller width brings out the mesh's own error. F of
+Fermi–Dirac and Gaussian smearing is off by order σ²; F − ½(−TS) = ½(E + F) is not (Gillan 1989). Cold smearing's F is
+of third order itself (Marzari et al. 1999).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import COMPONENTS, Deformation
+from cellfields.errors import ConvergenceError, InputError
+from cellfields.evaluation._points import KeptPoints, Point
+from cellfields.planewave import PlaneWaveSettings
+from cellfields.state import FirstPrinciplesEngine
+
+CUTOFF_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
+MESH_FACTORS = (0.5, 0.75, 1.0, 1.5)
+WIDTH_FACTORS = (2.0, 1.0, 0.5, 0.25)
+LADDERS = ("cutoff", "kmesh", "smearing_width")  # the keys of [engine], from coarse to dense
+
+MakeEngine = Callable[[PlaneWaveSettings], FirstPrinciplesEngine]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far a member of a ladder is from its densest one: Hartree an atom, Hartree/Bohr³; the larger of two cells.
+
+    Attributes:
+        free_energy, entropic_energy: of F and −TS.
+        extrapolated: of ½(E + F), or of F where that is as good.
+        strain_energy: of F(strained) − F(reference), which usually converges first.
+        stress: of the component that changes most.
+    """
+
+    free_energy: float
+    entropic_energy: float
+    extrapolated: float
+    strain_energy: float
+    stress: float
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One member of a ladder.
+
+    Attributes:
+        value: of the key that the ladder varies.
+        points: numbers at the reference cell and at the strained one; empty where it could not be solved.
+        change: from the densest member that could be solved.
+        reason: why it could not be solved.
+    """
+
+    value: float | tuple[int, int, int]
+    points: tuple[Point, ...]
+    change: Change | None
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """CPU time of its solves."""
+        return sum(point.seconds for point in self.points)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Ladders about the settings of a study.
+
+    Attributes:
+        settings: the study's own.
+        deformations: the two cells.
+        ladders: key of ``[engine]`` → members from coarse to dense. Without smearing there is none of widths.
+    """
+
+    settings: PlaneWaveSettings
+    deformations: tuple[Deformation, ...]
+    ladders: dict[str, tuple[Rung, ...]]
+
+    def recommend(self, tolerance: float, stress_tolerance: float | None = None) -> dict[str, Rung | None]:
+        """For each ladder the cheapest member that, like all denser ones, is within the tolerances, or None.
+
+        The densest member has nothing to be compared with, and is never recommended.
+
+        Args:
+            tolerance: of F, Hartree an atom.
+            stress_tolerance: Hartree/Bohr³, or None to leave the stress out.
+        """
+        limit = math.inf if stress_tolerance is None else stress_tolerance
+        found: dict[str, Rung | None] = {}
+        for name, rungs in self.ladders.items():
+            best = None
+            for rung in reversed([r for r in rungs if r.change is not None][:-1]):
+                assert rung.change is not None
+                if rung.change.free_energy > tolerance or rung.change.stress > limit:
+                    break
+                best = rung
+            found[name] = best
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data, in atomic units."""
+        return {
+            "deformations": [d.as_array().tolist() for d in self.deformations],
+            "ladders": {name: [asdict(rung) for rung in rungs] for name, rungs in self.ladders.items()},
+        }
+
+
+def ladder_values(settings: PlaneWaveSettings) -> dict[str, list[float] | list[tuple[int, int, int]]]:
+    """Key of ``[engine]`` → values from coarse to dense, the study's own among them."""
+    cutoffs = sorted({min(500.0, max(1.0, _round(f * settings.cutoff))) for f in CUTOFF_FACTORS} | {settings.cutoff})
+    values: dict[str, Any] = {"cutoff": cutoffs}
+    meshes = {_mesh(settings.kmesh, factor) for factor in MESH_FACTORS}
+    if len(meshes) > 1:
+        values["kmesh"] = sorted(meshes, key=lambda mesh: math.prod(mesh))
+    if settings.smearing != "none":
+        widths = {min(1.0, max(1e-5, f * settings.smearing_width)) for f in WIDTH_FACTORS}
+        values["smearing_width"] = sorted(widths, reverse=True)
+    return values
+
+
+def strained_cell(crystal: Crystal, stretch: float = 0.02, angle: float = 1.2, hold: Iterable[str] = ()) -> Deformation:
+    """λ = 1 + s·(1, −1, ½) and θ = θ⁰ + t·(1, −1, ½), but for the components that are held."""
+    move = np.array([stretch, -stretch, stretch / 2, angle, -angle, angle / 2])
+    move[[COMPONENTS.index(name) for name in hold]] = 0.0
+    return Deformation.from_array(Deformation.identity(crystal).as_array() + move)
+
+
+def converge(
+    crystal: Crystal,
+    settings: PlaneWaveSettings,
+    make_engine: MakeEngine,
+    strained: Deformation,
+    *,
+    folder: Path | None = None,
+    on_point: Callable[[int, int], object] | None = None,
+) -> Convergence:
+    """Solve all members of all ladders.
+
+    Args:
+        crystal: reference crystal.
+        settings: the ladders are laid about them.
+        make_engine: settings → first-principles engine of the crystal.
+        strained: the second cell.
+        folder: every finished solve is kept there, and found again.
+        on_point: called with the numbers of solves done and of all.
+
+    Raises:
+        InputError: an engine that cannot hold atoms, or settings that this crystal does not allow.
+        SCFNotConverged: the study's own settings do not lead to a state.
+    """
+    cells = (Deformation.identity(crystal), strained)
+    kept = KeptPoints(folder)
+    own = make_engine(settings)
+    if not isinstance(own, FirstPrinciplesEngine):
+        raise InputError(f"converge needs an engine that holds atoms in place; a {type(own).__name__} cannot")
+    # One kind of plane waves in a ladder: "auto" would change between few k points and many.
+    reduced = getattr(own, "reduced", None)
+    base = settings if reduced is None else settings.model_copy(update={"basis": "reduced" if reduced else "full"})
+    values = ladder_values(settings)
+    densest_mesh = values["kmesh"][-1] if "kmesh" in values else settings.kmesh
+    members = {
+        name: [
+            base.model_copy(update={name: value} | ({"kmesh": densest_mesh} if name == "smearing_width" else {}))
+            for value in ladder
+        ]
+        for name, ladder in values.items()
+    }
+    total = len(cells) * (1 + sum(map(len, members.values())))
+    done = 0
+
+    def solve(chosen: PlaneWaveSettings) -> tuple[Point, ...]:
+        nonlocal done
+        found = []
+        for cell in cells:
+            found.append(kept.solve(make_engine(chosen), cell))
+            done += 1
+            if on_point is not None:
+                on_point(done, total)
+        return tuple(found)
+
+    solve(base)  # what is wrong with the study's own settings is said, not tabulated
+    ladders = {}
+    for name, ladder in members.items():
+        solved: list[tuple[Any, tuple[Point, ...], str]] = []
+        for value, chosen in zip(values[name], ladder, strict=True):
+            before = done
+            try:
+                solved.append((value, solve(chosen), ""))
+            except (ConvergenceError, InputError) as error:  # such as a cutoff that is too low for the bands
+                done = before + len(cells)
+                solved.append((value, (), " ".join(str(error).split())))
+        ladders[name] = _rungs(solved, crystal.n_atoms, extrapolate=settings.smearing in ("fermi-dirac", "gaussian"))
+    return Convergence(settings, cells, ladders)
+
+
+def toml_lines(recommended: Mapping[str, Rung | None]) -> list[str]:
+    """What to paste into ``[engine]``."""
+    lines = []
+    for name, rung in recommended.items():
+        if rung is not None:
+            value = list(rung.value) if isinstance(rung.value, tuple) else f"{rung.value:g}"
+            lines.append(f"{name} = {value}")
+    return lines
+
+
+def _rungs(solved: Sequence[tuple[Any, tuple[Point, ...], str]], atoms: int, *, extrapolate: bool) -> tuple[Rung, ...]:
+    best = next((points for _, points, _ in reversed(solved) if points), None)
+    return tuple(
+        Rung(value, points, _change(points, best, atoms, extrapolate) if points and best else None, reason)
+        for value, points, reason in solved
+    )
+
+
+def _change(points: Sequence[Point], best: Sequence[Point], atoms: int, extrapolate: bool) -> Change:
+    def numbers(found: Sequence[Point]) -> FloatArray:
+        """(2, 3): F, −TS and the extrapolated energy of both cells."""
+        rows = [(p.free_energy, p.entropic_energy, p.free_energy - extrapolate * p.entropic_energy / 2) for p in found]
+        return np.array(rows) / atoms
+
+    here, there = numbers(points), numbers(best)
+    free, entropic, extrapolated = np.abs(here - there).max(axis=0)
+    strain = abs(np.diff(here[:, 0] - there[:, 0])).max()
+    stress = np.abs(np.array([p.stress for p in points]) - [p.stress for p in best]).max()
+    return Change(float(free), float(entropic), float(extrapolated), float(strain), float(stress))
+
+
+def _mesh(mesh: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+    """Scaled; one point along an axis (the vacuum of a sheet) stays one."""
+    scaled = [n if n == 1 else min(200, max(1, round(factor * n))) for n in mesh]
+    return scaled[0], scaled[1], scaled[2]
+
+
+def _round(cutoff: float) -> float:
+    """To half a Hartree where that is little, as people write cutoffs."""
+    return round(2 * cutoff) / 2 if cutoff >= 5 else round(cutoff, 1)

@@ -1,0 +1,85 @@
+"""Ladders of settings: how far F, −TS and the stress of each member are from the densest one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ase.units import Bohr, GPa, Hartree
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cellfields.evaluation.convergence import Convergence, Rung
+from cellfields.evaluation.figures._style import new_figure, styled
+
+_TITLES = {
+    "cutoff": "cutoff (Ha)",
+    "kmesh": "k mesh (points, before folding)",
+    "smearing_width": "smearing width (Ha), densest mesh",
+}
+_CURVES = (
+    ("free_energy", "F", "o-", "#0072B2"),
+    ("extrapolated", "½(E + F)", "d:", "#009E73"),
+    ("entropic_energy", "−TS", "s--", "#D55E00"),
+    ("strain_energy", "F(strained) − F(reference)", "^-.", "#CC79A7"),
+)
+_ROUNDING = 1e-9  # mHa, GPa
+_GPA = Hartree / Bohr**3 / GPa
+
+
+@styled
+def convergence_figure(
+    found: Convergence, tolerance: float | None = None, stress_tolerance: float | None = None
+) -> Figure:
+    """One column a ladder: energies an atom above, stress below; the study's own value is marked, tolerances are lines.
+
+    Args:
+        found: what was measured.
+        tolerance: Hartree an atom.
+        stress_tolerance: Hartree/Bohr³.
+    """
+    count = len(found.ladders)
+    figure, axes = new_figure(2, count, width=4.2 * count, height=6.2)
+    for column, (name, rungs) in enumerate(found.ladders.items()):
+        changes = [(rung, rung.change) for rung in rungs if rung.change is not None][:-1]  # the densest: none
+        places = [_of(rung.value) for rung, _ in changes]
+        energies, stress = axes[column], axes[count + column]
+        for key, label, style, colour in _CURVES:
+            as_f = key == "extrapolated" and all(c.extrapolated == c.free_energy for _, c in changes)
+            if not as_f:
+                values = [1e3 * getattr(change, key) for _, change in changes]
+                _draw(energies, places, values, style, color=colour, label=label)
+        _draw(stress, places, [_GPA * change.stress for _, change in changes], "o-", color="#0072B2")
+        limits = (tolerance and 1e3 * tolerance, stress_tolerance and _GPA * stress_tolerance)
+        for axis, limit in zip((energies, stress), limits, strict=True):
+            axis.set_xscale("log")
+            axis.set_xticks(places, [_label(rung) for rung, _ in changes], minor=False)
+            axis.minorticks_off()
+            axis.axvline(_of(getattr(found.settings, name)), color="#999999", linewidth=0.8)
+            if limit:
+                axis.axhline(limit, color="#000000", linewidth=0.8)
+        stress.set_xlabel(_TITLES[name])
+        if name == "smearing_width":
+            energies.invert_xaxis()
+            stress.invert_xaxis()
+    axes[0].set_ylabel("change an atom (mHa)")
+    axes[count].set_ylabel("change of stress (GPa)")
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(loc="best")
+    return figure
+
+
+def _draw(axis: Axes, places: list[float], values: list[float], style: str, **look: Any) -> None:
+    """What is not rounding, on a logarithmic scale."""
+    shown = [(x, y) for x, y in zip(places, values, strict=True) if y > _ROUNDING]
+    if shown:
+        axis.set_yscale("log")
+        axis.plot(*zip(*shown, strict=True), style, markersize=5, **look)
+
+
+def _of(value: float | tuple[int, int, int]) -> float:
+    return float(math.prod(value)) if isinstance(value, tuple) else value
+
+
+def _label(rung: Rung) -> str:
+    return "×".join(map(str, rung.value)) if isinstance(rung.value, tuple) else f"{rung.value:g}"
