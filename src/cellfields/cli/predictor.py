@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cellfields.cli._arguments import JsonOption
+from cellfields.cli._engine import ModelArgument
 
 
 def predictor(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Trained model.", show_default=False)],
+    model: ModelArgument,
     deformations: Annotated[
         Path,
         typer.Option(

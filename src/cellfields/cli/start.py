@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellfields.cli._arguments import DeformationOption
+from cellfields.cli._engine import ModelArgument
 
 if TYPE_CHECKING:
     from cellfields.abinit import AbinitEngine
 
 
 def start(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Trained model.", show_default=False)],
+    model: ModelArgument,
     d: DeformationOption,
     abinit: Annotated[
         Path,
