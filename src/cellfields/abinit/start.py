@@ -3,10 +3,12 @@
     ρ(r) = Σ_m ρ̄_m exp(2πi P m·x) + Σ (Gaussians at the run's atoms − Gaussians at the density's atoms)
 
 x are fractional coordinates of the primitive cell from the crystal's origin, P its vectors in terms of the crystal's:
-G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c. ABINIT then begins with random wavefunctions all the same, and by default
-the first density that it makes of them is worse than the one it was given: an SCF from its own converged density takes
-more steps than one from superposed atoms. With a negative ``nnsclo`` the wavefunctions belong to the given potential
-before a density is made of them, and the same SCF is over in one or two steps, with −1 as with −5, which costs more (9.6.2; docs/predicted_starts.md).
+G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c.
+
+ABINIT begins with random wavefunctions all the same, and by default the first density that it makes of them is worse
+than the one it was given: an SCF from its own converged density takes more steps than one from superposed atoms. With a
+negative ``nnsclo`` the wavefunctions belong to the given potential before a density is made of them, and the same SCF
+is over in one or two steps, with −1 as with −5, which costs more (9.6.2; docs/predicted_starts.md).
 """
 
 from __future__ import annotations
