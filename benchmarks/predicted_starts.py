@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.predicted_starts_abinit import nearest, write
 from cellfields import CellState, Deformation, DensityStart, PlaneWaveEngine
