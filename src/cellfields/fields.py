@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
+from scipy.fft import irfftn
 
+from cellfields._series import Series
 from cellfields._typing import Array, FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.errors import InputError
@@ -108,15 +110,24 @@ class FourierBasis:
         n = np.array(shape)
         if n.shape != (3,) or (n < 1).any():
             raise InputError(f"grid shape {tuple(shape)} must be three positive integers")
+        offset = np.asarray(origin, dtype=float) - self.origin
+        coefficients = np.asarray(coefficients)
+        # |G| grows along a basis, and a compact model's fields end early: then the sums are shorter.
+        used = np.flatnonzero(coefficients)
+        length = int(used[-1]) + 1 if len(used) else 1
+        series = _series(self, length, (int(n[0]), int(n[1]), int(n[2])), tuple(offset.tolist()))
+        return series(coefficients[:length]) if series.pays else self._by_fft(coefficients, n, offset)
+
+    def _by_fft(self, coefficients: Array, n: IntArray, offset: FloatArray) -> FloatArray:
+        """The same for long series: a real FFT whose halved axis is the first, as m₁ ≥ 0."""
         keep = (2 * np.abs(self.indices) < n).all(axis=1)
         m = self.indices[keep]
-        phase = np.exp(2j * np.pi * (m @ (np.asarray(origin, dtype=float) - self.origin)))
-        values = np.asarray(coefficients)[keep] * phase
-        spectrum = np.zeros(shape, dtype=complex)
+        values = np.asarray(coefficients)[keep] * np.exp(2j * np.pi * (m @ offset))
+        spectrum = np.zeros((n[0] // 2 + 1, n[1], n[2]), dtype=complex)
         spectrum[tuple((m % n).T)] = values
-        mirrored = (-m) % n
-        spectrum[tuple(mirrored.T)] = values.conj()
-        return np.asarray(np.fft.ifftn(spectrum).real * n.prod())
+        plane = m[:, 0] == 0  # here −m must stand too; elsewhere the transform knows
+        spectrum[tuple(((-m[plane]) % n).T)] = values[plane].conj()
+        return np.asarray(irfftn(spectrum, s=(n[1], n[2], n[0]), axes=(1, 2, 0), norm="forward"))
 
     def from_grid(self, values: FloatArray, origin: FloatArray | tuple[float, float, float] = (0, 0, 0)) -> Array:
         """Coefficients (M,) of grid values (n1, n2, n3) whose point (0, 0, 0) sits at ``origin``.
@@ -131,6 +142,13 @@ class FourierBasis:
         phase = np.exp(-2j * np.pi * (m @ (np.asarray(origin, dtype=float) - self.origin)))
         coefficients[resolved] = spectrum[tuple((m % n).T)] * phase
         return np.asarray(coefficients.real) if self.real else coefficients
+
+
+@lru_cache(maxsize=16)
+def _series(
+    basis: FourierBasis, length: int, shape: tuple[int, int, int], offset: tuple[float, float, float]
+) -> Series:
+    return Series.of(basis.indices[:length], shape, np.array(offset))
 
 
 def _upper_half(m: IntArray) -> Array:
@@ -167,8 +185,8 @@ class ElectronicFields:
         self, name: str, shape: tuple[int, int, int], origin: FloatArray | tuple[float, float, float] = (0, 0, 0)
     ) -> FloatArray:
         """Physical values (per Bohr³ for ρ, u, s; Hartree for φ) on a grid over the cell, (n1, n2, n3)."""
-        values = self.basis.to_grid(self._get(name), shape, origin)
-        return values / self.volume if name in EXTENSIVE else values
+        coefficients = self._get(name)
+        return self.basis.to_grid(coefficients / self.volume if name in EXTENSIVE else coefficients, shape, origin)
 
     def vector(self, name: str) -> FloatArray:
         """Folded real vector of the stored quantity (V f̄ or φ), for PCA and L² norms."""

@@ -32,14 +32,30 @@ def deformation_of_metric(metric: jax.Array, lengths_ref: jax.Array) -> jax.Arra
     return jnp.concatenate([lengths / lengths_ref, jnp.degrees(jnp.arccos(cosines))])
 
 
+def lattice_of_deformation(deformation: jax.Array, lengths_ref: jax.Array) -> jax.Array:
+    """Row vectors (3, 3) of D (6,) in the standard frame, a ∥ x and b in the xy plane: the inverse of the above."""
+    cos_a, cos_b, cos_c = jnp.cos(jnp.radians(deformation[3:]))
+    sin_c = jnp.sin(jnp.radians(deformation[5]))
+    y = (cos_a - cos_b * cos_c) / sin_c
+    unit = jnp.stack([1.0, 0.0, 0.0, cos_c, sin_c, 0.0, cos_b, y, jnp.sqrt(1 - cos_b**2 - y**2)]).reshape(3, 3)
+    return jnp.asarray(unit * (deformation[:3] * lengths_ref)[:, None])
+
+
 def cauchy_stress(energy: Callable[[jax.Array], jax.Array], lattice: jax.Array, lengths_ref: jax.Array) -> jax.Array:
     """σ (3, 3) of ``energy``: D (6,) → 𝓕, at the deformed cell ``lattice``."""
+    return cauchy_stress_and_energy(energy, lattice, lengths_ref)[1]
+
+
+def cauchy_stress_and_energy(
+    energy: Callable[[jax.Array], jax.Array], lattice: jax.Array, lengths_ref: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """𝓕 and σ (3, 3)."""
 
     def strained(eta: jax.Array) -> jax.Array:
         return energy(deformation_of_lattice(lattice @ (jnp.eye(3) + eta).T, lengths_ref))
 
-    gradient: jax.Array = jax.grad(strained)(jnp.zeros((3, 3)))
-    return jnp.asarray((gradient + gradient.T) / (2 * jnp.linalg.det(lattice)))
+    value, gradient = jax.value_and_grad(strained)(jnp.zeros((3, 3)))
+    return value, jnp.asarray((gradient + gradient.T) / (2 * jnp.linalg.det(lattice)))
 
 
 @jax.jit

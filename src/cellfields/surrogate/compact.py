@@ -1,10 +1,10 @@
 """A surrogate in fewer bytes: modes without the plane waves that hardly matter, and single precision to store.
 
-    modes of a field:  columns |m| ≤ cut  where  ‖variation beyond the cut‖ ≤ tolerance ‖f‖  for every given state
+    modes of a field:  columns |m| ≤ cut  where  ‖f beyond the cut‖ ≤ tolerance ‖f‖  for every given state
 
-The mean field keeps all plane waves, and the m = 0 entries are 0 or kept, so that what is exact stays exact. Numbers
-are rounded to single precision and stay double in memory (arithmetic does not change); energies' and atoms' maps, which
-are differentiated, are not touched. A bare potential's Fourier series falls off slowly: φ keeps all of its modes.
+The entries m = 0 stay what they are, so that what is exact stays exact. Modes are rounded to single precision and stay
+double in memory (arithmetic does not change); energies' and atoms' maps, which are differentiated, are not touched. The
+Fourier series of a bare potential falls off slowly: φ keeps all plane waves. Shorter series are quicker to sum, too.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ def compacted(surrogate: Surrogate, states: Sequence[CellState], tolerance: floa
 
 def _cut(reduction: Reduction, vectors: FloatArray, tolerance: float) -> Reduction:
     """Without the trailing columns, which have the largest |G|; a tolerance of 0 cuts none."""
-    lifted = reduction.lift(reduction.project(vectors)) - reduction.mean
+    lifted = reduction.lift(reduction.project(vectors))
     beyond = np.sqrt(np.cumsum((lifted**2)[:, ::-1], axis=1)[:, ::-1])  # column j: norm of the entries from j on
     matters = (beyond > tolerance * np.linalg.norm(vectors, axis=1)[:, None]).any(axis=0)
-    modes = _single(reduction.modes)
-    modes[:, int(matters.sum()) :] = 0  # the norm falls from column to column
-    return Reduction(reduction.mean, modes)
+    length = int(matters.sum())  # the norm falls from column to column
+    mean, modes = reduction.mean.copy(), _single(reduction.modes)
+    mean[length:] = 0
+    modes[:, length:] = 0
+    return Reduction(mean, modes)
 
 
 def _single(array: FloatArray) -> FloatArray:

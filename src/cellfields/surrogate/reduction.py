@@ -89,8 +89,12 @@ class Reduction:
     def lift(self, coefficients: FloatArray) -> FloatArray:
         """Vectors (…, P) of PCA coefficients (…, K)."""
         vectors = np.broadcast_to(self.mean, (*coefficients.shape[:-1], len(self.mean))).copy()
-        vectors[..., : self.reach] += coefficients @ self.modes[:, : self.reach]
+        vectors[..., : self.reach] += coefficients @ self._reaching
         return vectors
+
+    @cached_property
+    def _reaching(self) -> FloatArray:
+        return np.ascontiguousarray(self.modes[:, : self.reach])  # no copy where they reach all entries
 
     def cell_mean(self, coefficients: FloatArray) -> FloatArray:
         """The m = 0 entry of :meth:`lift`, (…): the integral over the cell for a field stored as V f̄."""

@@ -29,7 +29,9 @@ from cellfields.surrogate import _file
 from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, tell_outside
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate._joint import JointMaps
 from cellfields.surrogate._stress import cauchy_stress
+from cellfields.surrogate.batch import BLOCK, Batch, energies_and_stresses
 from cellfields.surrogate.closed_form import fit_closed_form
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.network import Regressor
@@ -150,7 +152,7 @@ class Surrogate:
         inside = bool(self.domain.contains(values))
         if not inside:
             tell_outside(self.outside, values[None])
-        outputs = {name: regressor(values) for name, regressor in self._in_double.items()}
+        outputs = self._joint(values)
         stress = None
         if "stress" not in self.unknown:
             with double_precision():
@@ -176,9 +178,47 @@ class Surrogate:
             deformations: (n, 6) rows (λa, λb, λc, θa, θb, θc), angles in degrees. Those outside the training domain
                 are answered without a word: ask ``domain``.
         """
-        outputs = {name: regressor(deformations) for name, regressor in self._in_double.items()}
         n = len(deformations)
-        return {name: np.broadcast_to(value, (n, value.shape[-1])) for name, value in outputs.items()}
+        return {name: np.broadcast_to(y, (n, y.shape[-1])) for name, y in self._joint(deformations).items()}
+
+    def solve_batch(self, deformations: FloatArray | Sequence[Sequence[float]]) -> Batch:
+        """Free energy, atoms and stress of many strains at once, without fields: microseconds a strain.
+
+        Args:
+            deformations: (n, 6) rows (λa, λb, λc, θa, θb, θc), angles in degrees.
+
+        Those outside the training domain are flagged in the result, and warned of or refused as by :meth:`solve`.
+
+        Raises:
+            InputError: not an (n, 6) array of finite numbers, or a surrogate that does not know F or the atoms.
+            OutsideDomainError: some lie outside, and ``outside`` is "raise".
+        """
+        if "internal" in self.unknown:
+            raise InputError("this surrogate does not know the atoms: too few of its training states did")
+        values = self._checked(deformations)
+        inside = self.domain.contains(values)
+        tell_outside(self.outside, values[~inside])
+        n, crystal = len(values), self.crystal
+        # A batch size takes seconds to compile: powers of two, and there are only a few.
+        padded = np.tile(self.domain.mean, (1 << max(n - 1, 0).bit_length(), 1))
+        padded[:n] = values
+        with double_precision():
+            energy, stress = energies_and_stresses(self._energy, padded, self._reference_lengths)
+        internal = np.zeros((n, 0))
+        if "internal" in self.regressors:
+            alone = self._in_double["internal"]
+            internal = np.concatenate([np.asarray(alone(values[i : i + BLOCK])) for i in range(0, max(n, 1), BLOCK)])
+        positions = crystal.positions_ref + np.tensordot(internal, crystal.internal_basis, axes=1)
+        return Batch(np.asarray(energy)[:n], internal, positions, np.asarray(stress)[:n], inside)
+
+    def _checked(self, deformations: FloatArray | Sequence[Sequence[float]]) -> FloatArray:
+        """(n, 6) strains, where the free energy is known."""
+        if "free_energy" in self.unknown:
+            raise InputError("this surrogate does not know the free energy: too few of its training states did")
+        values = np.asarray(deformations, dtype=float)
+        if values.ndim != 2 or values.shape[1] != 6 or not np.isfinite(values).all():
+            raise InputError(f"deformations must be an (n, 6) array of finite numbers, got shape {values.shape}")
+        return values
 
     def energy_and_gradient(
         self, deformations: FloatArray | Sequence[Sequence[float]]
@@ -197,11 +237,7 @@ class Surrogate:
             InputError: not an (n, 6) array of finite numbers, or a surrogate that does not know the free energy.
             OutsideDomainError: some lie outside, and ``outside`` is "raise".
         """
-        if "free_energy" in self.unknown:
-            raise InputError("this surrogate does not know the free energy: too few of its training states did")
-        values = np.asarray(deformations, dtype=float)
-        if values.ndim != 2 or values.shape[1] != 6 or not np.isfinite(values).all():
-            raise InputError(f"deformations must be an (n, 6) array of finite numbers, got shape {values.shape}")
+        values = self._checked(deformations)
         tell_outside(self.outside, values[~self.domain.contains(values)])
         n = len(values)
         # Each batch size is compiled for itself: round up to a power of two, and there are only a few.
@@ -237,6 +273,10 @@ class Surrogate:
         }
 
     @cached_property
+    def _joint(self) -> JointMaps:
+        return JointMaps.of(self._in_double)
+
+    @cached_property
     def _energy(self) -> Regressor:
         """The free energy's regressor as JAX arrays in double precision."""
         with double_precision():
@@ -248,7 +288,7 @@ class Surrogate:
         return lengths_and_angles(self.crystal.lattice_ref)[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_in_double", "_energy")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_in_double", "_joint", "_energy")}
 
     # -- files --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""All maps of a surrogate at one strain or many, in NumPy and double precision.
+
+    y = ȳ + M(z) [T_ρ T_φ T_u T_s T_R T_F …]            polynomials of the same z share their monomials: one product
+
+Maps with a network are evaluated one by one. The result is the same to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.surrogate.network import Regressor
+from cellfields.surrogate.trend import degrees, monomials
+
+_AT_ONCE = 64  # strains whose monomials stay in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class JointMaps:
+    """What is evaluated together.
+
+    Attributes:
+        places: quantity of the joint polynomial → its columns.
+        mean, scale: (6,) standardisation of its input.
+        constant: (k,).
+        trend: (T, k).
+        others: the remaining maps, by quantity.
+        order: all quantities.
+    """
+
+    places: Mapping[str, slice]
+    mean: FloatArray
+    scale: FloatArray
+    constant: FloatArray
+    trend: FloatArray
+    others: Mapping[str, Regressor]
+    order: tuple[str, ...]
+
+    @classmethod
+    def of(cls, regressors: Mapping[str, Regressor]) -> JointMaps:
+        """Join the polynomials with the input of the first one; regressors must hold NumPy arrays."""
+        polynomials = {name: r for name, r in regressors.items() if r.network is None}
+        first = next(iter(polynomials.values()), None)
+        joined = {name: r for name, r in polynomials.items() if first is not None and _alike(r, first)}
+        places, at = {}, 0
+        for name, regressor in joined.items():
+            places[name] = slice(at, at + len(regressor.output_mean))
+            at = places[name].stop
+        parts = list(joined.values())
+        return cls(
+            places=places,
+            mean=np.zeros(6) if first is None else first.input_mean,
+            scale=np.zeros(6) if first is None else first.input_scale,
+            constant=np.concatenate([r.output_mean for r in parts]) if parts else np.zeros(0),
+            trend=np.concatenate([r.trend for r in parts], axis=1) if parts else np.zeros((0, 0)),
+            others={name: r for name, r in regressors.items() if name not in joined},
+            order=tuple(regressors),
+        )
+
+    def __call__(self, deformations: FloatArray) -> dict[str, FloatArray]:
+        """Quantity → outputs (…, k) at D (…, 6)."""
+        outputs = {name: np.asarray(regressor(deformations)) for name, regressor in self.others.items()}
+        if self.places:
+            values = self._polynomials(deformations)
+            outputs |= {name: values[..., place] for name, place in self.places.items()}
+        return {name: outputs[name] for name in self.order}
+
+    def _polynomials(self, deformations: FloatArray) -> FloatArray:
+        z = (deformations - self.mean) * self.scale
+        degree = degrees(6)[len(self.trend)]
+        if z.ndim == 1:
+            return np.asarray(self.constant + monomials(z, degree) @ self.trend)
+        rows = z.reshape(-1, 6)
+        values = np.empty((len(rows), len(self.constant)))
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            values[part] = self.constant + monomials(rows[part], degree) @ self.trend
+        return values.reshape(*z.shape[:-1], -1)
+
+
+def _alike(one: Regressor, other: Regressor) -> bool:
+    return (
+        one.trend.shape[0] == other.trend.shape[0]
+        and np.array_equal(one.input_mean, other.input_mean)
+        and np.array_equal(one.input_scale, other.input_scale)
+    )
