@@ -2,7 +2,8 @@
 
     y = ȳ + M(z) [T_ρ T_φ T_u T_s T_R T_F …]            polynomials of the same z share their monomials: one product
 
-Maps with a network are evaluated one by one. The result is the same to rounding.
+Maps with a network are evaluated one by one. The result is the same to rounding. Where F is one of the polynomials, its
+derivatives are six more columns.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellfields._typing import FloatArray
+from cellfields.surrogate._slopes import derivative
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.trend import degrees, monomials
 
@@ -28,6 +30,7 @@ class JointMaps:
         mean, scale: (6,) standardisation of its input.
         constant: (k,).
         trend: (T, k).
+        slopes: columns of ∂F/∂z, where F is one of these polynomials.
         others: the remaining maps, by quantity.
         order: all quantities.
     """
@@ -37,6 +40,7 @@ class JointMaps:
     scale: FloatArray
     constant: FloatArray
     trend: FloatArray
+    slopes: slice | None
     others: Mapping[str, Regressor]
     order: tuple[str, ...]
 
@@ -50,24 +54,39 @@ class JointMaps:
         for name, regressor in joined.items():
             places[name] = slice(at, at + len(regressor.output_mean))
             at = places[name].stop
-        parts = list(joined.values())
+        constants = [r.output_mean for r in joined.values()]
+        trends = [r.trend for r in joined.values()]
+        slopes = None
+        if "free_energy" in joined:
+            trend = joined["free_energy"].trend
+            constant, columns = derivative(trend[:, 0], degrees(6)[len(trend)])
+            constants.append(constant)
+            trends.append(columns)
+            slopes = slice(at, at + 6)
         return cls(
             places=places,
             mean=np.zeros(6) if first is None else first.input_mean,
             scale=np.zeros(6) if first is None else first.input_scale,
-            constant=np.concatenate([r.output_mean for r in parts]) if parts else np.zeros(0),
-            trend=np.concatenate([r.trend for r in parts], axis=1) if parts else np.zeros((0, 0)),
+            constant=np.concatenate(constants) if constants else np.zeros(0),
+            trend=np.concatenate(trends, axis=1) if trends else np.zeros((0, 0)),
+            slopes=slopes,
             others={name: r for name, r in regressors.items() if name not in joined},
             order=tuple(regressors),
         )
 
     def __call__(self, deformations: FloatArray) -> dict[str, FloatArray]:
         """Quantity → outputs (…, k) at D (…, 6)."""
+        return self.with_slopes(deformations)[0]
+
+    def with_slopes(self, deformations: FloatArray) -> tuple[dict[str, FloatArray], FloatArray | None]:
+        """The same, and ∂F/∂D (…, 6) where F is a polynomial."""
         outputs = {name: np.asarray(regressor(deformations)) for name, regressor in self.others.items()}
+        slopes = None
         if self.places:
             values = self._polynomials(deformations)
             outputs |= {name: values[..., place] for name, place in self.places.items()}
-        return {name: outputs[name] for name in self.order}
+            slopes = None if self.slopes is None else values[..., self.slopes] * self.scale
+        return {name: outputs[name] for name in self.order}, slopes
 
     def _polynomials(self, deformations: FloatArray) -> FloatArray:
         z = (deformations - self.mean) * self.scale
@@ -79,7 +98,7 @@ class JointMaps:
         for start in range(0, len(rows), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
             values[part] = self.constant + monomials(rows[part], degree) @ self.trend
-        return values.reshape(*z.shape[:-1], -1)
+        return values.reshape(*z.shape[:-1], len(self.constant))
 
 
 def _alike(one: Regressor, other: Regressor) -> bool:

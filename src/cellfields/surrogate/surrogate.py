@@ -30,6 +30,7 @@ from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, 
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._joint import JointMaps
+from cellfields.surrogate._slopes import lattices_of, stress_of_slopes
 from cellfields.surrogate._stress import cauchy_stress
 from cellfields.surrogate.batch import BLOCK, Batch, energies_and_stresses
 from cellfields.surrogate.closed_form import fit_closed_form
@@ -38,6 +39,8 @@ from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, fit_regressor
 from cellfields.surrogate.uncertainty import Uncertainty
+
+_CACHES = ("_in_double", "_joint", "_mechanical", "_energy")  # made again where a surrogate is unpickled
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +155,11 @@ class Surrogate:
         inside = bool(self.domain.contains(values))
         if not inside:
             tell_outside(self.outside, values[None])
-        outputs = self._joint(values)
+        outputs, slopes = self._joint.with_slopes(values)
         stress = None
-        if "stress" not in self.unknown:
+        if slopes is not None:
+            stress = stress_of_slopes(slopes, values, deformation.lattice(self.crystal))
+        elif "stress" not in self.unknown:
             with double_precision():
                 lattice = deformation.lattice(self.crystal)
                 stress = np.asarray(_stress(self._energy, lattice, self._reference_lengths))
@@ -199,17 +204,28 @@ class Surrogate:
         inside = self.domain.contains(values)
         tell_outside(self.outside, values[~inside])
         n, crystal = len(values), self.crystal
-        # A batch size takes seconds to compile: powers of two, and there are only a few.
-        padded = np.tile(self.domain.mean, (1 << max(n - 1, 0).bit_length(), 1))
-        padded[:n] = values
-        with double_precision():
-            energy, stress = energies_and_stresses(self._energy, padded, self._reference_lengths)
+        energy, stress = self._energies_and_stresses(values)
         internal = np.zeros((n, 0))
         if "internal" in self.regressors:
             alone = self._in_double["internal"]
             internal = np.concatenate([np.asarray(alone(values[i : i + BLOCK])) for i in range(0, max(n, 1), BLOCK)])
         positions = crystal.positions_ref + np.tensordot(internal, crystal.internal_basis, axes=1)
-        return Batch(np.asarray(energy)[:n], internal, positions, np.asarray(stress)[:n], inside)
+        return Batch(energy, internal, positions, stress, inside)
+
+    def _energies_and_stresses(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """F (n,) and σ (n, 3, 3) at D (n, 6)."""
+        n = len(values)
+        if self._mechanical.slopes is not None:
+            outputs, slopes = self._mechanical.with_slopes(values)
+            assert slopes is not None
+            lattices = lattices_of(values, self._reference_lengths)
+            return outputs["free_energy"][:, 0], stress_of_slopes(slopes, values, lattices)
+        # A batch size takes seconds to compile: powers of two, and there are only a few.
+        padded = np.tile(self.domain.mean, (1 << max(n - 1, 0).bit_length(), 1))
+        padded[:n] = values
+        with double_precision():
+            energy, stress = energies_and_stresses(self._energy, padded, self._reference_lengths)
+        return np.asarray(energy)[:n], np.asarray(stress)[:n]
 
     def _checked(self, deformations: FloatArray | Sequence[Sequence[float]]) -> FloatArray:
         """(n, 6) strains, where the free energy is known."""
@@ -277,6 +293,11 @@ class Surrogate:
         return JointMaps.of(self._in_double)
 
     @cached_property
+    def _mechanical(self) -> JointMaps:
+        """Of F alone."""
+        return JointMaps.of({"free_energy": self._in_double["free_energy"]})
+
+    @cached_property
     def _energy(self) -> Regressor:
         """The free energy's regressor as JAX arrays in double precision."""
         with double_precision():
@@ -288,7 +309,7 @@ class Surrogate:
         return lengths_and_angles(self.crystal.lattice_ref)[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_in_double", "_joint", "_energy")}
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
 
     # -- files --------------------------------------------------------------------------------------------------
 
