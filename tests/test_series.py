@@ -7,6 +7,7 @@ import pytest
 
 from cellfields._series import Series
 from cellfields.crystal import Crystal
+from cellfields.errors import InputError
 from cellfields.fields import ElectronicFields, FourierBasis
 from tests.toy import magnesium
 
@@ -79,6 +80,12 @@ def test_a_result_may_be_written_where_one_wants() -> None:
     series = Series.of(basis.indices, (12, 20, 18), -basis.origin)
     assert series(values, out) is out
     np.testing.assert_array_equal(out, series(values))
+    fields = ElectronicFields(basis, {"density": values}, 7.0)
+    assert fields.on_grid("density", (12, 20, 18), out=out) is out
+    np.testing.assert_array_equal(out, fields.on_grid("density", (12, 20, 18)))
+    for wrong in (np.empty((12, 20, 17)), np.empty((12, 20, 18), np.float32)):
+        with pytest.raises(InputError, match=r"out must be an array of \(12, 20, 18\) float64"):
+            fields.on_grid("density", (12, 20, 18), out=wrong)
 
 
 def test_densities_are_divided_by_the_volume() -> None:

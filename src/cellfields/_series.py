@@ -10,8 +10,9 @@ half of the points are computed and the others copied. Long series take the FFT:
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from math import log2
+from math import log2, prod
 
 import numpy as np
 
@@ -96,14 +97,16 @@ class Series:
         n1, n2, _ = self.box
         values = coefficients[self.keep] * self.weights
         if np.iscomplexobj(values):
-            turned = self._box(values.imag) @ self.third
-            summed = self._box(values.real) @ self.third
+            turned = self._box(values.imag) @ self.third  # before the box is filled again
+            summed = np.matmul(self._box(values.real), self.third, out=_work("summed", n1 * n2, 2 * self.shape[2]))
             half = self.shape[2]  # i (cos + i sin) = −sin + i cos
             summed[:, :half] -= turned[:, half:]
             summed[:, half:] += turned[:, :half]
         else:
-            summed = self._box(values) @ self.third
-        rotated = (self.second @ summed.reshape(n1, 2 * n2, -1)).reshape(2 * n1, -1)
+            summed = np.matmul(self._box(values), self.third, out=_work("summed", n1 * n2, 2 * self.shape[2]))
+        rotated = _work("rotated", n1, self.second.shape[1], self.shape[2])
+        np.matmul(self.second, summed.reshape(n1, 2 * n2, -1), out=rotated)
+        rotated = rotated.reshape(2 * n1, -1)
         grid = np.empty(self.shape) if out is None else out
         rows, columns = len(self.first[0]), self.second.shape[1] // 2
         block = (rows, columns, self.shape[2])
@@ -111,8 +114,9 @@ class Series:
             grid[:] = (self.first[0] @ rotated).reshape(block)
             return grid
         split = self.first[0].shape[1]
-        even = (self.first[0] @ rotated[:split]).reshape(block)
-        odd = (self.first[1] @ rotated[split:]).reshape(block)
+        flat = rows, columns * self.shape[2]
+        even = np.matmul(self.first[0], rotated[:split], out=_work("even", *flat)).reshape(block)
+        odd = np.matmul(self.first[1], rotated[split:], out=_work("odd", *flat)).reshape(block)
         # Half a cell on along the first or the second axis odd m change sign; along both nothing does.
         np.add(even, odd, out=grid[:rows, :columns])
         np.subtract(even, odd, out=grid[rows:, :columns])
@@ -123,6 +127,20 @@ class Series:
     def _box(self, values: FloatArray) -> FloatArray:
         """(n1 n2, n3)."""
         n1, n2, n3 = self.box
-        box = np.zeros(n1 * n2 * n3)
+        box = _work("box", n1 * n2 * n3)
+        box[:] = 0
         box[self.place] = values
         return box.reshape(n1 * n2, n3)
+
+
+_scratch = threading.local()
+
+
+def _work(name: str, *shape: int) -> FloatArray:
+    """An array of this thread to compute in: fresh pages from the operating system cost as much as the products."""
+    size = prod(shape)
+    flat = getattr(_scratch, name, None)
+    if flat is None or len(flat) < size:
+        flat = np.empty(size)
+        setattr(_scratch, name, flat)
+    return np.asarray(flat[:size].reshape(shape))

@@ -102,10 +102,12 @@ class FourierBasis:
         coefficients: Array,
         shape: tuple[int, int, int],
         origin: FloatArray | tuple[float, float, float] = (0, 0, 0),
+        out: FloatArray | None = None,
     ) -> FloatArray:
         """Values on a uniform grid (n1, n2, n3); point (0, 0, 0) sits at fractional coordinate ``origin``.
 
-        Coefficients beyond the grid's Nyquist frequency are left out (the function is low-pass filtered).
+        Coefficients beyond the grid's Nyquist frequency are left out (the function is low-pass filtered). They are
+        written to ``out`` if it is given, an array of that shape.
         """
         n = np.array(shape)
         if n.shape != (3,) or (n < 1).any():
@@ -116,7 +118,15 @@ class FourierBasis:
         used = np.flatnonzero(coefficients)
         length = int(used[-1]) + 1 if len(used) else 1
         series = _series(self, length, (int(n[0]), int(n[1]), int(n[2])), tuple(offset.tolist()))
-        return series(coefficients[:length]) if series.pays else self._by_fft(coefficients, n, offset)
+        if out is not None and (out.shape != tuple(shape) or out.dtype != np.float64):
+            raise InputError(f"out must be an array of {tuple(shape)} float64, got {out.shape} {out.dtype}")
+        if series.pays:
+            return series(coefficients[:length], out)
+        values = self._by_fft(coefficients, n, offset)
+        if out is None:
+            return values
+        out[:] = values
+        return out
 
     def _by_fft(self, coefficients: Array, n: IntArray, offset: FloatArray) -> FloatArray:
         """The same for long series: a real FFT whose halved axis is the first, as m₁ ≥ 0."""
@@ -182,11 +192,19 @@ class ElectronicFields:
         return mean if name in EXTENSIVE else mean * self.volume
 
     def on_grid(
-        self, name: str, shape: tuple[int, int, int], origin: FloatArray | tuple[float, float, float] = (0, 0, 0)
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        origin: FloatArray | tuple[float, float, float] = (0, 0, 0),
+        out: FloatArray | None = None,
     ) -> FloatArray:
-        """Physical values (per Bohr³ for ρ, u, s; Hartree for φ) on a grid over the cell, (n1, n2, n3)."""
+        """Physical values (per Bohr³ for ρ, u, s; Hartree for φ) on a grid over the cell, (n1, n2, n3).
+
+        ``out``: an array of that shape to write them to, for whoever evaluates many fields in turn.
+        """
         coefficients = self._get(name)
-        return self.basis.to_grid(coefficients / self.volume if name in EXTENSIVE else coefficients, shape, origin)
+        physical = coefficients / self.volume if name in EXTENSIVE else coefficients
+        return self.basis.to_grid(physical, shape, origin, out)
 
     def vector(self, name: str) -> FloatArray:
         """Folded real vector of the stored quantity (V f̄ or φ), for PCA and L² norms."""
