@@ -86,3 +86,40 @@ def test_stiffness_of_a_sheet() -> None:
     assert size == pytest.approx(1.01, abs=1e-5)
     assert (c11, c12) == pytest.approx((350.0, 60.0), rel=1e-4)
     assert pytest.approx(1556.893, rel=1e-5) == module.NEWTON_A_METRE  # Hartree/Bohr² in N/m
+
+
+class Springs:
+    """Strontium titanate in which titanium is bound to its place by k (z) and everything else stiffly."""
+
+    def __init__(self, inversion: str, k: float) -> None:
+        self.crystal = load_configuration(EXAMPLES / "04_srtio3/srtio3.toml").crystal.build().with_inversion(inversion)
+        self.k = k
+
+    def evaluate(self, deformation: Deformation, internal: np.ndarray, *, start: object = None) -> SimpleNamespace:
+        lattice = deformation.lattice(self.crystal)
+        u = (self.crystal.positions(internal) - self.crystal.positions_ref) @ lattice
+        titanium = self.crystal.species.index("Ti")
+        u = u - np.delete(u, titanium, axis=0).mean(axis=0)  # only distances have an energy
+        stiff = np.full(5, 0.5)
+        stiff[titanium] = self.k
+        forces = -stiff[:, None] * u
+        forces[np.arange(5) != titanium] += stiff[titanium] * u[titanium] / 4
+        energy = float(0.5 * (stiff[:, None] * u**2).sum())
+        return SimpleNamespace(
+            deformation=deformation, lattice=lattice, positions=self.crystal.positions(internal), forces=forces,
+            free_energy=energy,
+        )  # fmt: skip
+
+
+def test_the_softest_polar_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = script("04_srtio3/polar.py")
+    monkeypatch.setattr(module, "DensityStart", SimpleNamespace(of=lambda state: None))
+    imposed, free = Springs("impose", -0.04), Springs("free", -0.04)
+    cell = module.biaxial(imposed, -0.02, 0.5)
+    assert cell.stretches == pytest.approx((0.98, 0.98, 1.01))
+    state = imposed.evaluate(cell, np.zeros(0))
+    curvature, pattern = module.softest(free, imposed, state, 2)
+    # Titanium moves by 4/√20, the others by −1/√20: the distance is √5/2 times the length of the mode.
+    assert curvature == pytest.approx(-0.04 * 5 / 4, abs=1e-9)
+    assert np.abs(pattern[:, 2]) == pytest.approx(np.array([1, 4, 1, 1, 1]) / np.sqrt(20), abs=1e-9)
+    assert module.gain(free, state, pattern, [0.3]) == pytest.approx([0.5 * curvature * 0.09], abs=1e-9)

@@ -68,9 +68,13 @@ def main(arguments: list[str] | None = None) -> list[tuple[float, float, list[fl
     parser.add_argument("--ratio", type=float, default=RATIO, help="r")
     parser.add_argument("--axis", type=int, choices=(1, 2, 3), default=3, help="of the displacements")
     parser.add_argument("--lengths", type=float, nargs="*", default=[0.3], help="of the softest mode, Bohr")
+    parser.add_argument("--kmesh", type=int, nargs=3, metavar="N", help="instead of the study's")
+    parser.add_argument("--cutoff", type=float, help="Hartree, instead of the study's")
     chosen = parser.parse_args(arguments)
-    engine = Study.load(chosen.study).engine
-    assert isinstance(engine, PlaneWaveEngine)
+    study = Study.load(chosen.study)
+    others = {"kmesh": chosen.kmesh and tuple(chosen.kmesh), "cutoff": chosen.cutoff}
+    settings = study.configuration.engine.model_copy(update={name: x for name, x in others.items() if x is not None})
+    engine = PlaneWaveEngine(study.crystal, settings)
     imposed, free = (engine.for_crystal(engine.crystal.with_inversion(how)) for how in ("impose", "free"))
     rows = []
     for strain in chosen.strains:
