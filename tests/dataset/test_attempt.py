@@ -155,7 +155,8 @@ def aluminium(**settings: Any) -> PlaneWaveEngine:
 def test_remedies_of_the_plane_wave_engine_lead_to_the_same_state(patience: int, remedy: str) -> None:
     """Full plane waves take the union of spheres: with one sphere a k point, F would be 1e-2 Ha higher."""
     wanted = aluminium(basis="reduced").solve(STRAIN)
-    impatient = aluminium(basis="reduced", max_scf_steps=patience)
+    # Six steps of full plane waves leave a density residual that is 1.1 times what the default tolerance asks.
+    impatient = aluminium(basis="reduced", max_scf_steps=patience, scf_tolerance=3e-10)
     with pytest.raises(SCFNotConverged):
         impatient.solve(STRAIN)
     outcome = attempt(impatient, STRAIN, None, None)

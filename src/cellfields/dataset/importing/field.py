@@ -19,6 +19,7 @@ from cellfields.errors import InputError
 from cellfields.fields import EXTENSIVE, FourierBasis
 
 _HUGE = 1e12
+_ROUNDING = 1e-14  # of a power that is the difference of two
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +76,18 @@ def project(
         raise InputError(f"the grid of its {name} is zero everywhere")
     coefficients = basis.from_grid(values, field.origin - shift)
     kept = float(np.sum(basis.to_vector(coefficients) ** 2))
-    inside = _power_inside(values, crystal, cutoff)
-    return coefficients, Loss(*(float(np.sqrt(max(x, 0.0) / total)) for x in (inside - kept, total - inside)))
+    inside, outside = _power(values, crystal, cutoff)
+    broken = inside - kept if inside - kept > _ROUNDING * total else 0.0
+    return coefficients, Loss(*(float(np.sqrt(power / total)) for power in (broken, outside)))
 
 
-def _power_inside(values: FloatArray, crystal: Crystal, cutoff: float) -> float:
-    """Σ|f_m|² over all m with ½|G⁰|² ≤ cutoff that the grid resolves, whatever their symmetry."""
+def _power(values: FloatArray, crystal: Crystal, cutoff: float) -> tuple[float, float]:
+    """Σ|f_m|² over all m with ½|G⁰|² ≤ cutoff that the grid resolves, whatever their symmetry, and over the others."""
     reciprocal = 2 * np.pi * np.linalg.inv(crystal.lattice_ref).T
     axes = [np.fft.fftfreq(n, 1 / n) for n in values.shape]
     vectors = (axes[0][:, None, None, None] * reciprocal[0], axes[1][:, None, None] * reciprocal[1])
     energies = 0.5 * ((vectors[0] + vectors[1] + axes[2][:, None] * reciprocal[2]) ** 2).sum(axis=-1)
     resolved = [2 * np.abs(axis) < n for axis, n in zip(axes, values.shape, strict=True)]
     inside = (energies <= cutoff) & resolved[0][:, None, None] & resolved[1][:, None] & resolved[2]
-    spectrum = np.fft.fftn(values) / values.size
-    return float((np.abs(spectrum[inside]) ** 2).sum())
+    power = np.abs(np.fft.fftn(values) / values.size) ** 2
+    return float(power[inside].sum()), float(power[~inside].sum())
