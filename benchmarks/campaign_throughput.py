@@ -1,6 +1,6 @@
 """How much faster two workers label than one.
 
-    python benchmarks/campaign_throughput.py [--strains 12] [--json FILE]
+    python benchmarks/campaign_throughput.py [--strains 24] [--json FILE]
 
 The same relaxed labels of hcp Mg at the paper's settings, in fresh datasets, through the pool of processes with one and
 with two workers. Printed: labels an hour over the whole call (with the start of the processes, and the end, when one
@@ -54,7 +54,7 @@ def measure(engine: PlaneWaveEngine, strains: int, workers: int) -> dict[str, An
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strains", type=int, default=12)
+    parser.add_argument("--strains", type=int, default=24)
     parser.add_argument("--cutoff", type=float, default=24)
     parser.add_argument("--kmesh", type=int, nargs=3, default=(12, 12, 12))
     parser.add_argument("--json", type=Path)
