@@ -29,7 +29,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.predicted_starts_abinit import nearest, write
+from benchmarks.predicted_starts_abinit import kept_rows, nearest, write
 from cellfields import CellState, Deformation, DensityStart, PlaneWaveEngine
 from cellfields.study import Study
 from cellfields.surrogate import Surrogate
@@ -53,12 +53,7 @@ def main() -> None:
         "k_points": len(engine.kmesh.points),
         "n_train": surrogate.metadata.get("n_train"),
     }
-    rows: list[dict[str, Any]] = []
-    if arguments.json is not None and arguments.json.is_file():
-        old = json.loads(arguments.json.read_text())
-        if {name: old.get(name) for name in result} != json.loads(json.dumps(result)):
-            raise SystemExit(f"{arguments.json} was made with other settings")
-        rows = old["rows"]
+    rows = kept_rows(arguments.json, result)
     pool = study.training_states(study.open_store())
     done = {(row["target"], row["run"], row["start"]) for row in rows}
     missing = [

@@ -58,12 +58,7 @@ def main() -> None:
     settings = study.configuration.engine.model_copy(update={"plane_waves": "k_sphere"})
     engine = AbinitEngine(study.crystal, settings, AbinitOptions(command=arguments.command, variables=variables))
     result: dict[str, Any] = {"settings": engine.fingerprint_table(), "n_train": surrogate.metadata.get("n_train")}
-    rows: list[dict[str, Any]] = []
-    if arguments.json is not None and arguments.json.is_file():
-        old = json.loads(arguments.json.read_text())
-        if {name: old.get(name) for name in result} != json.loads(json.dumps(result)):
-            raise SystemExit(f"{arguments.json} was made with other settings")
-        rows = old["rows"]
+    rows = kept_rows(arguments.json, result)
     pool = study.training_states(study.open_store())
     done = {(row["target"], row["run"], row["start"]) for row in rows}
     for target, deformation in enumerate(study.test[: arguments.targets]):
@@ -122,6 +117,17 @@ def measure(
         "forces": output.forces.tolist(),
         "stress": output.stress.tolist(),
     }
+
+
+def kept_rows(path: Path | None, result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows that an earlier run with the same settings left."""
+    if path is None or not path.is_file():
+        return []
+    old = json.loads(path.read_text())
+    if {name: old.get(name) for name in result} != json.loads(json.dumps(result)):
+        raise SystemExit(f"{path} was made with other settings")
+    rows: list[dict[str, Any]] = old["rows"]
+    return rows
 
 
 def nearest(pool: list[CellState], deformation: Deformation) -> CellState:

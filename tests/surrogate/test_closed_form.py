@@ -65,6 +65,8 @@ def test_images_that_the_mesh_does_not_share_are_left_out() -> None:
     assert images_of(cube, states, BEST, {"settings": {"kmesh": [4, 4, 2]}})[1] == 2
     assert images_of(cube, states, BEST, None)[1] == 6
     assert images_of(cube, states, BEST.model_copy(update={"symmetry": False}), None) == (states, 1)
+    assert images_of(cube, states, Recipe(), None) == (states, 1)  # the paper's has none, unless asked for
+    assert images_of(cube, states, Recipe(symmetry=True), None)[1] == 6
 
 
 def test_stress_teaches_the_energy(crystal: Crystal, elastic: list[CellState]) -> None:
