@@ -1,15 +1,19 @@
-"""The recipe "best": every quantity a polynomial with a prior, in closed form, from all images of every strain.
+"""The recipe "best": polynomials with a prior, in closed form, from all images of every strain.
 
     {state} → {images under the operations that exchange the cell's axes} → ridge regression, left-out strains decide
 
 Images of one strain are one group: they are left out together, and the standardisation is made of all of them, so that
 the fitted map is exactly as symmetric as the crystal. F is fitted to its values and to its derivatives, V σ = d𝓕/dη.
+
+Where the polynomial leaves more than half of the standard deviation on strains left out, an ensemble of networks is
+trained too, and the one with the smaller left-out errors is taken (ensemble.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
@@ -21,11 +25,14 @@ from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import energy_gradient
+from cellfields.surrogate.ensemble import FEWEST, fit_ensemble
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.polynomial import Design, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
+
+_ROUGH = 0.5  # left-out error of a polynomial, in standard deviations, from which on networks are tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +41,8 @@ class ClosedForm:
 
     Attributes:
         regressors: quantity → D to outputs.
-        residuals: quantity → true minus predicted outputs (n, k) of the strains that know it, each predicted from the
-            others.
+        residuals: quantity → true minus predicted outputs (n, k) of strains that know it (of an ensemble: some of
+            them), each predicted from others.
         uncertainty: what follows from them.
     """
 
@@ -45,12 +52,7 @@ class ClosedForm:
 
     def errors(self, encoded: Mapping[str, tuple[IntArray, FloatArray]]) -> dict[str, float]:
         """Quantity → root mean square of the residuals, in units of the standard deviation of the outputs."""
-        result = {}
-        for name, residual in self.residuals.items():
-            outputs = encoded[name][1]
-            variance = float(((outputs - outputs.mean(axis=0)) ** 2).mean(axis=0).sum())
-            result[name] = float(np.sqrt((residual**2).mean(axis=0).sum() / variance)) if variance else 0.0
-        return result
+        return {name: _error(encoded[name][1], residual) for name, residual in self.residuals.items()}
 
 
 def fit_closed_form(
@@ -76,6 +78,7 @@ def fit_closed_form(
     input_std, input_scale = spread(deformations - input_mean, deformations)
     regressors: dict[str, Regressor] = {}
     residuals: dict[str, FloatArray] = {}
+    first: dict[str, tuple[IntArray, FloatArray]] = {}  # of the residuals, without images
     designs: dict[bytes, dict[float, Design]] = {}
     for name, (rows, outputs) in encoded.items():
         z = ((deformations[rows] - input_mean) * input_scale).reshape(-1, images, 6)
@@ -92,12 +95,25 @@ def fit_closed_form(
             input_mean, input_scale, fit.constant, np.zeros(outputs.shape[1]), fit.coefficients, None
         )
         residuals[name] = fit.left_out
+        first[name] = rows[::images] // images, outputs[::images]
+        if recipe.members and len(outputs) >= FEWEST and _error(outputs, fit.left_out) > _ROUGH:
+            tell = None if on_progress is None else partial(on_progress, name)
+            ensemble = fit_ensemble(name, z, grouped, input_mean, input_scale, recipe, tell)
+            judged = ensemble.judged
+            if _error(outputs, ensemble.left_out) < _error(outputs, fit.left_out[judged]):
+                regressors[name], residuals[name] = ensemble.regressor, ensemble.left_out
+                first[name] = first[name][0][judged], first[name][1][judged]
         if on_progress is not None:
             on_progress(name, 1, 1)
-    first = {name: (rows[::images] // images, outputs[::images]) for name, (rows, outputs) in encoded.items()}
     left_out = left_out_errors(encoding, states[::images], first, residuals)
     z = ((deformations - input_mean) * input_scale).reshape(-1, images, 6)
     return ClosedForm(regressors, residuals, Uncertainty.fit(z, input_mean, input_scale, left_out, recipe.degree))
+
+
+def _error(outputs: FloatArray, left_out: FloatArray) -> float:
+    """Root mean square of left-out errors (N, k) in units of the standard deviation of outputs (n, k)."""
+    variance = float(((outputs - outputs.mean(axis=0)) ** 2).mean(axis=0).sum())
+    return float(np.sqrt((left_out**2).mean(axis=0).sum() / variance)) if variance else 0.0
 
 
 def _energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:

@@ -2,7 +2,8 @@
 
     h⁰ = (D − D̄)/σ_D ,   hᵏ = tanh(Wᵏᵀ hᵏ⁻¹ + bᵏ) ,   y = ȳ + σ_y ⊙ (Wᵀ h + b)    [ + polynomial trend in h⁰ ]
 
-Kernels start Glorot-uniform and biases at zero, as in Keras, which the authors used. The paper has no trend.
+Kernels start Glorot-uniform and biases at zero, as in Keras, which the authors used. The paper has no trend. Kernels
+with an axis before the others are those of an ensemble, N(z) = (1/M) Σ_m N_m(z).
 Leaves may be NumPy or JAX arrays: the same formula predicts with the former and is differentiated with the latter.
 """
 
@@ -24,8 +25,8 @@ class Network(eqx.Module):
     """N(z): tanh after every layer but the last.
 
     Attributes:
-        kernels: one (n_in, n_out) a layer.
-        biases: one (n_out,) a layer.
+        kernels: one (n_in, n_out) a layer; or (M, n_in, n_out), of the M members of an ensemble.
+        biases: one (n_out,) a layer; or (M, n_out).
     """
 
     kernels: tuple[Any, ...]
@@ -33,8 +34,10 @@ class Network(eqx.Module):
 
     def __check_init__(self) -> None:
         sizes = [np.shape(kernel) for kernel in self.kernels]
-        chained = all(len(shape) == 2 for shape in sizes) and all(a[1] == b[0] for a, b in pairwise(sizes))
-        if not (sizes and chained and [np.shape(bias) for bias in self.biases] == [shape[1:] for shape in sizes]):
+        members = sizes[0][:-2] if sizes else ()
+        alike = all(len(shape) == 2 + len(members) and shape[:-2] == members for shape in sizes) and len(members) <= 1
+        chained = alike and all(a[-1] == b[-2] for a, b in pairwise(sizes))
+        if not (sizes and chained and [np.shape(b) for b in self.biases] == [(*members, s[-1]) for s in sizes]):
             raise InputError(f"layers of a network do not fit together: kernels of shapes {sizes}")
 
     @classmethod
@@ -48,9 +51,26 @@ class Network(eqx.Module):
             tuple(np.zeros(n_out, np.float32) for _, n_out in shapes),
         )
 
+    @classmethod
+    def ensemble(cls, members: Sequence[Network]) -> Network:
+        """The mean of networks of equal widths."""
+        kernels, biases = (zip(*(getattr(m, part) for m in members), strict=True) for part in ("kernels", "biases"))
+        return cls(tuple(np.stack(layer) for layer in kernels), tuple(np.stack(layer) for layer in biases))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """n_in and n_out."""
+        return np.shape(self.kernels[0])[-2], np.shape(self.kernels[-1])[-1]
+
     def __call__(self, inputs: Any) -> Any:
         """(…, n_in) → (…, n_out)."""
         xp = namespace(inputs)
+        if np.ndim(self.kernels[0]) == 3:
+            hidden = inputs.reshape(-1, inputs.shape[-1])
+            for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+                hidden = xp.tanh(hidden @ kernel + bias[:, None])
+            mean = (hidden @ self.kernels[-1] + self.biases[-1][:, None]).mean(axis=0)
+            return mean.reshape(*inputs.shape[:-1], -1)
         hidden = inputs
         for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
             hidden = xp.tanh(hidden @ kernel + bias)
@@ -83,7 +103,7 @@ class Regressor(eqx.Module):
     def __check_init__(self) -> None:
         d, k = np.shape(self.input_mean)[0], np.shape(self.output_mean)[0]
         if self.network is not None:
-            d, k = np.shape(self.network.kernels[0])[0], np.shape(self.network.kernels[-1])[1]
+            d, k = self.network.sizes
         shapes = [np.shape(x) for x in (self.input_mean, self.input_scale, self.output_mean, self.output_scale)]
         terms = np.shape(self.trend)[0] if np.ndim(self.trend) == 2 else -1
         if shapes != [(d,), (d,), (k,), (k,)] or np.shape(self.trend) != (terms, k) or terms not in degrees(d):

@@ -2,7 +2,8 @@
 
     "paper"     y = ȳ + σ_y ⊙ N(z)            z = (D − D̄)/σ_D, N a tanh network: the authors' protocol, nothing added
     "taylor"    y = P(z) + σ_r ⊙ N(z)         P a quadratic polynomial by least squares, N learns what it leaves over
-    "best"      y = P₆(z)                     degree 6 with a Gaussian-process prior, no network, closed form
+    "best"      y = P₆(z)                     degree 6 with a Gaussian-process prior, closed form; networks for what
+                                              it cannot follow (ensemble.py)
 
 For strains of a few per cent most of the map is its second-order Taylor expansion, and the l2 penalty keeps a network
 from reproducing even that exactly. Least squares do, for 28 numbers an output. Networks and optimiser are the same.
@@ -55,6 +56,9 @@ class Recipe(BaseModel):
         default=None, description="learn from each strain's images under the crystal's symmetry; unless said, best does"
     )
     slopes: bool = Field(default=True, description="best learns the free energy from the stress too")
+    members: int = Field(
+        default=4, ge=0, le=10, description="networks of best's ensemble where polynomials fail; 0: polynomials only"
+    )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of initial weights and shuffling")
 
     @property

@@ -67,7 +67,7 @@ def fit_regressor(
     rng = np.random.default_rng([recipe.seed, crc32(quantity.encode())])
     network = Network.initialise((z.shape[1], *widths, outputs.shape[1]), rng)
     report = None if on_progress is None else partial(on_progress, quantity)
-    network = _minimise(network, z.astype(np.float32), target.astype(np.float32), recipe, rng, report)
+    network = minimise(network, z.astype(np.float32), target.astype(np.float32), recipe, rng, report)
     error = float(np.sqrt(np.mean((network(z) - target) ** 2)))
     return Regressor(input_mean, input_scale, output_mean, output_std, trend, network), error
 
@@ -80,7 +80,7 @@ def spread(centred: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatAr
     return std, np.divide(1.0, std, out=np.zeros_like(std), where=varies)
 
 
-def _minimise(
+def minimise(
     network: Network,
     inputs: Array,
     targets: Array,
@@ -88,6 +88,7 @@ def _minimise(
     rng: np.random.Generator,
     on_progress: Callable[[int, int], None] | None,
 ) -> Network:
+    """Train a network on standardised samples in single precision; ``rng`` shuffles them."""
     optimiser_state = _initial_state(network)
     chunk = -(-recipe.epochs // _REPORTS)
     for start in range(0, recipe.epochs, chunk):

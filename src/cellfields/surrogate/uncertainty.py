@@ -108,8 +108,8 @@ def left_out_errors(
     Args:
         encoding: of the outputs.
         states: N training states, without their images.
-        encoded: quantity → which of them know it (n,), and its outputs (n, k).
-        residuals: quantity → true minus predicted (n, k), each strain predicted from the others.
+        encoded: quantity → some that know it (n,), and its outputs (n, k).
+        residuals: quantity → true minus predicted (n, k) of these, each strain predicted from others.
 
     Returns:
         Quantity → which states (n,), errors (n,): energies in Hartree, ``position`` in Bohr, ``<field>.relative_l2``,
@@ -119,7 +119,7 @@ def left_out_errors(
     for name, (rows, outputs) in encoded.items():
         residual = residuals[name]
         if name in encoding.reductions:
-            vectors = field_vectors(states, name)
+            vectors = field_vectors([states[row] for row in rows], name)
             square = encoding.reductions[name].lost(vectors) ** 2 + (residual**2).sum(axis=1)
             errors[f"{name}.relative_l2"] = rows, np.sqrt(square) / np.linalg.norm(vectors, axis=1)
             energy, factor = _integrals(encoding).get(name, ("", 0.0))

@@ -28,7 +28,7 @@ def test_a_variant_changes_one_thing() -> None:
     }
     assert changed.pop("without symmetry and stress") == {"symmetry", "slopes"}
     assert all(len(keys) == 1 for keys in changed.values()) and changed["without stress"] == {"slopes"}
-    assert set.union(*changed.values()) == {"symmetry", "slopes", "degree", "lengths", "modes"}
+    assert set.union(*changed.values()) == {"symmetry", "slopes", "degree", "lengths", "modes", "members"}
     assert len({recipe.model_dump_json() for recipe in table.values()}) == len(table)
     assert "degree 6" not in table and "degree 7" in table
 
