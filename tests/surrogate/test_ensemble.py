@@ -22,6 +22,12 @@ from tests.toy import ToyEngine, magnesium
 BEST = Recipe(name="best", degree=2, modes=4, members=2, symmetry=False)  # the toy has no symmetry
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensemble, "WIDTHS", (16, 16))
+    monkeypatch.setattr(ensemble, "_PROTOCOL", (Recipe(epochs=400, learning_rate=3e-3, l2=1e-5),))
+
+
 def networks(count: int = 3) -> list[Network]:
     rng = np.random.default_rng(0)
     return [Network.initialise((6, 5, 7, 2), rng) for _ in range(count)]
@@ -46,8 +52,7 @@ def test_members_of_different_widths_do_not_fit_together() -> None:
         Network((whole.kernels[0][:2], *whole.kernels[1:]), whole.biases)
 
 
-def test_each_member_is_judged_on_strains_that_it_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensemble, "WIDTHS", (16, 16))
+def test_each_member_is_judged_on_strains_that_it_never_saw() -> None:
     rng = np.random.default_rng(0)
     z = rng.uniform(-1, 1, (60, 2, 6))
     outputs = np.stack([np.tanh(4 * z[..., 0]), z[..., 1] ** 2], axis=-1)
@@ -56,7 +61,7 @@ def test_each_member_is_judged_on_strains_that_it_never_saw(monkeypatch: pytest.
     np.testing.assert_array_equal(fitted.left_out, again.left_out)
     network = fitted.regressor.network
     assert network is not None and network.kernels[0].shape == (2, 6, 16)
-    for member in range(2):
+    for member in range(2):  # one image each: outputs of these "images" do not follow them
         own = Network(tuple(k[member] for k in network.kernels), tuple(b[member] for b in network.biases))
         predicted = fitted.regressor.output_mean + fitted.regressor.output_scale * own(z[member::10, 0])
         mine = fitted.judged % 10 == member
@@ -67,6 +72,23 @@ def test_each_member_is_judged_on_strains_that_it_never_saw(monkeypatch: pytest.
     assert np.abs(other.left_out[0]).min() > 90
     assert np.abs(fitted.left_out).max() < 3
     assert len(fitted.left_out) == len(fitted.judged) == 12
+
+
+def test_networks_are_as_symmetric_as_what_they_learn() -> None:
+    half = np.random.default_rng(0).uniform(-1, 1, (60, 6))
+    flip = np.array([1, 1, 1, -1, -1, 1])
+    z = np.stack([half, half * flip], axis=1)
+    outputs = np.stack([np.cos(4 * z[..., 0]) * z[..., 3] ** 2, np.sin(3 * z[..., 3])], axis=-1)  # even, odd
+    fitted = fit_ensemble("entropy_density", z, outputs, np.zeros(6), np.ones(6), BEST)
+    network = fitted.regressor.network
+    assert network is not None and network.kernels[0].shape == (4, 6, 16)  # two members, two images each
+    unseen = np.random.default_rng(1).uniform(-1, 1, (20, 6))
+    np.testing.assert_allclose(fitted.regressor(unseen * flip), fitted.regressor(unseen) * [1, -1], atol=1e-5)
+    own = Network(tuple(k[0] for k in network.kernels), tuple(b[0] for b in network.biases))
+    by_itself = fitted.regressor.output_mean + fitted.regressor.output_scale * own(unseen)
+    assert np.abs(by_itself - fitted.regressor(unseen)).max() > 1e-3
+    few = fit_ensemble("entropy_density", z[:3], outputs[:3], np.zeros(6), np.ones(6), BEST).regressor.network
+    assert few is not None and len(few.kernels[0]) == 2  # three strains say nothing about symmetry
 
 
 class Wavy(ToyEngine):
@@ -94,7 +116,6 @@ def test_best_takes_networks_where_polynomials_fail_and_only_there(
     wavy: list[CellState], monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
     monkeypatch.setattr(closed_form, "FEWEST", 150)
-    monkeypatch.setattr(ensemble, "WIDTHS", (32, 32))
     known, unseen = wavy[:150], wavy[150:]
     told: list[tuple[str, int, int]] = []
     with_networks = Surrogate.train(magnesium(), known, BEST, on_progress=lambda *args: told.append(args))

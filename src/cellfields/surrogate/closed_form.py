@@ -5,8 +5,8 @@
 Images of one strain are one group: they are left out together, and the standardisation is made of all of them, so that
 the fitted map is exactly as symmetric as the crystal. F is fitted to its values and to its derivatives, V σ = d𝓕/dη.
 
-Where the polynomial leaves more than half of the standard deviation on strains left out, an ensemble of networks is
-trained too, and the one with the smaller left-out errors is taken (ensemble.py).
+Where the polynomial leaves more than half of the standard deviation on strains left out, a network is trained too, and
+the one that leaves less is taken (ensemble.py).
 """
 
 from __future__ import annotations

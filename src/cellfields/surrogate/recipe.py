@@ -57,7 +57,7 @@ class Recipe(BaseModel):
     )
     slopes: bool = Field(default=True, description="best learns the free energy from the stress too")
     members: int = Field(
-        default=4, ge=0, le=10, description="networks of best's ensemble where polynomials fail; 0: polynomials only"
+        default=1, ge=0, le=10, description="networks of best where polynomials fail, averaged; 0: polynomials only"
     )
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of initial weights and shuffling")
 

@@ -40,6 +40,7 @@ def variants(best: Recipe) -> dict[str, Recipe]:
         "without stress": {"slopes": False},
         "without symmetry and stress": {"symmetry": False, "slopes": False},
         "polynomials only": {"members": 0},
+        "four networks for the entropy": {"members": 4},
     }
     for degree in (degree for degree in range(2, best.degree + 2) if degree != best.degree):
         changes[f"degree {degree}"] = {"degree": degree}
