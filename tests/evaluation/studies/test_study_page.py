@@ -19,6 +19,7 @@ from cellfields.evaluation.studies.learning_curve import LearningCurve
 from cellfields.evaluation.studies.page import Results
 from cellfields.evaluation.studies.smearing import Smearings
 from cellfields.evaluation.studies.uncertainty import Coverage, Uncertainties
+from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.workbench import Workbench
 from tests.evaluation.studies.toy_plan import toy_plan
 
@@ -131,12 +132,12 @@ def test_what_is_preliminary_or_beaten_is_said_first(toy_bench: Workbench, toy_a
 
 def test_training_and_test_strains_are_solved_in_turn() -> None:
     plan = toy_plan()
-    mixed = reproduce.order(plan)
+    mixed = in_turn(plan.train, plan.test)
     assert len(mixed) == 16 and set(mixed) == {*plan.train, *plan.test}
     for done in (4, 8, 12, 16):  # three of the one for each of the other
         assert sum(strain in plan.test for strain in mixed[:done]) == done // 4
     shorter = replace(plan, train=plan.train[:2])
-    assert set(reproduce.order(shorter)) == {*shorter.train, *plan.test}
+    assert set(in_turn(shorter.train, shorter.test)) == {*shorter.train, *plan.test}
 
 
 def test_an_unknown_stage_is_one_sentence(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ their test strains; without, a built-in pseudopotential and own draws, and the p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -115,13 +115,23 @@ class Plan:
     grid: tuple[int, int, int] | None = None
     published: Published | None = None
     notes: tuple[str, ...] = field(default=())
-    routes: int = 200
+    routes: int = 100
 
     @property
     def crystal(self) -> Crystal:
         """The reference crystal."""
         crystal: Crystal = self.engine.crystal
         return crystal
+
+
+def in_turn(train: Sequence[Deformation], test: Sequence[Deformation]) -> list[Deformation]:
+    """Training and test strains in turn, so that a campaign that is not finished yet has its share of both."""
+    share = -(-len(train) // max(1, len(test)))
+    mixed: list[Deformation] = []
+    for row in range(max(len(test), -(-len(train) // share))):
+        mixed += train[share * row : share * (row + 1)]
+        mixed += test[row : row + 1]
+    return mixed
 
 
 def magnesium() -> Crystal:

@@ -6,11 +6,10 @@ smearing → report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.studies import (
     ablation,
@@ -23,7 +22,7 @@ from cellfields.evaluation.studies import (
     smearing,
     uncertainty,
 )
-from cellfields.evaluation.studies.protocol import Plan
+from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.workbench import Workbench
 
 LABELS = "labels"
@@ -60,7 +59,7 @@ def reproduce(
     if unknown := [stage for stage in stages if stage not in STAGES]:
         raise InputError(f"stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}")
     if LABELS in stages and bench.solve:
-        bench.labels("dataset", bench.plan.engine, order(bench.plan))
+        bench.labels("dataset", bench.plan.engine, in_turn(bench.plan.train, bench.plan.test))
     wanted = [stage for stage in _STUDIES if stage in stages]
     results = page.Results()
     if not wanted:
@@ -79,12 +78,3 @@ def reproduce(
     page.write_page(bench, results)
     return results
 
-
-def order(plan: Plan) -> Sequence[Deformation]:
-    """Training and test strains in turn, so that a campaign that is not finished yet has its share of both."""
-    share = -(-len(plan.train) // max(1, len(plan.test)))
-    mixed: list[Deformation] = []
-    for row in range(max(len(plan.test), -(-len(plan.train) // share))):
-        mixed += plan.train[share * row : share * (row + 1)]
-        mixed += plan.test[row : row + 1]
-    return mixed

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellfields.evaluation.studies.converged import judge
+from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.workbench import FEWEST, Samples, Workbench
 
 
@@ -31,7 +32,7 @@ def study(bench: Workbench) -> Smearings | None:
     """Label with the other smearing as far as that is allowed, and compare; None while there are too few labels."""
     engine, most_train, most_test = bench.plan.smearing
     train, test = bench.training[:most_train], bench.test[:most_test]
-    store = bench.labels("smearing", engine, [*train.deformations, *test.deformations])
+    store = bench.labels("smearing", engine, in_turn(train.deformations, test.deformations))
     if store is None:
         return None
     other = [Samples(store, tuple(d for d in part.deformations if store.has(d))) for part in (train, test)]
