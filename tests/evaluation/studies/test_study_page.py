@@ -17,9 +17,9 @@ from cellfields.evaluation.studies.accuracy import BEST, OURS, PAPER, Accuracy
 from cellfields.evaluation.studies.cross_validation import Choice, CrossValidation
 from cellfields.evaluation.studies.learning_curve import LearningCurve
 from cellfields.evaluation.studies.page import Results
+from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.smearing import Smearings
 from cellfields.evaluation.studies.uncertainty import Coverage, Uncertainties
-from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.workbench import Workbench
 from tests.evaluation.studies.toy_plan import toy_plan
 
