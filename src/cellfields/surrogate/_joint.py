@@ -9,13 +9,13 @@ derivatives are six more columns.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.surrogate._slopes import derivative
-from cellfields.surrogate.network import Regressor
+from cellfields.surrogate.network import Network, Regressor
 from cellfields.surrogate.trend import degrees, monomials
 
 _AT_ONCE = 64  # strains whose monomials stay in the cache
@@ -70,7 +70,7 @@ class JointMaps:
             constant=np.concatenate(constants) if constants else np.zeros(0),
             trend=np.concatenate(trends, axis=1) if trends else np.zeros((0, 0)),
             slopes=slopes,
-            others={name: r for name, r in regressors.items() if name not in joined},
+            others={name: _double(r) for name, r in regressors.items() if name not in joined},
             order=tuple(regressors),
         )
 
@@ -99,6 +99,15 @@ class JointMaps:
             part = slice(start, start + _AT_ONCE)
             values[part] = self.constant + monomials(rows[part], degree) @ self.trend
         return values.reshape(*z.shape[:-1], len(self.constant))
+
+
+def _double(regressor: Regressor) -> Regressor:
+    """With kernels in double precision already: NumPy would convert them at every call."""
+    if regressor.network is None:
+        return regressor
+    kernels, biases = regressor.network.kernels, regressor.network.biases
+    network = Network(tuple(k.astype(np.float64) for k in kernels), tuple(b.astype(np.float64) for b in biases))
+    return replace(regressor, network=network)
 
 
 def _alike(one: Regressor, other: Regressor) -> bool:
