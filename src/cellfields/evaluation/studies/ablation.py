@@ -42,7 +42,7 @@ def variants(best: Recipe) -> dict[str, Recipe]:
         "polynomials only": {"members": 0},
         "four networks for the entropy": {"members": 4},
     }
-    for degree in (degree for degree in range(2, best.degree + 2) if degree != best.degree):
+    for degree in range(2, best.degree):
         changes[f"degree {degree}"] = {"degree": degree}
     for length in best.lengths if len(best.lengths) > 1 else ():
         changes[f"length {length:g} alone"] = {"lengths": (length,)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,20 +102,23 @@ def _of_strain(
     bench: Workbench, engine: PlaneWaveEngine, surrogates: Mapping[str, Surrogate], strain: Deformation
 ) -> dict[str, Any] | None:
     """What is kept of one strain: the label's energies, and each surrogate's by all routes; None where one fails."""
-    made_by = bench.test.store.engine_table
+    store = bench.test.store
+    made_by, key = store.engine_table, store.key(strain)
 
-    def make() -> dict[str, Any]:
-        label = bench.test.store.read(strain)
+    def of_label() -> dict[str, float]:
+        label = store.read(strain)
         own = energy_routes(engine, label, ["sum"], made_by=made_by)["sum"].free_energy
-        row: dict[str, Any] = {"truth": label.free_energy, _OWN: own}
-        for name, surrogate in surrogates.items():
-            energies = energy_routes(engine, surrogate.solve(strain), made_by=made_by)
-            row[name] = {route: energy.free_energy for route, energy in energies.items()}
-        return row
+        return {"truth": label.free_energy, _OWN: own}
 
-    models = [surrogate.metadata["training_hash"] for surrogate in surrogates.values()]
+    def of_prediction(surrogate: Surrogate) -> dict[str, float]:
+        energies = energy_routes(engine, surrogate.solve(strain), made_by=made_by)
+        return {route: energy.free_energy for route, energy in energies.items()}
+
     try:
-        found: dict[str, Any] = bench.keep("routes", [models, bench.test.store.key(strain)], make)
+        row: dict[str, Any] = bench.keep("routes of a label", key, of_label)
+        for name, surrogate in surrogates.items():
+            model = surrogate.metadata["training_hash"]
+            row[name] = bench.keep("routes of a prediction", [model, key], partial(of_prediction, surrogate))
     except ConvergenceError:  # a prediction too far off: it is counted, not kept, and the others go on
         return None
-    return found
+    return row
