@@ -10,7 +10,7 @@ import pytest
 
 from cellfields.surrogate import polynomial
 from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate.polynomial import fit_polynomial
+from cellfields.surrogate.polynomial import blended, fit_polynomial
 from cellfields.surrogate.trend import exponents, monomials
 
 RNG = np.random.default_rng(5)
@@ -93,3 +93,14 @@ def test_what_does_not_vary_is_predicted_exactly() -> None:
     z = RNG.normal(size=(10, 1, 2))
     fit = fit_polynomial(z, np.full((10, 1, 1), 3.5), degree=2, lengths=[2.0])
     assert fit.constant == 3.5 and not fit.coefficients.any()
+
+
+def test_a_blend_is_the_mean_of_its_polynomials_and_of_their_left_out_errors() -> None:
+    z = RNG.normal(size=(30, 1, 3))
+    y = np.stack([np.sin(z.sum(axis=2)), z[..., 0] ** 2], axis=-1)
+    fits = [fit_polynomial(z, y, degree=degree, lengths=[2.0]) for degree in (2, 4)]
+    mixed, new = blended(fits), RNG.normal(size=(5, 3))
+    values = [fit.constant + monomials(new, d) @ fit.coefficients for fit, d in zip(fits, (2, 4), strict=True)]
+    np.testing.assert_allclose(mixed.constant + monomials(new, 4) @ mixed.coefficients, np.mean(values, axis=0))
+    np.testing.assert_allclose(mixed.left_out, 0.5 * (fits[0].left_out + fits[1].left_out))
+    assert blended(fits[:1]).coefficients.shape == fits[0].coefficients.shape

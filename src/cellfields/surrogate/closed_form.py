@@ -27,7 +27,7 @@ from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import energy_gradient
 from cellfields.surrogate.ensemble import FEWEST, fit_ensemble
 from cellfields.surrogate.network import Regressor
-from cellfields.surrogate.polynomial import Design, fit_polynomial
+from cellfields.surrogate.polynomial import Design, blended, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
@@ -79,16 +79,25 @@ def fit_closed_form(
     regressors: dict[str, Regressor] = {}
     residuals: dict[str, FloatArray] = {}
     first: dict[str, tuple[IntArray, FloatArray]] = {}  # of the residuals, without images
-    designs: dict[bytes, dict[float, Design]] = {}
+    designs: dict[tuple[bytes, int], dict[float, Design]] = {}
+    degrees = range(max(1, recipe.degree + 1 - recipe.blend), recipe.degree + 1)
     for name, (rows, outputs) in encoded.items():
         z = ((deformations[rows] - input_mean) * input_scale).reshape(-1, images, 6)
         grouped = outputs.reshape(-1, images, outputs.shape[1])
-        known = designs.setdefault(rows.tobytes(), {})
-        fit = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths, designs=known)
+
+        known = [designs.setdefault((rows.tobytes(), degree), {}) for degree in degrees]
+        polynomials = (
+            fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, designs=made)
+            for degree, made in zip(degrees, known, strict=True)
+        )
+        fit = blended(list(polynomials))
         if name == "free_energy" and recipe.slopes and all(states[row].stress is not None for row in rows):
             slopes = _energy_slopes(encoding.crystal, [states[row] for row in rows]) * input_std
             slopes = slopes.reshape(-1, images, 6, 1)
-            with_slopes = fit_polynomial(z, grouped, degree=recipe.degree, lengths=recipe.lengths, slopes=slopes)
+            polynomials = (
+                fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, slopes=slopes) for degree in degrees
+            )
+            with_slopes = blended(list(polynomials))
             # A stress that is not this energy's derivative (a low cutoff, another code's convention) does harm.
             fit = min(fit, with_slopes, key=lambda fitted: float((fitted.left_out**2).sum()))
         regressors[name] = Regressor(

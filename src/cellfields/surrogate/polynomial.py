@@ -9,6 +9,9 @@ quantity, are those that predict best the strains left out: with S = A V the des
     r_g = (1 − H_gg)⁻¹ (y_g − ŷ_g) ,   H_gg = S_g (s² + ridge)⁻¹ S_gᵀ
 
 g: all rows of one strain (its images under the crystal's symmetry, values and slopes), left out at once.
+
+Polynomials of two degrees that fit the middle of the strains alike go different ways at the rim, where there are few;
+their mean errs less than either, and is a polynomial again (:func:`blended`).
 """
 
 from __future__ import annotations
@@ -84,6 +87,17 @@ def fit_polynomial(
             best = error, PolynomialFit(constant + solution[0], solution[1:], left_out * scale)
     assert best is not None
     return best[1]
+
+
+def blended(fits: Sequence[PolynomialFit]) -> PolynomialFit:
+    """The mean of polynomials of any degrees: what it errs on strains left out is the mean of what they err."""
+    most = max(len(fit.coefficients) for fit in fits)
+    padded = [np.pad(fit.coefficients, ((0, most - len(fit.coefficients)), (0, 0))) for fit in fits]
+    return PolynomialFit(
+        np.mean([fit.constant for fit in fits], axis=0),
+        np.mean(padded, axis=0),
+        np.mean([fit.left_out for fit in fits], axis=0),
+    )
 
 
 def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tuple[FloatArray, FloatArray]:

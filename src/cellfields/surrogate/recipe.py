@@ -2,8 +2,8 @@
 
     "paper"     y = ȳ + σ_y ⊙ N(z)            z = (D − D̄)/σ_D, N a tanh network: the authors' protocol, nothing added
     "taylor"    y = P(z) + σ_r ⊙ N(z)         P a quadratic polynomial by least squares, N learns what it leaves over
-    "best"      y = P₇(z)                     degree 6 with a Gaussian-process prior, closed form; networks for what
-                                              it cannot follow (ensemble.py)
+    "best"      y = ½ (P₆(z) + P₇(z))         each with a Gaussian-process prior, in closed form; networks for what
+                                              they cannot follow (ensemble.py)
 
 For strains of a few per cent most of the map is its second-order Taylor expansion, and the l2 penalty keeps a network
 from reproducing even that exactly. Least squares do, for 28 numbers an output. Networks and optimiser are the same.
@@ -49,6 +49,9 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=128, ge=1, le=1_000_000, description="samples a step")
     epochs: int = Field(default=4000, ge=1, le=10_000_000, description="passes over the training states")
     degree: int = Field(default=7, ge=1, le=MAX_DEGREE, description="of the polynomials of best")
+    blend: int = Field(
+        default=2, ge=1, le=MAX_DEGREE, description="how many degrees, up to the highest, are averaged by best"
+    )
     lengths: Annotated[tuple[Length, ...], Field(min_length=1, max_length=20)] = Field(
         default=(3.0, 4.5, 6.5), description="length scales that best chooses from, in standard deviations of strain"
     )

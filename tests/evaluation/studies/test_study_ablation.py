@@ -28,7 +28,7 @@ def test_a_variant_changes_one_thing() -> None:
     }
     assert changed.pop("without symmetry and stress") == {"symmetry", "slopes"}
     assert all(len(keys) == 1 for keys in changed.values()) and changed["without stress"] == {"slopes"}
-    assert set.union(*changed.values()) == {"symmetry", "slopes", "degree", "lengths", "modes", "members"}
+    assert set.union(*changed.values()) == {"symmetry", "slopes", "degree", "lengths", "modes", "members", "blend"}
     assert len({recipe.model_dump_json() for recipe in table.values()}) == len(table)
     assert "degree 7" not in table and "degree 6" in table
 

@@ -42,7 +42,9 @@ def variants(best: Recipe) -> dict[str, Recipe]:
         "polynomials only": {"members": 0},
         "four networks for the entropy": {"members": 4},
     }
-    for degree in range(2, best.degree):
+    if best.blend > 1:
+        changes["its highest degree alone"] = {"blend": 1}
+    for degree in range(max(2, best.degree - 3), best.degree):
         changes[f"degree {degree}"] = {"degree": degree}
     for length in best.lengths if len(best.lengths) > 1 else ():
         changes[f"length {length:g} alone"] = {"lengths": (length,)}
