@@ -77,4 +77,3 @@ def reproduce(
         page.write_tables(bench, results)  # they grow stage by stage
     page.write_page(bench, results)
     return results
-
