@@ -179,7 +179,7 @@ def teh2021(reference: Path | None = None, *, quick: bool = False) -> Plan:
             small=((50, 100, 50), (50,), (50, 50), (100, 100), (50, 50, 50, 50)),
             epochs=1000,
         ),
-        refinements=500,
+        refinements=100,
         converged=(_with(crystal, settings, kmesh=CONVERGED_MESH), 125, 50),
         smearing=(_with(crystal, settings, smearing="fermi-dirac"), 100, 100),
         grid=PAPER_GRID,
