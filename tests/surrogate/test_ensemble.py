@@ -50,6 +50,16 @@ def test_members_of_different_widths_do_not_fit_together() -> None:
     whole = Network.ensemble(networks())
     with pytest.raises(InputError, match="do not fit together"):
         Network((whole.kernels[0][:2], *whole.kernels[1:]), whole.biases)
+    with pytest.raises(InputError, match="do not fit together"):
+        Network((whole.kernels[0][0], *whole.kernels[1:]), whole.biases)
+
+
+def test_what_members_share_is_kept_once() -> None:
+    first, rows = networks()[0], np.random.default_rng(1).normal(size=(4, 6))
+    second = Network((-first.kernels[0], *first.kernels[1:]), first.biases)
+    whole = Network.ensemble([first, second])
+    assert [len(kernel) for kernel in whole.kernels] == [2, 1, 1]
+    np.testing.assert_allclose(whole(rows), 0.5 * (first(rows) + second(rows)), rtol=1e-6)
 
 
 def test_each_member_is_judged_on_strains_that_it_never_saw() -> None:

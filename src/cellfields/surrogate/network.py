@@ -25,8 +25,9 @@ class Network(eqx.Module):
     """N(z): tanh after every layer but the last.
 
     Attributes:
-        kernels: one (n_in, n_out) a layer; or (M, n_in, n_out), of the M members of an ensemble.
-        biases: one (n_out,) a layer; or (M, n_out).
+        kernels: one (n_in, n_out) a layer; or (M, n_in, n_out), of the M members of an ensemble; (1, n_in, n_out) where
+            they share it.
+        biases: one (n_out,) a layer; or (M, n_out), (1, n_out).
     """
 
     kernels: tuple[Any, ...]
@@ -34,10 +35,12 @@ class Network(eqx.Module):
 
     def __check_init__(self) -> None:
         sizes = [np.shape(kernel) for kernel in self.kernels]
-        members = sizes[0][:-2] if sizes else ()
-        alike = all(len(shape) == 2 + len(members) and shape[:-2] == members for shape in sizes) and len(members) <= 1
-        chained = alike and all(a[-1] == b[-2] for a, b in pairwise(sizes))
-        if not (sizes and chained and [np.shape(b) for b in self.biases] == [(*members, s[-1]) for s in sizes]):
+        after = [np.shape(bias) for bias in self.biases]
+        leading = {shape[:-2] for shape in sizes} | {shape[:-1] for shape in after}
+        counts = {axes[0] for axes in leading if len(axes) == 1}
+        members = leading == {()} or (len(counts) == len(leading) and len(counts - {1}) <= 1)
+        chained = all(len(shape) >= 2 for shape in sizes) and all(a[-1] == b[-2] for a, b in pairwise(sizes))
+        if not (sizes and members and chained and [b[-1:] for b in after] == [shape[-1:] for shape in sizes]):
             raise InputError(f"layers of a network do not fit together: kernels of shapes {sizes}")
 
     @classmethod
@@ -55,7 +58,7 @@ class Network(eqx.Module):
     def ensemble(cls, members: Sequence[Network]) -> Network:
         """The mean of networks of equal widths."""
         kernels, biases = (zip(*(getattr(m, part) for m in members), strict=True) for part in ("kernels", "biases"))
-        return cls(tuple(np.stack(layer) for layer in kernels), tuple(np.stack(layer) for layer in biases))
+        return cls(tuple(_stacked(layer) for layer in kernels), tuple(_stacked(layer) for layer in biases))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -79,6 +82,11 @@ class Network(eqx.Module):
     def penalty(self) -> Any:
         """Σw² over the kernels of the hidden layers: no biases, not the output layer."""
         return sum((kernel**2).sum() for kernel in self.kernels[:-1])
+
+
+def _stacked(layer: Sequence[Any]) -> Any:
+    """Members of one layer, once where they are equal."""
+    return np.stack(layer[:1] if all(np.array_equal(part, layer[0]) for part in layer) else layer)
 
 
 class Regressor(eqx.Module):

@@ -115,7 +115,7 @@ class Plan:
     grid: tuple[int, int, int] | None = None
     published: Published | None = None
     notes: tuple[str, ...] = field(default=())
-    routes: int = 100
+    routes: int = 200
 
     @property
     def crystal(self) -> Crystal:
