@@ -97,10 +97,16 @@ def test_what_does_not_vary_is_predicted_exactly() -> None:
 
 def test_a_blend_is_the_mean_of_its_polynomials_and_of_their_left_out_errors() -> None:
     z = RNG.normal(size=(30, 1, 3))
-    y = np.stack([np.sin(z.sum(axis=2)), z[..., 0] ** 2], axis=-1)
-    fits = [fit_polynomial(z, y, degree=degree, lengths=[2.0]) for degree in (2, 4)]
+    y = np.stack([np.sin(9 * z.sum(axis=2)), np.sin(9 * z[..., 0])], axis=-1)  # too rough for either
+    fits = [fit_polynomial(z, y, degree=degree, lengths=[2.0]) for degree in (2, 3)]
     mixed, new = blended(fits), RNG.normal(size=(5, 3))
-    values = [fit.constant + monomials(new, d) @ fit.coefficients for fit, d in zip(fits, (2, 4), strict=True)]
-    np.testing.assert_allclose(mixed.constant + monomials(new, 4) @ mixed.coefficients, np.mean(values, axis=0))
+    values = [fit.constant + monomials(new, d) @ fit.coefficients for fit, d in zip(fits, (2, 3), strict=True)]
+    np.testing.assert_allclose(mixed.constant + monomials(new, 3) @ mixed.coefficients, np.mean(values, axis=0))
     np.testing.assert_allclose(mixed.left_out, 0.5 * (fits[0].left_out + fits[1].left_out))
     assert blended(fits[:1]).coefficients.shape == fits[0].coefficients.shape
+
+
+def test_a_degree_that_is_too_low_is_not_blended_in() -> None:
+    z = RNG.normal(size=(40, 1, 3))
+    low, high = (fit_polynomial(z, cubic(z), degree=degree, lengths=[2.0]) for degree in (2, 3))
+    assert blended([low, high]) is high
