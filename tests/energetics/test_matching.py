@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellfields.abinit import AbinitEngine
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
 from cellfields.energetics import TrialDensity
@@ -134,6 +135,14 @@ def test_other_settings_by_the_table(changes: dict, message: str) -> None:
     given = case("Mg")
     with pytest.raises(SettingsMismatchError, match=message):
         TrialDensity.of(engine_with(**changes), given.state, made_by=given.engine.fingerprint_table())
+
+
+def test_a_table_of_abinits_names_files_and_the_potential_decides() -> None:
+    given = case("Mg")
+    abinit = AbinitEngine(given.engine.crystal, given.engine.settings)
+    TrialDensity.of(given.engine, given.state, made_by=abinit.fingerprint_table())
+    with pytest.raises(InputError, match="pseudopotentials: the state's Coulomb potential is not that of"):
+        TrialDensity.of(engine_of("Be"), given.state, made_by=abinit.fingerprint_table())
 
 
 def test_another_pseudopotential_or_functional_by_the_table() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -152,6 +154,20 @@ def test_an_engine_without_fields_has_no_density():
     atoms.get_potential_energy()
     with pytest.raises(InputError, match="no density"):
         atoms.calc.density((4, 4, 4))
+
+
+def test_an_engine_that_does_not_know_the_atoms_has_an_energy_and_a_stress():
+    class Blind(HyperelasticEngine):
+        def solve(self, deformation, *, start=None):
+            state = super().solve(deformation, start=start)
+            nowhere = np.full_like(state.positions, np.nan)
+            return replace(state, positions=nowhere, unknown=frozenset({"internal"}))
+
+    blind, seeing = strained(Blind(magnesium())), strained(HyperelasticEngine(magnesium()))
+    assert blind.get_potential_energy() == pytest.approx(seeing.get_potential_energy())
+    np.testing.assert_allclose(blind.get_stress(), seeing.get_stress())
+    with pytest.raises(InputError, match="where the atoms go"):
+        blind.calc.relaxed_atoms()
 
 
 # -- atoms that stay where they are ---------------------------------------------------------------------------------

@@ -149,18 +149,23 @@ def test_files_of_gradients(tmp_path: Path, gradients: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", gradients)
     np.savez(tmp_path / "b.npz", F=gradients)
     np.savetxt(tmp_path / "c.csv", gradients.reshape(-1, 9), delimiter=",", fmt="%.17g", header="F11,F12", comments="")
-    for name in ("a.npy", "b.npz", "c.csv"):
+    (tmp_path / "marked.csv").write_bytes(
+        b"\xef\xbb\xbf" + b"\n".join((tmp_path / "c.csv").read_bytes().split(b"\n")[1:])
+    )
+    for name in ("a.npy", "b.npz", "c.csv", "marked.csv"):
         np.testing.assert_array_equal(read_gradients(tmp_path / name), gradients)
     np.save(tmp_path / "d.npy", gradients[0])
     np.save(tmp_path / "e.npy", np.array([{}], dtype=object), allow_pickle=True)
     (tmp_path / "f.csv").write_text("a,b\n1,2\n1,x\n")
     (tmp_path / "g.csv").write_text("")
+    (tmp_path / "typo.csv").write_text("1.O1,0,0,0,1,0,0,0,1\n1,0,0,0,1,0,0,0,1\n")
     np.savez(tmp_path / "h.npz", a=gradients, b=gradients)
     for name, reason in {
         "d.npy": r"shape \(3, 3\)",
         "e.npy": "cannot be read",
         "f.csv": "cannot be read",
         "g.csv": "shape",
+        "typo.csv": "cannot be read",
         "h.npz": "2 arrays",
         "none.npy": "cannot be read",
         "x.txt": "must end in",

@@ -89,6 +89,9 @@ def test_outside_the_domain_it_is_nan_unless_asked_to_extrapolate(learned, law, 
     assert np.isnan(first[1]).all() and np.isnan(tangent[1]).all()
     with double_precision():
         assert jax.jit(jax.vmap(law.inside))(jnp.asarray(batch)).tolist() == [True, False]
+        assert law.inside(jnp.asarray(batch)).tolist() == [True, False]
+    inverted = np.diag([-1.0, 1, 1]) @ gradients[0]  # its FᵀF is that of an element in the domain
+    assert np.isnan(law.evaluate(inverted)[0]).all()
     free = ConstitutiveLaw.from_surrogate(learned, outside="extrapolate")
     assert np.isfinite(free.evaluate(far)[0]).all()
 

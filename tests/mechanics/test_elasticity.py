@@ -180,6 +180,22 @@ def test_the_point_group_of_hcp_is_found_through_the_four_atom_cell():
     np.testing.assert_allclose(operations @ operations.transpose(0, 2, 1), np.tile(np.eye(3), (24, 1, 1)), atol=1e-6)
 
 
+def test_a_strain_leaves_part_of_the_point_group(engine):
+    crystal = engine.crystal
+    stretched = Deformation((1.05, 1.0, 1.0), (90, 90, 90))
+    assert len(point_group(crystal, Deformation.identity(crystal))) == 24
+    assert len(point_group(crystal, stretched)) == 8  # mmm
+    sheared = Deformation((1.02, 1.0, 1.0), (90, 90, 84))
+    operations = point_group(crystal, sheared)
+    assert len(operations) == 4  # 2/m, about c
+    np.testing.assert_allclose(operations @ operations.transpose(0, 2, 1), np.tile(np.eye(3), (4, 1, 1)), atol=1e-6)
+    for strain in (stretched, sheared):
+        found = elastic_constants(engine, strain)
+        _, outside = symmetrised(found.constants, point_group(crystal, strain))
+        _, of_all = symmetrised(found.constants, point_group(crystal))
+        assert outside < 1e-3 * of_all
+
+
 def test_projection_on_hexagonal_symmetry():
     c = hexagonal(63.5, 25.9, 21.7, 66.5, 18.4)
     same, outside = symmetrised(c, point_group(magnesium()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from cellfields.mechanics import Stress, UniaxialTable, stress_free, uniaxial_te
 from cellfields.mechanics._coordinates import conjugate_stress, coordinates_of, deformation_of
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.state import CellState
-from tests.mechanics.engines import HyperelasticEngine
+from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import magnesium
 
 STRAINS = [-0.06, -0.04, -0.02, 0.02, 0.04, 0.06]
@@ -180,9 +181,13 @@ def test_a_record_of_another_test_is_refused(tmp_path):
         uniaxial_test(engine(), 2, [0.01], record=record)
     with pytest.raises(SettingsMismatchError, match="engine differ"):
         uniaxial_test(engine(cubic=(0.0, 0.0)), 1, [0.01], record=record)
-    record.write_text("something else\n")
-    with pytest.raises(CorruptFileError):
-        uniaxial_test(engine(), 1, [0.01], record=record)
+    for somebodys in ("something else\n", "something else", '{"precious": 1}', "a = 1\nb = 2"):
+        record.write_text(somebodys)
+        with pytest.raises(CorruptFileError):
+            uniaxial_test(engine(), 1, [0.01], record=record)
+        assert record.read_text() == somebodys
+    with pytest.raises(InputError, match="not a file"):
+        uniaxial_test(engine(), 1, [0.01], record=tmp_path)
     with pytest.raises(InputError, match="folder"):
         uniaxial_test(engine(), 1, [0.01], record=tmp_path / "nowhere" / "points.jsonl")
 
@@ -225,6 +230,49 @@ def test_a_failing_branch_ends_and_the_other_is_finished():
     curve = uniaxial_test(Fragile(magnesium()), 1, STRAINS)
     assert [point.strain for point in curve.points] == [-0.06, -0.04, -0.02, 0.0, 0.02]
     assert curve.failures == {0.04: "no self-consistency"}
+
+
+class Picky(HyperelasticEngine):
+    """Has no answer beyond a strain, or none at all."""
+
+    largest = 1.025
+
+    def solve(self, deformation: Deformation, *, start: Any = None) -> CellState:
+        if deformation.stretches[0] > self.largest:
+            raise InputError("no such thing")
+        return super().solve(deformation, start=start)
+
+
+def test_what_an_engine_refuses_ends_a_branch_and_at_zero_the_test():
+    picky = Picky(magnesium())
+    curve = uniaxial_test(picky, 1, STRAINS)
+    assert [point.strain for point in curve.points] == [-0.06, -0.04, -0.02, 0.0, 0.02]
+    assert "no such thing" in curve.failures[0.04]
+    picky.largest = 0.9
+    with pytest.raises(InputError, match=r"^no such thing"):
+        uniaxial_test(picky, 1, STRAINS)
+    with pytest.raises(InputError, match=r"^no such thing"):
+        stress_free(picky)
+
+
+def test_a_component_without_stiffness_is_left_where_it_is():
+    """As in a model whose training strains held the third edge."""
+    sheet = HEXAGONAL.copy()
+    sheet[2] = sheet[:, 2] = 0
+    curve = uniaxial_test(HyperelasticEngine(magnesium(), constants=sheet), 1, [-0.02, 0.02])
+    assert not curve.failures
+    np.testing.assert_allclose(curve.table().strains[:, 2], 0, atol=1e-12)
+    assert np.all(np.diff(curve.table().strains[:, 1]) < 0)
+
+
+def test_atoms_that_are_not_known_are_null_in_json():
+    class Blind(HyperelasticEngine):
+        def solve(self, deformation: Deformation, *, start: Any = None) -> CellState:
+            state = super().solve(deformation, start=start)
+            return replace(state, internal=np.full_like(state.internal, np.nan), unknown=frozenset({"internal"}))
+
+    curve = uniaxial_test(Blind(magnesium()), 1, [0.01])
+    assert json.loads(json.dumps(curve.to_dict(), allow_nan=False))["points"][0]["internal"] is None
 
 
 def test_no_patience():

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from cellfields.abinit.input import INPUT_NAME, AbinitInput
 from cellfields.abinit.settings import AbinitOptions
+from cellfields.abinit.start import DENSITY_NAME
 from cellfields.errors import (
     AbinitDiskFull,
     AbinitError,
@@ -180,7 +181,7 @@ def _refuse_failure(folder: Path, code: int, abinit_input: AbinitInput, options:
     if signal_number:
         raise _killed(signal_number, folder, advice)
     for name in abinit_input.files:
-        if name in reason:
+        if name in reason and name != DENSITY_NAME:
             raise AbinitPseudopotentialError(f"ABINIT cannot read the pseudopotential {name}: {reason}{advice}", log)
     for name in options.variables:
         if re.search(rf"\b{name}\b", reason, re.IGNORECASE):

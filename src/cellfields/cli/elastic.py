@@ -35,12 +35,13 @@ def elastic(
     Example: cellfields elastic run/model.safetensors --json -
     """
     from cellfields.cli._arguments import parse_deformation
-    from cellfields.cli._console import print_table
+    from cellfields.cli._console import print_table, warn
     from cellfields.cli._engine import open_engine
     from cellfields.cli._mechanics import check_plot, fixed, gpa, save_plot, warn_outside
     from cellfields.cli._output import check_target, write_json
+    from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
-    from cellfields.mechanics.moduli import moduli, point_group, symmetrised
+    from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised
 
     deformation = None if d is None else parse_deformation(d)
     check_target(json, "--json")
@@ -51,16 +52,21 @@ def elastic(
     found = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
     known = getattr(solver, "in_domain", None)
     warn_outside([known(found.deformation) if known else None])
-    averages = moduli(found.constants)
-    symmetric, outside = symmetrised(found.constants, point_group(solver.crystal))
-    if plot is not None:
+    strained = None if d is None or relax else found.deformation  # free of stress it is the reference crystal again
+    symmetric, outside = symmetrised(found.constants, point_group(solver.crystal, strained))
+    averages: Moduli | None = None
+    try:
+        averages = moduli(found.constants)
+    except InputError as error:
+        warn(f"{error}, nor averages; was a component of D held in training?")
+    if plot is not None and averages is not None:
         from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
 
         save_plot(youngs_modulus_figure(found.constants), plot)
     if json is not None:
         extra = {
-            "bulk_modulus": averages.bulk,
-            "shear_modulus": averages.shear,
+            "bulk_modulus": None if averages is None else averages.bulk,
+            "shear_modulus": None if averages is None else averages.shear,
             "symmetrised": symmetric.tolist(),
             "largest_outside_symmetry": outside,
         }
@@ -69,10 +75,13 @@ def elastic(
     rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(_NAMES, gpa(found.constants), strict=True)]
     print_table(f"elastic constants, {found.ions} ions, GPa", ("", *_NAMES), rows)
     values = ", ".join(f"{x:.6g}" for x in found.deformation.as_array())
-    rows = [
-        ("at D", values, ""),
-        ("bulk modulus (Hill)", fixed(gpa(averages.bulk), 2), "GPa"),
-        ("shear modulus (Hill)", fixed(gpa(averages.shear), 2), "GPa"),
+    rows = [("at D", values, "")]
+    if averages is not None:
+        rows += [
+            ("bulk modulus (Hill)", fixed(gpa(averages.bulk), 2), "GPa"),
+            ("shear modulus (Hill)", fixed(gpa(averages.shear), 2), "GPa"),
+        ]
+    rows += [
         ("largest stress of the state", fixed(gpa(abs(found.stress).max()), 4), "GPa"),
         ("largest C_IJ − C_JI", fixed(gpa(found.asymmetry), 3), "GPa"),
         ("largest part that the crystal's symmetry forbids", fixed(gpa(outside), 3), "GPa"),

@@ -52,6 +52,8 @@ def uniaxial(
     if not 0 < largest <= 0.4:
         raise InputError(f"--largest {largest:g} must be greater than 0 and at most 0.4 (0.1 is 10 %)")
     check_target(json, "--json")
+    if record is not None and record.is_dir():
+        raise InputError(f"--record {record} is a folder")
     check_plot(plot)
     solver = open_engine(engine)
     components: Components = "all" if shears else "axial"
@@ -71,7 +73,7 @@ def uniaxial(
     for towards in (-largest, largest) if instability else ():
         try:
             end = find_instability(solver, direction, towards=towards, components=components)
-        except ConvergenceError as error:
+        except (ConvergenceError, InputError) as error:  # the curve is there, and is not lost for this
             warn(f"looking for an instability towards {towards:g}: {error}")
             continue
         found += [] if end is None else [end]

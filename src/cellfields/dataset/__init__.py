@@ -7,6 +7,7 @@ Never an engine, the surrogate or JAX: an engine, an executor and a starter come
 from __future__ import annotations
 
 from cellfields.dataset._atomic import StoreError
+from cellfields.dataset._attempt import Starter
 from cellfields.dataset._failure import Failure
 from cellfields.dataset.campaign import LabelEvent, LabelInterrupted, LabelSummary, label
 from cellfields.dataset.neighbours import NeighbourStarter
@@ -20,6 +21,7 @@ __all__ = [
     "LabelInterrupted",
     "LabelSummary",
     "NeighbourStarter",
+    "Starter",
     "StoreError",
     "label",
 ]

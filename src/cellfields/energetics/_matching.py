@@ -72,7 +72,7 @@ def require_made_alike(engine: PlaneWaveEngine, made_by: Mapping[str, Any]) -> N
         SettingsMismatchError: naming the first that differs.
     """
     theirs, ours = made_by["settings"], engine.fingerprint_table()["settings"]
-    ions = theirs.get("pseudopotentials", {})
+    ions = theirs.get("pseudopotentials", {}) if names_its_ions(made_by) else {}
     for symbol, fingerprint in ours["pseudopotentials"].items():
         if symbol in ions and ions[symbol] != fingerprint:
             raise SettingsMismatchError(
@@ -86,6 +86,11 @@ def require_made_alike(engine: PlaneWaveEngine, made_by: Mapping[str, Any]) -> N
             was, now = theirs.get(name, "lda"), engine.settings.functional
         if was != now:
             raise SettingsMismatchError(f"{name}: the density was made with {was}, the engine has {now}")
+
+
+def names_its_ions(made_by: Mapping[str, Any]) -> bool:
+    """Whether a table names pseudopotentials as this engine does; ABINIT's names them by the files it writes."""
+    return made_by.get("engine") == "plane waves"
 
 
 def require_same_ions(

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from cellfields._typing import Coefficients
-from cellfields.energetics._matching import require_complete, require_made_alike, require_same_ions
+from cellfields.energetics._matching import names_its_ions, require_complete, require_made_alike, require_same_ions
 from cellfields.planewave.arithmetic import inner
 from cellfields.planewave.cell import Cell
 from cellfields.planewave.engine import PlaneWaveEngine
@@ -71,7 +71,7 @@ class TrialDensity:
         trial = cls(engine, state)
         if made_by is not None and "settings" in made_by:
             require_made_alike(engine, made_by)
-        else:
+        if made_by is None or "settings" not in made_by or not names_its_ions(made_by):
             require_same_ions(trial.cell.problem, trial.potentials, engine, state)
         return trial
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
 
 _KINDS = (".npy", ".npz", ".csv")
+_ENCODING = "utf-8-sig"  # spreadsheets begin a file with a byte-order mark
 
 
 def read_gradients(path: Path) -> FloatArray:
@@ -27,7 +29,7 @@ def read_gradients(path: Path) -> FloatArray:
         values = _csv(path) if kind == ".csv" else _numpy(path)
     except OSError as error:
         raise InputError(f"--deformations {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"--deformations {path} cannot be read: {' '.join(str(error).split())[:200]}") from None
@@ -53,12 +55,12 @@ def _numpy(path: Path) -> Array:
 
 def _csv(path: Path) -> Array:
     """Numbers between commas; lines that begin with # are left out, and a first line of names too."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding=_ENCODING) as file:
         first = file.readline()
-    names = 0 if first.startswith("#") or _is_number(first.split(",")[0]) else 1
+    names = 0 if first.startswith("#") or any(map(_is_number, first.split(","))) else 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of an empty file: the shape says so
-        return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2, encoding="utf-8")
+        return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2, encoding=_ENCODING)
 
 
 def _is_number(text: str) -> bool:

@@ -72,6 +72,8 @@ def write_predictor(
     for name in names:
         if name not in known:
             raise InputError(f"--field {name}: this model knows {', '.join(known) or 'no field'}")
+    if grid is not None and not names:
+        raise InputError("--grid: this model knows no field to put on it")
     expansions = {} if grid is None else _expansions(surrogate, names, grid)
     inside = 0
     with replaced(path) as temporary, library.Dataset(temporary, "w", format="NETCDF4", clobber=False) as file:

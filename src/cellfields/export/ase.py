@@ -83,7 +83,8 @@ class CellFieldsCalculator(Calculator):
         rotation = _rotation(given, deformation, crystal)
         if self.atoms_are == "follow":
             state = self._evaluator.solve(deformation)
-            placement = _Placement.find(given, state.positions, state.lattice, crystal)
+            places = state.positions if state.knows("positions") else crystal.positions_ref
+            placement = _Placement.find(given, places, state.lattice, crystal)
         else:
             assert isinstance(engine, FirstPrinciplesEngine)
             lattice = deformation.lattice(crystal)
@@ -110,9 +111,11 @@ class CellFieldsCalculator(Calculator):
         """The atoms of the last calculation, each at its relaxed place, in the order and orientation they came in.
 
         Raises:
-            InputError: nothing has been calculated yet.
+            InputError: nothing has been calculated yet, or the engine does not know where atoms go.
         """
         state, placement = self._last()
+        if not state.knows("positions"):
+            raise InputError("this engine does not know where the atoms go")
         atoms: Atoms = self._atoms().copy()
         given, relaxed = atoms.get_scaled_positions(wrap=False), placement.in_atoms(state.positions)
         atoms.set_scaled_positions(relaxed + np.rint(given - relaxed))

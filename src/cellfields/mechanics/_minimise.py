@@ -63,7 +63,9 @@ class _Counted:
         try:
             gradient = self.gradient(z)
         except InputError as error:
-            raise ConvergenceError(f"the strain runs away: {error}", self.history) from error
+            if not self.history:
+                raise  # of the engine or of the start, not of where the search went
+            raise ConvergenceError(f"a strain on the way has no answer: {error}", self.history) from error
         self.history.append({"residual": residual(gradient, self.free)})
         return gradient
 

@@ -53,22 +53,33 @@ class Record:
             raise InputError(f"record {path}: the folder {path.absolute().parent} does not exist")
         key = {"crystal": engine.crystal.fingerprint, "engine": describe(), **settings}
         header = {"format": _FORMAT, "version": _VERSION, "key": json.loads(json.dumps(key))}
-        whole, _, torn = path.read_bytes().rpartition(b"\n") if path.is_file() else (b"", b"", b"")
-        if torn:
-            with path.open("r+b") as file:
-                file.truncate(len(whole) + 1 if whole else 0)
+        if path.exists() and not path.is_file():
+            raise InputError(f"record {path} is not a file")
+        first = _line(header)
+        content = path.read_bytes() if path.is_file() else b""
+        whole, _, torn = content.rpartition(b"\n")
         if not whole:
+            if not first.startswith(content):  # half a first line may be ours; anything else is somebody's
+                raise CorruptFileError(f"{path} is not a record of points")
+            path.write_bytes(b"")
             record = cls(path, ())
             record.append(header)
             return record
-        return cls(path, _entries(path, whole.split(b"\n"), header))
+        entries = _entries(path, whole.split(b"\n"), header)
+        if torn:
+            with path.open("r+b") as file:
+                file.truncate(len(whole) + 1)
+        return cls(path, entries)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add a line; when this returns, it survives a power cut."""
-        line = json.dumps(entry, allow_nan=False, ensure_ascii=False).encode() + b"\n"
         with self.path.open("ab", buffering=0) as file:
-            file.write(line)
+            file.write(_line(entry))
             os.fsync(file.fileno())
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    return json.dumps(entry, allow_nan=False, ensure_ascii=False).encode() + b"\n"
 
 
 def _entries(path: Path, lines: list[bytes], header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -104,7 +104,7 @@ class ConstitutiveLaw(eqx.Module):
         metric = gradient.T @ gradient
         second, stiffness = self._in_material_frame(metric)
         if self.guarded:
-            inside = self.domain.contains(self._deformation(metric))
+            inside = self.inside(gradient)
             second, stiffness = jnp.where(inside, second, jnp.nan), jnp.where(inside, stiffness, jnp.nan)
         first = gradient @ second
         material = stiffness[_PLACE[:, :, None, None], _PLACE]  # ∂S_MJ/∂E_NL
@@ -113,8 +113,12 @@ class ConstitutiveLaw(eqx.Module):
         return first, tangent
 
     def inside(self, gradient: jax.Array) -> jax.Array:
-        """Whether F (3, 3) lies in the training domain; traceable."""
-        return jnp.asarray(self.domain.contains(self._deformation(gradient.T @ gradient)))
+        """Whether F (…, 3, 3) lies in the training domain, and turns no material inside out; traceable."""
+
+        def one(f: jax.Array) -> jax.Array:
+            return jnp.logical_and(self.domain.contains(self._deformation(f.T @ f)), jnp.linalg.det(f) > 0)
+
+        return jnp.asarray(jnp.vectorize(one, signature="(i,j)->()")(gradient))
 
     def evaluate(self, gradients: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Many material points from NumPy to NumPy, compiled: F (…, 3, 3) → P (…, 3, 3), dP/dF (…, 3, 3, 3, 3).

@@ -12,12 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import polar
 
 from cellfields._symmetry import space_group
 from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
+from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.mechanics.stress import VOIGT
+
+_SAME_STRAIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,22 @@ def youngs_modulus(constants: FloatArray, directions: FloatArray) -> FloatArray:
     return np.asarray(1 / np.einsum("...i,ij,...j->...", strain, compliance(constants), strain))
 
 
-def point_group(crystal: Crystal) -> FloatArray:
-    """Rotations and reflections (n, 3, 3), Cartesian, that leave the reference crystal as it is."""
+def point_group(crystal: Crystal, deformation: Deformation | None = None) -> FloatArray:
+    """Rotations and reflections (n, 3, 3), Cartesian, that leave the reference crystal as it is.
+
+    With D those of them that leave the strain as it is too, in the frame of the deformed cell:  F = R U ,  Q U = U Q
+    """
     lattice, positions = crystal.to_primitive(crystal.lattice_ref, crystal.positions_ref)
     kinds = list(dict.fromkeys(crystal.species))
     numbers = np.array([kinds.index(crystal.species[atom]) for atom in crystal.primitive_atoms])
     found = space_group(lattice, positions, numbers, SYMMETRY_TOLERANCE)
     rotations = np.unique(found["rotations"], axis=0)
-    return np.asarray(lattice.T @ rotations @ np.linalg.inv(lattice.T))
+    operations = np.asarray(lattice.T @ rotations @ np.linalg.inv(lattice.T))
+    if deformation is None:
+        return operations
+    turn, stretch = polar(deformation.deformation_gradient(crystal))
+    kept = np.abs(operations @ stretch - stretch @ operations).max(axis=(1, 2)) < _SAME_STRAIN
+    return np.asarray(turn @ operations[kept] @ turn.T)
 
 
 def symmetrised(constants: FloatArray, operations: FloatArray) -> tuple[FloatArray, float]:

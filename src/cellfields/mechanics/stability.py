@@ -11,7 +11,7 @@ Reparametrising x changes K_ff of a state with g_f = 0 by a congruence, so the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -193,6 +193,7 @@ class _Path:
     axis: int
     size: int
     tolerance: float
+    refused: list[str] = field(default_factory=list)  # what an engine said of the last strain it had no answer for
 
     def at(self, z: FloatArray, along: FloatArray, known: FloatArray | None = None) -> _Place:
         """Measure K at a point of the path; the tangent points the way that ``along`` does."""
@@ -223,6 +224,7 @@ class _Path:
                 return there, float(taken)
         raise ConvergenceError(
             f"the path was lost at strain {here.z[self.axis]:.5f}: no equilibrium found {_SHRINK[-1] * step:g} ahead"
+            + "".join(f" ({reason})" for reason in self.refused)
         )
 
     def ahead(self, here: _Place, step: float) -> _Place | None:
@@ -232,7 +234,8 @@ class _Path:
         for _ in range(_CORRECTIONS):
             try:
                 gradient = self.gradient(z)
-            except InputError:
+            except InputError as error:
+                self.refused[:] = [str(error)]
                 return None
             stiffness = updated(stiffness, z - z_last, gradient - g_last, self.tolerance)
             missing = np.delete(gradient, self.axis)

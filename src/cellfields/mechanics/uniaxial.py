@@ -31,6 +31,7 @@ from cellfields.state import CellState, Engine
 PAPER_STRAINS = tuple(float(x) for x in np.round(np.linspace(-0.1, 0.1, 21), 10))
 TOLERANCE = 2e-7  # Hartree/Bohr³, 6 MPa: about the noise of a stress from a reduced basis
 _LARGEST_STRAIN = 0.4
+_SINGULAR = 1e-10  # of the largest stiffness: none at all
 _WILD = 0.05  # strain; an extrapolation that goes farther is not believed
 
 Definition = Literal["cauchy", "small-strain"]
@@ -68,7 +69,7 @@ class UniaxialPoint:
             "deformation": self.deformation.as_array().tolist(),
             "stress": self.stress.tolist(),
             "free_energy": self.free_energy,
-            "internal": self.internal.tolist(),
+            "internal": self.internal.tolist() if np.isfinite(self.internal).all() else None,  # None: not known
             "evaluations": self.evaluations,
             "in_domain": self.in_domain,
             "z": self.minimum.z.tolist(),
@@ -85,7 +86,7 @@ class UniaxialPoint:
             deformation=Deformation.from_array(table["deformation"]),
             stress=np.array(table["stress"]),
             free_energy=float(table["free_energy"]),
-            internal=np.array(table["internal"]),
+            internal=np.array([] if table["internal"] is None else table["internal"]),
             evaluations=int(table["evaluations"]),
             in_domain=table["in_domain"],
             minimum=Minimum(z, gradient, stiffness, int(table["evaluations"])),
@@ -252,7 +253,7 @@ def uniaxial_test(
             guess[direction - 1] = strain
             try:
                 minimum = search(evaluator.restricted(active), guess, free, neighbour)
-            except ConvergenceError as error:
+            except (ConvergenceError, InputError) as error:
                 if strain == 0.0:
                     raise
                 failures[strain] = str(error)
@@ -293,7 +294,8 @@ def _extrapolated(strain: float, axis: int, nearest: list[UniaxialPoint], free: 
     guess = minimum.corrected(free)
     if len(nearest) > 1:
         return guess + _newton_polynomial(strain, [(p.strain, p.minimum.corrected(free)) for p in nearest])
-    slope = -np.linalg.solve(minimum.stiffness[np.ix_(free, free)], minimum.stiffness[free, axis])
+    # Least squares, because a component that the training strains held has neither stress nor stiffness.
+    slope = -np.linalg.lstsq(minimum.stiffness[np.ix_(free, free)], minimum.stiffness[free, axis], rcond=_SINGULAR)[0]
     guess[free] += slope * (strain - nearest[0].strain)
     return guess
 

@@ -57,7 +57,7 @@ class PlaneWaveSettings(BaseModel):
     basis: Literal["auto", "reduced", "full"] = "auto"
     basis_tolerance: float = Field(default=1e-6, ge=1e-10, le=1e-2)
     plane_waves: Literal["k_sphere", "union"] = "k_sphere"
-    field_cutoff: float | None = Field(default=None, gt=0)
+    field_cutoff: float | None = Field(default=None, gt=0, le=2000)
     fft_grid: tuple[MeshSize, MeshSize, MeshSize] | None = None
     time_reversal: bool = True
     scf_tolerance: float = Field(default=1e-10, gt=0, le=1e-3)

@@ -16,7 +16,7 @@ from cellfields.errors import InputError
 from cellfields.evaluation.figures._style import colour, label, marker, new_figure, styled
 
 _COLUMNS = 3
-_ROUTE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#999999")
+_ROUTE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#000000", "#CC79A7", "#999999")
 _SMALLEST = 1e-7  # mHa: where the logarithmic axis ends, below what an engine converges to
 
 

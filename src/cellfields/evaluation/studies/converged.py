@@ -22,6 +22,7 @@ from cellfields.evaluation.errors import EngineErrors
 from cellfields.evaluation.studies.accuracy import OURS
 from cellfields.evaluation.studies.protocol import in_turn
 from cellfields.evaluation.studies.workbench import FEWEST, Samples, Workbench
+from cellfields.start import DensityStart
 from cellfields.state import CellState, FirstPrinciplesEngine, Remedy
 
 LINEAR = "linear"
@@ -89,7 +90,9 @@ def study(bench: Workbench) -> Meshes | None:
     engine, most_train, most_test = bench.plan.converged
     train, test = bench.training[:most_train], bench.test[:most_test]
     held = HeldAtoms(engine, _places(train, test), bench.training.store.info().engine_hash)
-    store = bench.labels("converged", held, in_turn(train.deformations, test.deformations))
+    kept = bench.training.store  # of both parts: the densities of the paper's mesh are where self-consistency begins
+    strains = in_turn(train.deformations, test.deformations)
+    store = bench.labels("converged", held, strains, lambda strain: DensityStart.of(kept.read(strain)))
     if store is None:
         return None
     finer = [Samples(store, tuple(d for d in part.deformations if store.has(d))) for part in (train, test)]

@@ -22,7 +22,7 @@ import numpy as np
 from cellfields import __version__
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.dataset import DatasetStore, label
+from cellfields.dataset import DatasetStore, Starter, label
 from cellfields.dataset._atomic import make_directory, write_durably
 from cellfields.dataset._json import digest
 from cellfields.deformation import Deformation
@@ -119,8 +119,12 @@ class Workbench:
 
     # -- labels ---------------------------------------------------------------------------------------------------
 
-    def labels(self, name: str, engine: Any, strains: Sequence[Deformation]) -> DatasetStore | None:
+    def labels(
+        self, name: str, engine: Any, strains: Sequence[Deformation], starter: Starter | None = None
+    ) -> DatasetStore | None:
         """The dataset of this name, filled with these strains if that is allowed; None where there is none.
+
+        ``starter`` gives what a solve may begin from.
 
         Raises:
             SettingsMismatchError: it was made with other settings.
@@ -138,6 +142,7 @@ class Workbench:
             engine,
             strains,
             workers=self.workers,
+            starter=starter,
             retry_failed=False,
             on_event=lambda event: self.tell(f"solving for {name}", event.done, event.total),
         )
