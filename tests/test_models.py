@@ -38,6 +38,13 @@ def test_paths_stay_what_they_are(shelf: Path) -> None:
     assert models.find("mg") == Path("mg")
 
 
+def test_a_folder_does_not_hide_a_model(shelf: Path) -> None:
+    for name in ("mg", "dataset"):
+        Path(name).mkdir()
+    assert models.find("mg") == shelf / "mg.safetensors"
+    assert models.find("dataset") == Path("dataset")
+
+
 def test_an_unknown_name_lists_those_there_are(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"model 'mgg' is neither a file nor the name .* \(al, mg\)"):
         models.find("mgg")

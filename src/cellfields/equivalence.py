@@ -50,17 +50,26 @@ class AxisOperation:
         return Deformation.from_array(np.round(np.concatenate([lengths / reference, angles]), 10))
 
     def state(self, crystal: Crystal, state: CellState) -> CellState:
-        """The state of D': the same physics, in D's other standard frame."""
+        """The state of D': the same physics, in D's other standard frame.
+
+        Raises:
+            InputError: fields about a free origin, of a state that does not know where its atoms are.
+        """
         deformation = self.deformation(crystal, state.deformation)
         lattice = deformation.lattice(crystal)
         turn = np.linalg.solve(self.axes @ state.lattice, lattice)  # v' = v R, rows
         positions = np.empty_like(state.positions)
         positions[self.atoms] = state.positions @ np.linalg.inv(self.axes) + self.shift
         offset = np.zeros(3)
-        if crystal.inversion_centre is None:  # the first atom of the crystal stays at its place, by convention
-            offset = crystal.positions_ref[0] - positions[0]
-        positions = positions + offset
-        internal = crystal.internal(positions)
+        if not state.knows("internal"):
+            if crystal.inversion_centre is None and state.fields is not None:
+                raise InputError("the image of a field without an inversion centre needs its atoms' positions")
+            positions, internal = state.positions, state.internal
+        else:
+            if crystal.inversion_centre is None:  # the first atom of the crystal stays at its place, by convention
+                offset = crystal.positions_ref[0] - positions[0]
+            internal = crystal.internal(positions + offset)
+            positions = crystal.positions(internal)
         forces = None
         if state.forces is not None:
             forces = np.empty_like(state.forces)
@@ -69,12 +78,20 @@ class AxisOperation:
             state,
             deformation=deformation,
             lattice=lattice,
-            positions=crystal.positions(internal),
+            positions=positions,
             internal=internal,
             forces=forces,
             stress=None if state.stress is None else turn.T @ state.stress @ turn,
             fields=None if state.fields is None else self._fields(state.fields, self.shift + offset),
         )
+
+    def closes(self, basis: FourierBasis) -> bool:
+        """Whether every plane wave of a basis has its image there: of axes alike but for rounding, some may not."""
+        try:
+            _image(basis, self)
+        except KeyError:
+            return False
+        return True
 
     def _fields(self, fields: ElectronicFields, shift: FloatArray) -> ElectronicFields:
         rows, mirrored, image = _image(fields.basis, self)

@@ -187,7 +187,7 @@ def training_hash(study: Study, keys: Sequence[str]) -> str:
         "crystal": study.crystal.fingerprint,
         "engine": study.engine_table,
         "states": list(keys),
-        "recipe": study.configuration.surrogate.model_dump(mode="json"),
+        "recipe": study.configuration.surrogate.identity(),
     }
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 

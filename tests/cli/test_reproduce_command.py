@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cellfields.evaluation.studies import reproduce
 from cellfields.planewave import PlaneWaveEngine
+
+PACK = Path(__file__).parents[2] / "data" / "teh2021_labels.pack"
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -49,6 +52,8 @@ def test_the_miniature_from_labels_to_report(shell: Shell, monkeypatch: pytest.M
         (("teh2021", "--quick", "--stage", "acuracy"), ["stage 'acuracy' is unknown", *reproduce.STAGES]),
         (("teh2021", "--quick", "--no-solve"), ["no labels in", "first stage"]),
         (("teh2021", "--directory", "study.toml"), ["--directory", "is a file"]),
+        (("teh2021", "--labels", str(PACK)), ["pseudopotentials.Mg was", "teh2021_labels.pack"]),
+        (("teh2021", "--labels", str(PACK), "--stage", "acuracy"), ["stage 'acuracy' is unknown"]),
         (("teh2021", "--json", "nowhere/o.json"), ["--json", "does not exist"]),
     ],
 )

@@ -7,10 +7,13 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
+from cellfields.equivalence import axis_operations
 from cellfields.surrogate import Surrogate
+from cellfields.surrogate.images import images_of
 from tests.surrogate.samples import QUICK
 from tests.toy import ToyEngine
 
+FCC = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
 PLANE = ("lambda_c", "theta_a", "theta_b")
 
 
@@ -43,3 +46,27 @@ def test_surrogate_of_a_sheet(crystal: Crystal, name: str) -> None:
     assert sum(surrogate.in_domain(d) for d in unseen) >= 6
     out_of_plane = Deformation.from_array(unseen[0].as_array() * [1, 1, 1.001, 1, 1, 1])
     assert not surrogate.in_domain(out_of_plane)
+
+
+def test_images_leave_held_components_held() -> None:
+    """Of a cube whose third edge is held, only those operations remain that leave that edge where it is."""
+    cube = Crystal.from_lengths_and_angles([7.6] * 3, [90] * 3, ["Al"] * 4, FCC)
+    strains = sample_deformations(cube, 20, seed=0, stretch_sigma=0.02, angle_sigma=1.0, hold=["lambda_c"])
+    states = list(ToyEngine(cube, field_cutoff=1.0).solve_many(strains))
+    surrogate = Surrogate.train(cube, states, QUICK.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
+    assert surrogate.held == ("lambda_c",)
+    images, count = images_of(cube, states, surrogate.recipe, None)
+    assert count == 8  # of 24: fourfold about c, and twofold across it
+    assert {image.deformation.stretches[2] for image in images} == {1.0}
+    assert not surrogate.in_domain(Deformation((1.01, 1.01, 1.01), (90, 90, 90)))
+
+
+def test_operations_that_the_plane_waves_do_not_share_are_left_out() -> None:
+    """Two edges alike within the tolerance, and a cutoff between their shells."""
+    box = Crystal.from_lengths_and_angles([7.653, 7.6533, 9.1234], [90] * 3, ["Al"], [[0, 0, 0]])
+    shells = sorted(0.5 * (2 * np.pi / edge * 7) ** 2 for edge in (7.653, 7.6533))
+    engine = ToyEngine(box, field_cutoff=float(np.mean(shells)))
+    states = list(engine.solve_many([Deformation((1.01, 1.0, 1.0), (90, 90, 90))]))
+    rows = {tuple(m) for m in states[0].fields.basis.indices.tolist()}
+    assert len(axis_operations(box)) > images_of(box, states, QUICK.model_copy(update={"symmetry": True}), None)[1]
+    assert any((k, h, m) not in rows and (-k, -h, -m) not in rows for h, k, m in rows)

@@ -217,6 +217,30 @@ def test_free_energy_and_positions_alone(crystal, states, unseen, tmp_path):
     assert loaded.solve(unseen[0]).free_energy == pytest.approx(state.free_energy, rel=1e-14)
 
 
+def test_the_best_recipe_learns_from_images_of_states_without_atoms(crystal, states, unseen):
+    bare = [lacking(s, *FIELD_NAMES, "internal", "band_energy", "entropic_energy", "stress") for s in states[:20]]
+    trained = Surrogate.train(crystal, bare, TINY.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
+    assert trained.metadata["states_used"]["free_energy"] == 20
+    state, true = trained.solve(unseen[0]), ToyEngine(crystal, 2.0).solve(unseen[0])
+    assert not state.knows("internal") and state.stress is not None
+    assert abs(state.free_energy - true.free_energy) < np.std([s.free_energy for s in states])
+
+
+def test_images_do_not_make_strains_out_of_few(crystal, states):
+    best = TINY.model_copy(update={"name": "best", "degree": 2, "blend": 1})
+    with pytest.raises(InputError, match="at least 2 states, got 1"):
+        Surrogate.train(crystal, states[:1], best)
+    few = [lacking(s, "entropy_density") if i > 5 else s for i, s in enumerate(states[:15])]
+    assert "entropy_density" in Surrogate.train(crystal, few, best).unknown
+
+
+@pytest.mark.parametrize("recipe", ["paper", "best"])
+def test_a_stress_that_is_no_number_is_refused(crystal, states, recipe):
+    spoilt = dataclasses.replace(states[0], stress=np.full((3, 3), np.nan))
+    with pytest.raises(InputError, match="not finite"):
+        Surrogate.train(crystal, [spoilt, *states[1:10]], TINY.model_copy(update={"name": recipe}))
+
+
 def test_a_density_alone(crystal, states, unseen, tmp_path):
     names = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy", "stress", *FIELD_NAMES[1:])
     trained = Surrogate.train(crystal, [lacking(s, *names) for s in states[:12]], TINY)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cellfields.dataset import Failure
+    from cellfields.surrogate import Surrogate
 
 _QUIET_SECONDS = 10.0  # between two plain lines where there is no terminal to draw a bar on
 
@@ -26,10 +27,20 @@ def warn(message: str) -> None:
     note(f"warning: {message}")
 
 
-def note_unknown(names: Sequence[str]) -> None:
+def note_unknown(surrogate: Surrogate) -> None:
     """Say what a model cannot predict, if there is anything."""
-    if names:
-        note(f"not known to this model, because its training states do not hold it: {', '.join(names)}")
+    if surrogate.unknown:
+        note(f"not known to this model, because its training states do not hold it: {', '.join(surrogate.unknown)}")
+    note_held(surrogate.held)
+
+
+def note_held(components: Sequence[str]) -> None:
+    """Say of which components of D a model has only seen one value, if there are any."""
+    if components:
+        note(
+            f"the same in all training strains: {', '.join(components)}; the stress that belongs to it is not known, "
+            "and is given as 0"
+        )
 
 
 def results() -> Console:

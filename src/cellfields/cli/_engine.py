@@ -38,6 +38,9 @@ def open_engine(path: Path) -> Engine:
 
         configuration = load_configuration(path)
         return make_engine(configuration, configuration.crystal.build())
+    from cellfields.cli._console import note_held
     from cellfields.surrogate import Surrogate
 
-    return Surrogate.load(path, outside="flag")  # the commands say it in their own words
+    surrogate = Surrogate.load(path, outside="flag")  # the commands say it in their own words
+    note_held(surrogate.held)
+    return surrogate

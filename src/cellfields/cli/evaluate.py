@@ -46,7 +46,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     outside = sum(not surrogate.in_domain(state.deformation) for state in test_states)
     remark = f"; {outside} of them lie outside the strains it was trained on" if outside else ""
     note(f"evaluating on {len(test_states)} unseen strains{remark}")
-    note_unknown(surrogate.unknown)
+    note_unknown(surrogate)
     recipe = configuration.surrogate
     engines: dict[str, Engine] = {"surrogate": surrogate}
     for name in BASELINES:

@@ -30,7 +30,7 @@ def info(
     from cellfields.errors import InputError
 
     check_target(json, "--json")
-    path = models.find(path)
+    path = path if path.is_dir() else models.find(path)
     if not path.exists():
         raise InputError(f"{path} does not exist")
     if path.is_dir():

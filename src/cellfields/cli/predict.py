@@ -45,7 +45,7 @@ def predict(
     extra: dict[str, Any] = {"in_domain": state.provenance["in_domain"]}
     if outside == "warn" and not extra["in_domain"]:
         warn("this deformation lies outside the strains the model was trained on; the prediction is an extrapolation")
-    note_unknown(surrogate.unknown)
+    note_unknown(surrogate)
     if surrogate.uncertainties is not None:
         extra["uncertainty"] = surrogate.uncertainty(deformation)
     hand_out(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)

@@ -68,7 +68,7 @@ def predictor(
             on_progress=lambda done, total: tasks.update("predicting", done, total),
         )
     seconds = time.perf_counter() - started
-    note_unknown(surrogate.unknown)
+    note_unknown(surrogate)
     if inside < len(gradients):
         warn(
             f"{len(gradients) - inside} of {len(gradients)} elements lie outside the strains the model was trained on: "

@@ -57,16 +57,19 @@ def reproduce(
     from cellfields.evaluation.studies.protocol import teh2021
     from cellfields.evaluation.studies.workbench import Workbench
 
+    stages = studies.checked(stage)
     plan = teh2021(reference, quick=quick)
     if labels is not None:
-        from cellfields.dataset.pack import unpack
+        from cellfields.dataset.pack import read_pack, unpack
 
-        unpack(labels, target / "dataset")
+        packed = read_pack(labels)  # and refused, if it must be, before thousands of files are written
+        packed.require_engine(plan.engine, labels)
+        unpack(packed, target / "dataset")
     for sentence in plan.notes:
         note(sentence)
     with progress() as tasks:
         bench = Workbench(plan, target, workers, not no_solve, tasks.update)
-        results = studies.reproduce(bench, tuple(stage or studies.STAGES), note)
+        results = studies.reproduce(bench, stages, note)
     if json is not None:
         write_json(json, page.report(bench, results))
         return

@@ -39,6 +39,7 @@ def train_study(study: Study, store: DatasetStore) -> Surrogate:
 
     from cellfields.cli._console import progress
 
+    training_hash = study.training_hash(store)  # of the states that are read now, whatever is solved meanwhile
     states = study.training_states(store)
     from cellfields.surrogate import Surrogate  # seconds of import: only now that there is something to train on
 
@@ -50,7 +51,7 @@ def train_study(study: Study, store: DatasetStore) -> Surrogate:
             on_progress=lambda quantity, done, total: tasks.update(f"training {quantity}", done, total),
             engine_table=study.engine_table,
         )
-    surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": study.training_hash(store)})
+    surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": training_hash})
     surrogate.save(study.configuration.model_path)
     return surrogate
 

@@ -22,6 +22,7 @@ from cellfields.dataset import _sealed
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._json import canonical, plain
 from cellfields.dataset._pack_fields import PackedField, vector_size
+from cellfields.dataset._settings import require_same, settings_table
 from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.fields import ElectronicFields, FourierBasis
@@ -164,6 +165,15 @@ class PackedDataset:
         note = {"version": self.version, "fields": {name: found.model_dump() for name, found in self.fields.items()}}
         for row in range(len(self)):
             yield self.columns.state(row, self._fields(row), note)
+
+    def require_engine(self, engine: Any, name: object) -> None:
+        """Refuse an engine whose crystal or settings (``fingerprint_table()``) are not those of the states.
+
+        Raises:
+            SettingsMismatchError: naming the settings that differ.
+        """
+        stored = settings_table(self.crystal, self.engine_table)
+        require_same(stored, settings_table(engine.crystal, engine.fingerprint_table()), name)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data about the content."""

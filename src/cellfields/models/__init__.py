@@ -22,19 +22,21 @@ def names() -> tuple[str, ...]:
 def is_name(model: str | Path) -> bool:
     """Whether this can only be meant as a name: a bare word that is no file here."""
     path = Path(model)
-    return str(model) == path.name and not path.suffix and not path.exists()
+    return str(model) == path.name and not path.suffix and not path.is_file()
 
 
 def find(model: str | Path) -> Path:
     """The file of a model given by its path or by its name.
 
     Raises:
-        InputError: a bare word that is neither a file nor a name.
+        InputError: a bare word that is neither a file, nor a folder, nor a name.
     """
     if not is_name(model):
         return Path(model)
     path = _FOLDER / f"{model}{_SUFFIX}"
     if not path.is_file():
+        if Path(model).exists():
+            return Path(model)
         known = ", ".join(names()) or "none"
         raise InputError(f"model {str(model)!r} is neither a file nor the name of a model that ships here ({known})")
     return path

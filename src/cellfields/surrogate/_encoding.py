@@ -47,25 +47,26 @@ class StateEncoding:
     smearing_width: float | None
 
     @classmethod
-    def fit(cls, crystal: Crystal, states: Sequence[CellState], max_modes: int) -> StateEncoding:
-        """Find the reductions from training states.
+    def fit(cls, crystal: Crystal, states: Sequence[CellState], max_modes: int, images: int = 1) -> StateEncoding:
+        """Find the reductions from training states, ``images`` of each.
 
         Raises:
             InputError: fewer than two states, states of another crystal, fields in different bases, values not finite.
         """
-        if len(states) < 2:
-            raise InputError(f"training needs at least 2 states, got {len(states)}")
+        if len(states) < 2 * images:
+            raise InputError(f"training needs at least 2 states, got {len(states) // images}")
+        fewest = min(_FEWEST * images, len(states))
         for state in states:
             if state.internal.shape != (crystal.n_internal,) or state.positions.shape != (crystal.n_atoms, 3):
                 raise InputError(
                     f"a training state has {len(state.positions)} atoms and {len(state.internal)} internal "
                     f"coordinates, but the crystal has {crystal.n_atoms} and {crystal.n_internal}"
                 )
-            if not all(np.isfinite(getattr(state, name)).all() for name in NUMBERS if state.knows(name)):
+            if not all(np.isfinite(getattr(state, name)).all() for name in (*NUMBERS, "stress") if state.knows(name)):
                 raise InputError(f"the training state at D = {state.deformation.as_array()} holds values not finite")
-        basis, reductions = _reduce_fields(states, max_modes)
+        basis, reductions = _reduce_fields(states, max_modes, fewest)
         width = _smearing_width(states) if "entropy_density" in reductions else None
-        numbers = [name for name in NUMBERS if len(_known(states, name)) >= min(_FEWEST, len(states))]
+        numbers = [name for name in NUMBERS if len(_known(states, name)) >= fewest]
         integrals = {"band_energy": "band_energy_density" in reductions, "entropic_energy": width is not None}
         needless = {"internal": crystal.n_internal == 0, **integrals}
         encoding = cls(crystal, basis, reductions, tuple(n for n in numbers if not needless.get(n, False)), width)
@@ -166,13 +167,15 @@ def field_vectors(states: Sequence[CellState], name: str) -> FloatArray:
     return np.array([s.fields.vector(name) for s in states if s.fields is not None and name in s.fields])
 
 
-def _reduce_fields(states: Sequence[CellState], max_modes: int) -> tuple[FourierBasis | None, dict[str, Reduction]]:
+def _reduce_fields(
+    states: Sequence[CellState], max_modes: int, fewest: int
+) -> tuple[FourierBasis | None, dict[str, Reduction]]:
     bases = [state.fields.basis for state in states if state.fields is not None]
     if not all(basis.same_as(bases[0]) for basis in bases):
         raise InputError(
             "training states hold fields in different Fourier bases: field_cutoff must be the same for all"
         )
-    names = [name for name in FIELD_NAMES if len(_known(states, name)) >= min(_FEWEST, len(states))]
+    names = [name for name in FIELD_NAMES if len(_known(states, name)) >= fewest]
     reductions = {name: Reduction.fit(field_vectors(states, name), max_modes) for name in names}
     return bases[0] if names else None, reductions
 

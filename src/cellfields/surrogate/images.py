@@ -11,10 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from cellfields.crystal import Crystal
-from cellfields.equivalence import axis_operations
+from cellfields.deformation import Deformation
+from cellfields.equivalence import AxisOperation, axis_operations
 from cellfields.state import CellState
 from cellfields.surrogate.recipe import Recipe
+
+_SAME = 1e-8  # stretches, degrees
 
 
 def images_of(
@@ -22,11 +27,31 @@ def images_of(
 ) -> tuple[list[CellState], int]:
     """All images of all states, those of one state together, and how many each has (1: symmetry is not used).
 
-    A mesh that does not share an operation would give the image other numbers, so that operation is left out.
+    An operation is left out where the mesh does not share it (the image would have other numbers), where the plane
+    waves of the fields do not, and where it would move a component of D that all strains hold to one that they vary.
     """
     if not recipe.learns_from_images:
         return list(states), 1
     settings = (engine_table or {}).get("settings", {})
     mesh = settings.get("kmesh") if isinstance(settings, Mapping) else None
-    operations = [op for op in axis_operations(crystal) if mesh is None or op.leaves(mesh)]
+    identity, *others = axis_operations(crystal)
+    if crystal.inversion_centre is None and any(s.fields is not None and not s.knows("internal") for s in states):
+        others = []  # where a field would go depends on where the atoms are
+    strains = [state.deformation for state in states]
+    bases = {id(state.fields.basis): state.fields.basis for state in states if state.fields is not None}
+    operations = [identity] + [
+        op
+        for op in others
+        if (mesh is None or op.leaves(mesh)) and _holds(crystal, op, strains) and all(map(op.closes, bases.values()))
+    ]
     return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
+
+
+def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deformation]) -> bool:
+    """Whether components of D that are the same in all strains are that in all images too."""
+    given = np.array([strain.as_array() for strain in strains])
+    held = np.ptp(given, axis=0) == 0
+    if not held.any():
+        return True
+    images = np.array([operation.deformation(crystal, strain).as_array() for strain in strains])
+    return bool(np.abs(images - given)[:, held].max() < _SAME)

@@ -26,7 +26,10 @@ import scipy.linalg
 from cellfields._typing import FloatArray
 from cellfields.surrogate.trend import exponents, monomials
 
-_RIDGES = np.logspace(-12, 1, 27)  # of columns and outputs of order one
+# Of columns and outputs of order one. Smaller ones are beyond rounding: 1 − H is not known any more.
+_RIDGES = np.logspace(-11, 1, 25)
+
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +179,7 @@ class Design:
 def _inverse(hat: FloatArray) -> FloatArray:
     """(1 − H)⁻¹ of (N, rows, rows) blocks; a strain that only its own rows tell of leaves H = 1."""
     one = np.eye(hat.shape[-1])
-    return np.asarray(np.linalg.inv((1 + 1e-12) * one - hat))
+    return np.asarray(np.linalg.inv((1 + _ROUNDING) * one - hat))
 
 
 def _slope(columns: FloatArray, powers: FloatArray, axis: int) -> FloatArray:

@@ -13,11 +13,12 @@ strain under the crystal's symmetry (equivalence.py), and F from the stress as w
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Width = Annotated[int, Field(ge=1, le=10_000)]
+_ALGORITHM = 2  # of "best": to be raised when the same settings and states give another model
 MAX_DEGREE = 10  # 8,007 monomials in six variables
 
 Length = Annotated[float, Field(gt=0, le=1e3)]
@@ -68,6 +69,11 @@ class Recipe(BaseModel):
     def learns_from_images(self) -> bool:
         """Whether each training state stands for all its images too."""
         return self.name == "best" if self.symmetry is None else self.symmetry
+
+    def identity(self) -> dict[str, Any]:
+        """What tells a model of this recipe from others of the same states (JSON data)."""
+        table = self.model_dump(mode="json")
+        return table | {"algorithm": _ALGORITHM} if self.name == "best" else table
 
     @property
     def trend_degree(self) -> int:

@@ -22,7 +22,7 @@ import cellfields
 from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, lengths_and_angles
+from cellfields.deformation import COMPONENTS, Deformation, lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from cellfields.surrogate import _file
@@ -104,7 +104,7 @@ class Surrogate:
         started = time.perf_counter()
         recipe = Recipe() if recipe is None else recipe
         states, images = images_of(crystal, list(states), recipe, engine_table)
-        encoding = StateEncoding.fit(crystal, states, recipe.modes)
+        encoding = StateEncoding.fit(crystal, states, recipe.modes, images)
         encoded = encoding.encode(states)
         deformations = np.array([state.deformation.as_array() for state in states])
         used = {name: len(rows) // images for name, (rows, _) in encoded.items()}
@@ -141,6 +141,12 @@ class Surrogate:
     def unknown(self) -> tuple[str, ...]:
         """Names of what it cannot predict, because too few training states knew it."""
         return self.encoding.unknown
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Components of D that all training strains have in common: the stress on them is not known, and given as 0."""
+        same = self.domain.lower == self.domain.upper
+        return tuple(name for name, alike in zip(COMPONENTS, same, strict=True) if alike)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """Predicted relaxed state; ``start`` is of no use here and ignored.

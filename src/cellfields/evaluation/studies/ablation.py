@@ -45,7 +45,7 @@ def variants(best: Recipe) -> dict[str, Recipe]:
     if best.blend > 1:
         changes["its highest degree alone"] = {"blend": 1}
     for degree in range(max(2, best.degree - 3), best.degree):
-        changes[f"degree {degree}"] = {"degree": degree}
+        changes[f"degree {degree} alone"] = {"degree": degree, "blend": 1}
     for length in best.lengths if len(best.lengths) > 1 else ():
         changes[f"length {length:g} alone"] = {"lengths": (length,)}
     for modes in (best.modes // 4, best.modes // 2, best.modes * 2, best.modes * 4):

@@ -39,6 +39,17 @@ _STUDIES: dict[str, tuple[str, Callable[[Workbench], Any]]] = {
 STAGES = (LABELS, *_STUDIES)
 
 
+def checked(stages: Collection[str] | None) -> tuple[str, ...]:
+    """These stages, or all.
+
+    Raises:
+        InputError: one that there is not.
+    """
+    if unknown := [stage for stage in stages or () if stage not in STAGES]:
+        raise InputError(f"stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}")
+    return tuple(stages or STAGES)
+
+
 def reproduce(
     bench: Workbench, stages: Collection[str] = STAGES, say: Callable[[str], None] = lambda sentence: None
 ) -> page.Results:
@@ -56,8 +67,7 @@ def reproduce(
     Raises:
         InputError: an unknown stage; too few labels for the stages asked for.
     """
-    if unknown := [stage for stage in stages if stage not in STAGES]:
-        raise InputError(f"stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}")
+    stages = checked(stages)
     if LABELS in stages and bench.solve:
         bench.labels("dataset", bench.plan.engine, in_turn(bench.plan.train, bench.plan.test))
     wanted = [stage for stage in _STUDIES if stage in stages]

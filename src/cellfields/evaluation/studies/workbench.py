@@ -214,7 +214,7 @@ class Workbench:
         Outside its domain it flags: an evaluation counts what lies there.
         """
         table = training.store.engine_table
-        found = digest([__version__, training.key, recipe.model_dump(mode="json")])
+        found = digest([__version__, training.key, recipe.identity()])
         path = self.directory / "models" / f"{found[:16]}.safetensors"
         if path.is_file():
             try:
@@ -254,7 +254,7 @@ class Workbench:
             seconds = float(surrogate.metadata["training_seconds"])
             return errors.to_dict() | {"training_seconds": seconds}
 
-        table = self.keep("recipe", [recipe.model_dump(mode="json"), training.key, test.key, self._grid], make)
+        table = self.keep("recipe", [recipe.identity(), training.key, test.key, self._grid], make)
         return EngineErrors.from_dict(table), float(table["training_seconds"])
 
     def judged_baseline(self, name: str, training: Samples, test: Samples, modes: int) -> EngineErrors:
@@ -304,7 +304,7 @@ class Workbench:
         if key not in self._encodings:
             self._encodings.clear()
             states, images = self.lessons(training)
-            encoding = StateEncoding.fit(self.crystal, states, modes)
+            encoding = StateEncoding.fit(self.crystal, states, modes, images)
             deformations = np.array([state.deformation.as_array() for state in states])
             self._encodings[key] = Encoded(encoding, encoding.encode(states), deformations, images)
         return self._encodings[key]
