@@ -141,6 +141,12 @@ class Crystal:
     @classmethod
     def from_atoms(cls, atoms: Atoms, *, inversion: Inversion = "impose") -> Crystal:
         """From an ASE ``Atoms`` (Å) that is periodic in three directions and carries no magnetic moments."""
+        shared = [table for table in (atoms.info.get("occupancy") or {}).values() if set(table.values()) != {1}]
+        if shared:  # ASE puts the most frequent species there, and says no more
+            told = ", ".join(f"{symbol} {share:g}" for symbol, share in shared[0].items())
+            raise InputError(
+                f"a site is occupied in part ({told}): order the crystal first, for instance in a supercell"
+            )
         if not atoms.pbc.all():
             raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
         if np.abs(atoms.get_initial_magnetic_moments()).max(initial=0.0) > 0:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellfields.errors import InputError
 from cellfields.planewave.basis import PlaneWaveBasis
 from cellfields.planewave.density import weighted_density
 from cellfields.planewave.geometry import Geometry
@@ -77,11 +78,16 @@ def test_grid_holds_the_density_without_aliasing(basis: PlaneWaveBasis) -> None:
     assert basis.grid_size == np.prod(basis.shape)
 
 
-def test_given_grid_is_used_and_truncates() -> None:
-    settings = MG_SETTINGS.model_copy(update={"cutoff": CUTOFF, "fft_grid": (6, 8, 9)})
-    coarse = make_problem(magnesium(), STRAIN, MG_INTERNAL, settings).basis
-    assert coarse.shape == (6, 8, 9)
-    assert (2 * np.abs(coarse.density_m) < np.array([6, 8, 9])).all()
+def test_given_grid_is_used_or_refused(basis: PlaneWaveBasis) -> None:
+    least = 2 * np.abs(basis.density_m).max(axis=0) + 1
+    for grid, fits in ((least + 1, True), (least - [0, 2, 0], False)):
+        settings = MG_SETTINGS.model_copy(update={"cutoff": CUTOFF, "fft_grid": tuple(map(int, grid))})
+        if fits:
+            made = make_problem(magnesium(), STRAIN, MG_INTERNAL, settings).basis
+            assert made.shape == tuple(grid) and np.array_equal(made.density_m, basis.density_m)
+        else:
+            with pytest.raises(InputError, match=rf"needs at least \({', '.join(map(str, least))}\)"):
+                make_problem(magnesium(), STRAIN, MG_INTERNAL, settings)
 
 
 def test_even_functions_round_trip_and_are_sums_of_waves(basis: PlaneWaveBasis) -> None:

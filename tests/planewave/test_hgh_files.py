@@ -27,6 +27,11 @@ FORMAT_3 = """Hartwigsen-Goedecker-Hutter psp for Si
               0.000373    0.014437    0.000000                          k11p, k22p, k33p
 1.8060253  0.4227380  0.7264170
 """
+F_CHANNELS = """  0.4   1.0   0.0   0.0   rd, h11d, h22d, h33d
+  0.0   0.0   0.0   k11d, k22d, k33d
+  0.4   1.0   0.1   0.0   rf, h11f, h22f, h33f: there is no rule for the second one's coupling
+  0.0   0.0   0.0   k11f, k22f, k33f
+"""
 FORMAT_10 = """Goedecker pseudopotential for Sb
    51   5  070301 zatom,zion,pspdat
 10 11  2 0 2001 0  pspcod,pspxc,lmax,lloc,mmax,r2well
@@ -143,6 +148,7 @@ def test_cp2k_entries_are_chosen_by_functional_and_valence(tmp_path: Path) -> No
         ("Si", FORMAT_3.replace("0.484278", "-0.484278"), {}, "not a complete ABINIT format-3 file"),
         ("Si", FORMAT_3.replace("-7.336103", "inf"), {}, "not a complete ABINIT format-3 file"),
         ("Si", FORMAT_3.replace("3 1   1 0", "3 1   7 0"), {}, "not a complete ABINIT format-3 file"),
+        ("Si", FORMAT_3.replace("3 1   1 0", "3 1   3 0") + F_CHANNELS, {}, "not a complete ABINIT format-3 file"),
         ("Si", FORMAT_3[:200], {}, "not a complete ABINIT format-3 file"),
         ("Sb", FORMAT_10, {}, 'made for functional = "pbe", not for functional = "lda"'),
         ("Sb", FORMAT_10.replace("10 11", "10 18"), {}, "made for ABINIT's functional 18"),

@@ -41,6 +41,12 @@ def test_the_papers_mesh_has_1732_points() -> None:
     assert abs(mesh.weights.sum() - 1) < 1e-12
 
 
+def test_a_large_perfect_supercell_folds_at_once() -> None:
+    """108 atoms, one primitive cell: 108 · 4³ points, from 216 shifts of the mesh and not from 108³."""
+    mesh = KMesh.folded((4, 4, 4), Crystal.from_atoms(bulk("Al", cubic=True) * (3, 3, 3)).primitive)
+    assert mesh.size == 108 * 4**3
+
+
 def test_same_set_as_abinits_kptrlatt() -> None:
     """kptrlatt 12 12 0 / −12 12 0 / 0 0 12 on the two-atom cell a₁ = (a − b)/2, a₂ = (a + b)/2, a₃ = c.
 

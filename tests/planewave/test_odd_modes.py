@@ -16,6 +16,7 @@ from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.planewave import OddModes, PlaneWaveEngine, PlaneWaveSettings, odd_mode_check
 from cellfields.planewave.odd_modes import odd_modes, odd_patterns
+from cellfields.start import DensityStart
 from cellfields.state import CellState
 from tests.planewave.problems import aluminium, four_point, magnesium_silicide, silicon, zinc_blende
 from tests.toy import ToyEngine, magnesium
@@ -163,6 +164,14 @@ def test_it_is_the_same_minimum_again(engine: PlaneWaveEngine, broken: CellState
     again = engine.for_crystal(engine.crystal.with_inversion("free")).solve(STRAIN)
     assert again.free_energy == broken.free_energy
     assert np.array_equal(again.internal, broken.internal)
+
+
+def test_a_curvature_of_the_free_crystal_is_not_held_against_the_imposed_one(engine: PlaneWaveEngine) -> None:
+    crystal = rock_salt(6)
+    free = engine.for_crystal(crystal.with_inversion("free"))
+    state = engine.for_crystal(crystal).solve(STRAIN)
+    start = DensityStart.of(state, curvature=0.1 * np.eye(free.crystal.n_internal))
+    assert free.solve(STRAIN, start=start).free_energy == pytest.approx(state.free_energy, abs=1e-8)
 
 
 def test_a_stable_centre_stays(engine: PlaneWaveEngine) -> None:

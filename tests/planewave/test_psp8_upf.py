@@ -211,6 +211,9 @@ def test_betas_end_where_they_say(tmp_path: Path) -> None:
         (upf2_text(number_of_proj="5"), "not a complete UPF file"),
         (upf2_text().replace("</PP_LOCAL>", ""), "not a complete UPF file"),
         (upf2_text().replace("z_valence", "z_violence"), "not a complete UPF file"),
+        ("\n".join(psp8_lines(functional=8)), "made for ABINIT's functional 8, not for"),  # exchange alone
+        ("\n".join(psp8_lines(functional=-1002)), "made for ABINIT's functional -1002, not for"),  # Wigner
+        (upf1_text(functional="SLA PW PBX PBC PBE"), 'made for functional = "pbe"'),
         (upf1_text(kind="US"), "is ultrasoft; only"),
         (upf1_text(functional="SLA  PW  PBX  PBC"), 'made for functional = "pbe"'),
         (upf1_text() + "<PP_ADDINFO>", "spin–orbit projectors"),

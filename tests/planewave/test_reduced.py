@@ -11,8 +11,9 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.errors import InputError
+from cellfields.errors import ConvergenceError, InputError
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
+from cellfields.planewave.reduced import solver
 from cellfields.state import CellState
 from tests.planewave.problems import (
     MG_INTERNAL,
@@ -120,6 +121,15 @@ def test_the_union_does_not_depend_on_which_of_equal_images_is_taken() -> None:
         for on in (True, False)
     )
     assert with_it.free_energy == pytest.approx(without.free_energy, abs=2e-8)  # the bases differ, their error is 1e-8
+
+
+def test_a_basis_that_stays_too_small_is_said(monkeypatch) -> None:
+    """Extensions that bring nothing: the tolerance is not reached, and no number comes out as if it were."""
+    monkeypatch.setattr(solver, "extended_basis", lambda problem, settings, bloch, *_: bloch)
+    settings = PlaneWaveSettings(cutoff=6, kmesh=(3, 3, 3), basis="reduced", basis_tolerance=1e-9)
+    with pytest.raises(ConvergenceError, match=r'extended 4 times and still errs by .* basis = "full"') as caught:
+        PlaneWaveEngine(aluminium(), settings).solve(Deformation.from_array(STRAIN))
+    assert len(caught.value.history) == 5 and caught.value.history[-1]["basis_error"] > 2e-9
 
 
 def test_a_grid_too_small_for_the_plane_waves_is_refused() -> None:

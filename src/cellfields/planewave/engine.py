@@ -65,11 +65,11 @@ class PlaneWaveEngine:
         Raises:
             InputError: an element without a pseudopotential, or one for an element not there.
         """
-        for table in (settings.pseudopotentials, settings.local_channels, settings.valences):
-            for symbol in table:
+        for name in ("pseudopotentials", "local_channels", "valences"):
+            for symbol in getattr(settings, name):
                 if symbol not in crystal.species:
                     raise InputError(
-                        f"pseudopotentials: {symbol} is named, but the crystal holds only "
+                        f"{name}: {symbol} is named, but the crystal holds only "
                         f"{', '.join(dict.fromkeys(crystal.species))}"
                     )
         self.crystal = crystal
@@ -219,7 +219,9 @@ class PlaneWaveEngine:
         coarser = None if given is not None and current is not None and current.hessian is not None else self._coarser
         odd: dict[str, float] = {}
         if given is None and self.crystal.inversion == "free":
-            modes = odd_mode_check(self, deformation, start=start if isinstance(start, DensityStart) else None)
+            # With the centre imposed there are fewer internal coordinates than a curvature given for these.
+            density = replace(start, curvature=None) if isinstance(start, DensityStart) else None
+            modes = odd_mode_check(self, deformation, start=density)
             y, current = self._off_the_saddle(modes)
             coarser = coarser if modes.unstable else None
             odd = {"softest_odd_mode": float(modes.curvatures[0])} if len(modes.curvatures) else {}

@@ -55,7 +55,10 @@ class KMesh:
         denominator = 2 * int(np.lcm.reduce([*mesh, multiplicity])) * multiplicity
         axes = [(2 * np.arange(n) + int(shifted)) * (denominator // (2 * n)) for n in mesh]
         own = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        shifts = np.array(list(itertools.product(range(multiplicity), repeat=3))) * denominator
+        # Along each of the crystal's own reciprocal axes, until it meets a reciprocal vector of the primitive cell.
+        columns = np.rint(primitive * multiplicity).astype(np.int64).T
+        orders = [multiplicity // int(np.gcd.reduce([multiplicity, *column])) for column in columns]
+        shifts = np.array(list(itertools.product(*map(range, orders)))) * denominator
         unfolded = (own[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
         scaled = np.rint(unfolded @ (primitive * multiplicity).T).astype(np.int64)
         period = denominator * multiplicity

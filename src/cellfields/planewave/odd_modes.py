@@ -4,6 +4,9 @@
 
 e runs over the odd patterns, u_{P(i)} = +u_i without the rigid translations; one solve each. A negative eigenvalue is a
 soft mode: the crystal lowers its energy by becoming polar, or by pairing its atoms (ferroelectrics, Peierls).
+
+Displacements repeat with the primitive cell: a chain of evenly spaced atoms that would pair, or a perovskite whose
+octahedra would tilt, has its soft mode at the zone's boundary, and no supercell of perfect copies finds it.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from cellfields.planewave.engine import PlaneWaveEngine
 
 _STEP = 0.02  # Bohr, displacement of an atom
-_NOISE = 1e-4  # Hartree/Bohr², curvature below which a mode counts as stable
+_NOISE = 5e-4  # Hartree/Bohr²; a reduced basis errs by up to 7e-6 Hartree/Bohr in forces that _STEP makes
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +40,13 @@ class OddModes:
         curvatures: (n,) eigenvalues of the force constants, Hartree/Bohr², rising; none where there is one independent
             atom only (hcp Mg, diamond), which can but carry the whole crystal along.
         patterns: (n, N, 3) Cartesian displacements of the crystal's atoms, Σ|u|² = 1 over the primitive cell.
+        cells: primitive cells in the crystal's; all of them move alike.
     """
 
     state: CellState
     curvatures: FloatArray
     patterns: FloatArray
+    cells: int = 1
 
     @property
     def unstable(self) -> bool:
@@ -51,11 +56,12 @@ class OddModes:
     @property
     def verdict(self) -> str:
         """One sentence."""
+        alike = f" (patterns that differ among its {self.cells} primitive cells are not asked for)" * (self.cells > 1)
         if not len(self.curvatures):
-            return "no displacement of single atoms breaks the inversion centre"
+            return f"no displacement of single atoms breaks the inversion centre{alike}"
         count, softest = int((self.curvatures < -_NOISE).sum()), self.curvatures[0]
         if not count:
-            return f"the inversion centre is stable: the softest odd mode has {softest:.2e} Ha/Bohr²"
+            return f"the inversion centre is stable: the softest odd mode has {softest:.2e} Ha/Bohr²{alike}"
         return (
             f"imposing inversion hides an instability: {count} odd mode{'s have' if count > 1 else ' has'} negative "
             f'curvature, down to {softest:.2e} Ha/Bohr²; relax with inversion = "free"'
@@ -128,7 +134,7 @@ def odd_modes(crystal: Crystal, state: CellState, forces: Callable[[FloatArray],
         pulled.append(-0.5 * (found + found[crystal.inversion_images]) / _STEP)
     measured = np.einsum("aij,bij->ab", directions, np.array(pulled).reshape(directions.shape)) / crystal.n_translations
     curvatures, rotation = np.linalg.eigh(0.5 * (measured + measured.T))
-    return OddModes(state, curvatures, np.einsum("ba,bij->aij", rotation, directions))
+    return OddModes(state, curvatures, np.einsum("ba,bij->aij", rotation, directions), crystal.n_translations)
 
 
 def odd_patterns(crystal: Crystal) -> FloatArray:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-_LDA_CODES = range(1, 10)  # ABINIT's ixc
+_LDA_CODES = (1, 2, 3, 7)  # ABINIT's ixc: Teter, Perdew–Zunger, Teter, Perdew–Wang
+_LIBXC_LDA = {(0, 20), *((1, c) for c in (7, 9, 10, 12, 13))}  # Teter; Slater's exchange with VWN, PZ and PW
 _PBE_CODE = 11
 _LIBXC_PBE = (101, 130)
 _LDA_WORDS = ({"PZ"}, {"PW"}, {"LDA"}, {"VWN"}, {"SLA", "PZ"}, {"SLA", "PW"}, {"SLA", "VWN"}, {"SLA", "LDA"})
-_PBE_WORDS = ({"PBE"}, {"SLA", "PW", "PBX", "PBC"}, {"SLA", "PW", "PBE"})
+_PBE_WORDS = ({"PBE"}, {"SLA", "PW", "PBX", "PBC"}, {"SLA", "PW", "PBE"}, {"SLA", "PW", "PBX", "PBC", "PBE"})
 _NOTHING = {"NOGX", "NOGC", "NONE", ""}
 
 
@@ -20,7 +21,7 @@ def abinit_functional(code: int) -> str:
     """From ``pspxc``; negative ones hold libxc's numbers of exchange and correlation, three digits each."""
     if code < 0:
         parts = divmod(-code, 1000)
-        if max(parts) < 100 and parts[0] > 0:  # libxc numbers its local functionals below 100
+        if parts in _LIBXC_LDA:
             return "lda"
         return "pbe" if parts == _LIBXC_PBE else f"ABINIT's functional {code}"
     if code in _LDA_CODES:

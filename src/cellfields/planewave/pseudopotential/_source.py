@@ -116,7 +116,7 @@ class Source:
                 yield
         except InputError:
             raise
-        except (ValueError, IndexError, OverflowError, ArithmeticError, np.linalg.LinAlgError) as error:
+        except (ValueError, LookupError, OverflowError, ArithmeticError, np.linalg.LinAlgError) as error:
             raise self.refuse(f"is not a complete {what} file") from error
 
 

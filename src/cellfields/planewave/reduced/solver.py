@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cellfields._typing import FloatArray
+from cellfields.errors import ConvergenceError
 from cellfields.planewave.bands import possible_bands
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.kpoints import KMesh, shortest_equivalents
@@ -117,13 +118,16 @@ def solve_reduced(
 def corrected(
     problem: KohnShamProblem, settings: PlaneWaveSettings, meshes: ReducedMeshes, ground: GroundState
 ) -> GroundState:
-    """Add the second-order correction; where it shows the basis to be too small, extend that and solve again."""
+    """Add the second-order correction; where it shows the basis to be too small, extend that and solve again.
+
+    Raises:
+        ConvergenceError: the basis is still too small after a few extensions.
+    """
     tolerance = settings.basis_tolerance
     final = _with_correction(ground, settings)
-    for _ in range(_MOST_EXTENSIONS):
-        error = abs(final.free_energy - final.uncorrected_free_energy)
-        if error < _SLACK * settings.basis_tolerance:
-            break
+    errors: list[float] = []
+    while (error := abs(final.free_energy - final.uncorrected_free_energy)) >= _SLACK * settings.basis_tolerance:
+        errors = _not_too_often(errors, error, settings.basis_tolerance)
         tolerance *= 0.3 * settings.basis_tolerance / error
         assert isinstance(ground.orbitals, ReducedOrbitals)
         potential = problem.basis.to_real(ground.potentials.effective)
@@ -152,15 +156,28 @@ def one_step_reduced(
     bloch = first_basis(problem, settings, potential, bands)
     wanted = _STEP_TOLERANCE * settings.basis_tolerance
     tolerance = _STEP_FIRST * settings.basis_tolerance
-    for _ in range(_MOST_EXTENSIONS):
+    errors: list[float] = []
+    while True:
         bloch = extended_basis(problem, settings, bloch, potential, meshes.coarse, bands, tolerance)
         solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
         final = _with_correction(one_step(problem, settings, solver, density), settings)
         error = abs(final.free_energy - final.uncorrected_free_energy)
         if error < _SLACK * wanted:
-            break
+            return final
+        errors = _not_too_often(errors, error, wanted)
         tolerance, bands = tolerance * 0.3 * wanted / error, solver.bands
-    return final
+
+
+def _not_too_often(errors: list[float], error: float, wanted: float) -> list[float]:
+    """The errors with one more."""
+    history = [*errors, error]
+    if len(history) > _MOST_EXTENSIONS:
+        raise ConvergenceError(
+            f"the reduced basis was extended {_MOST_EXTENSIONS} times and still errs by {error:.1e} Hartree in F "
+            f'(wanted {wanted:.0e}); basis = "full" does without it',
+            [{"basis_error": value} for value in history],
+        )
+    return history
 
 
 def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> BlochBasis | None:
