@@ -3,7 +3,7 @@
     python local_blocks.py ../01_magnesium_quick/magnesium.toml --blocks 2 --workers 1
 
 What it shows: any executor can do the work, a killed worker or block costs nothing that was finished, and the same
-command resumes. Needs `pip install 'cellfields[cluster]'`.
+command resumes. Needs `pip install '.[cluster]'`.
 """
 
 from __future__ import annotations

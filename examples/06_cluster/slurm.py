@@ -3,7 +3,7 @@
     python slurm.py study.toml            # in tmux or with nohup; the same command resumes
 
 What it shows: the only difference to a laptop is the executor. Edit the block of capitals. Needs
-`pip install 'cellfields[cluster]'` in an environment that the nodes see too.
+`pip install '.[cluster]'` in an environment that the nodes see too.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 What it shows: at every integration point the surrogate gives the first Piola–Kirchhoff stress and its derivative, so
 that Newton's method converges quadratically; and since the surrogate knows the crystal behind the stress, the electron
-density at any material point is one call away. Needs `pip install 'cellfields[fem]'`. Lengths in mm, stress in GPa.
+density at any material point is one call away. Needs `pip install '.[fem]'`. Lengths in mm, stress in GPa.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ PseudopotentialOption = Annotated[
     typer.Option(
         "--pseudopotential",
         metavar="[SYMBOL=]PATH",
-        help="Pseudopotential file (ABINIT format 5), instead of the study's; once a species.",
+        help="Pseudopotential file, instead of the study's; once a species.",
         show_default=False,
     ),
 ]

@@ -36,7 +36,8 @@ angle_sigma = 1.2                               # degrees; the paper: 3
 cut = 2.0
 
 [surrogate]
-name = "taylor"                                 # networks on a quadratic trend; "paper": networks alone
+name = "taylor"                                 # networks on a quadratic trend; "paper": networks alone;
+                                                # "best": polynomials, for so few strains with degree = 4, blend = 1
 epochs = 1000
 
 [output]

@@ -1,0 +1,45 @@
+"""Pages that name every key of the study file, links that lead somewhere, and an example that runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from cellfields.config import CrystalTable, ImportedTable, OutputTable, SamplingTable
+from cellfields.planewave import PlaneWaveSettings
+from cellfields.surrogate import Recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/*.md")])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [CrystalTable, PlaneWaveSettings, SamplingTable, Recipe, OutputTable, ImportedTable],
+    ids=lambda table: table.__name__,
+)
+def test_every_key_of_the_study_file_is_described(table: type[BaseModel]) -> None:
+    page = (ROOT / "docs" / "study_file.md").read_text(encoding="utf-8")
+    assert [key for key in table.model_fields if f"`{key}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:a deformation lies outside")
+def test_the_benchmark_page_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    small = code.replace("500, 1000", "40, 12").replace('name="best"', 'name="best", degree=3, blend=1')
+    assert small.count("40, 12") == 1 and small.count("degree=3") == 1
+    exec(compile(small, "scoring.md", "exec"), {})
+    names = [line.split(" {")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["best", "kernel ridge", "linear"]
