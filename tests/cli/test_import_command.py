@@ -111,6 +111,7 @@ def test_mistakes_are_one_line_and_write_nothing(shell: Shell) -> None:
     _one_line(shell, "there is no", "import", shell.config, shell.folder / "none.csv")
     (shell.folder / "bad.csv").write_text("lamda_a\n1\n")
     _one_line(shell, "unknown column 'lamda_a'", "import", shell.config, shell.folder / "bad.csv")
+    _one_line(shell, "unknown column 'lamda_a'", "import", shell.config, source, shell.folder / "bad.csv")
     _one_line(shell, "run `cellfields import` first", "train", shell.config)
     _one_line(shell, "run `cellfields import` first", "run", shell.config)
     _one_line(shell, "no [engine] to solve with", "solve", shell.config, "--D", "1,1,1,90,90,90")

@@ -33,7 +33,7 @@ def import_(
 
     Example: cellfields import magnesium.toml states.csv
     """
-    from itertools import chain
+    from itertools import chain, islice
 
     from cellfields.cli._console import note, warn
     from cellfields.cli._output import check_target, write_json
@@ -59,11 +59,14 @@ def import_(
             spoken = time.monotonic()
             note(f"{seen} read, last {name}")
 
-    records = chain.from_iterable(read_source(source, study.crystal) for source in sources)
+    opened = [read_source(source, study.crystal) for source in sources]
+    heads = [
+        list(islice(records, 1)) for records in opened
+    ]  # a header, or a folder, is refused before anything is kept
     summary = import_records(
         study.create_store,
         study.crystal,
-        records,
+        chain.from_iterable(chain(head, rest) for head, rest in zip(heads, opened, strict=True)),
         field_cutoff=table.field_cutoff,
         max_loss=table.max_loss,
         on_record=on_record,
