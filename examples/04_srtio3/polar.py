@@ -1,6 +1,6 @@
 """Polar instability against biaxial strain: the softest odd mode, and what the crystal gains by following it.
 
-    python polar.py srtio3.toml --strains -0.02 0 0.02 --axis 3
+    python polar.py srtio3.toml --cutoff 30 --kmesh 4 4 4 --strains -0.02 0 0.02 --axis 3
 
     k(ε) = min eig Φ(ε) ,   Φ_ab = ∂²F/∂u_a∂u_b          u_a displacements along one axis that break the centre
     ΔF(ε, u) = F(u e) − F(0)                             e the softest one, u its length (primitive cell, Bohr)
