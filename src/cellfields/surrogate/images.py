@@ -51,7 +51,7 @@ def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deforma
     """Whether components of D that are the same in all strains are that in all images too."""
     given = np.array([strain.as_array() for strain in strains])
     held = np.ptp(given, axis=0) == 0
-    if not held.any():
+    if len(given) < 2 or not held.any():  # one strain does not tell what is held
         return True
     images = np.array([operation.deformation(crystal, strain).as_array() for strain in strains])
     return bool(np.abs(images - given)[:, held].max() < _SAME)
