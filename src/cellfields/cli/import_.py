@@ -60,9 +60,8 @@ def import_(
             note(f"{seen} read, last {name}")
 
     opened = [read_source(source, study.crystal) for source in sources]
-    heads = [
-        list(islice(records, 1)) for records in opened
-    ]  # a header, or a folder, is refused before anything is kept
+    # A header, or a folder, is refused here: before anything is kept.
+    heads = [list(islice(records, 1)) for records in opened]
     summary = import_records(
         study.create_store,
         study.crystal,
