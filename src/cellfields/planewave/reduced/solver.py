@@ -169,7 +169,11 @@ def one_step_reduced(
 
 
 def _not_too_often(errors: list[float], error: float, wanted: float) -> list[float]:
-    """The errors with one more."""
+    """The errors of the bases so far, Hartree, with one more.
+
+    Raises:
+        ConvergenceError: there are too many.
+    """
     history = [*errors, error]
     if len(history) > _MOST_EXTENSIONS:
         raise ConvergenceError(
