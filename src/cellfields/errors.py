@@ -26,6 +26,15 @@ class CorruptFileError(InputError):
     """A file is truncated, altered or not of the expected kind; nothing was loaded from it."""
 
 
+class PhysicsWarning(UserWarning):
+    """A result is computed as asked, but the settings leave out or resolve badly something that matters physically.
+
+    Examples are a magnetic element solved without spin, or a stress that is not the derivative of the energy because
+    the cutoff is too low. The message is one sentence that says what and how much; the command line prints it on
+    stderr.
+    """
+
+
 class ConvergenceError(CellFieldsError):
     """An iteration stopped before it met its tolerance.
 

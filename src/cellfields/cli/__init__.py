@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from cellfields.errors import CellFieldsError, ConvergenceError, InputError
+from cellfields.errors import CellFieldsError, ConvergenceError, InputError, PhysicsWarning
 
 __all__ = ["main"]
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from cellfields.cli._app import app
 
     try:
+        _print_warnings_as_sentences()
         app(args=None if arguments is None else list(arguments), prog_name="cellfields")
     except InputError as error:
         _leave(str(error), 2)
@@ -41,6 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop.code == 130:  # typer has turned Ctrl-C into an exit
             _leave("interrupted; what is finished is kept, and the same command goes on from there", 130)
         raise
+
+
+def _print_warnings_as_sentences() -> None:
+    """A warning of this package is one line on stderr, without Python's file name and source line."""
+    import warnings
+
+    pythons_own = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        if issubclass(category, PhysicsWarning):
+            print("warning: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+        else:
+            pythons_own(message, category, *rest, **options)
+
+    warnings.showwarning = show
 
 
 def _leave(message: str, code: int) -> None:
