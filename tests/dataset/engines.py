@@ -44,12 +44,15 @@ class FragileEngine(ToyEngine):
         *,
         delay: float = 0.0,
         scratch: Path | None = None,
+        meeting: Path | None = None,
         table: dict[str, Any] = TABLE,
     ) -> None:
+        """``meeting``: a folder in which each process signs before it solves, and waits until two have signed."""
         super().__init__(crystal)
         self.faults = faults or {}
         self.delay = delay
         self.scratch = scratch
+        self.meeting = meeting
         self.table = table
 
     def fingerprint_table(self) -> dict[str, Any]:
@@ -57,6 +60,7 @@ class FragileEngine(ToyEngine):
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         time.sleep(self.delay)
+        self._wait_for_another_process()
         state = super().solve(deformation)
         fault = self.faults.get(deformation)
         if fault == "diverge":
@@ -77,6 +81,16 @@ class FragileEngine(ToyEngine):
             os.kill(os.getpid(), signal.SIGKILL)
         threads = max((int(library["num_threads"]) for library in threadpool_info()), default=0)
         return replace(state, provenance={"pid": os.getpid(), "start": start, "threads": threads})
+
+    def _wait_for_another_process(self) -> None:
+        if self.meeting is None:
+            return
+        (self.meeting / str(os.getpid())).touch()
+        end = time.monotonic() + 120
+        while len(list(self.meeting.iterdir())) < 2:
+            if time.monotonic() > end:
+                raise TimeoutError("no second process came")
+            time.sleep(0.02)
 
     def _died_before(self) -> bool:
         assert self.scratch is not None

@@ -100,7 +100,9 @@ def test_two_workers_give_the_files_of_one_byte_for_byte(tmp_path: Path) -> None
         return None if deformation == strains(1)[0] else f"near {deformation.stretches[0]}"
 
     label(one, engine, strains(8), starter=starter)
-    label(two, engine, reversed(strains(8)), workers=2, starter=starter)
+    (tmp_path / "meeting").mkdir()
+    both = FragileEngine(magnesium(), delay=0.02, meeting=tmp_path / "meeting")
+    label(two, both, reversed(strains(8)), workers=2, starter=starter)
     assert asked == strains(8) + strains(8)[::-1]
     with ThreadPoolExecutor(3) as executor:
         label(threads, engine, strains(8), executor=executor)

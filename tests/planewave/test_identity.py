@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ def test_tables_by_their_digest(crystal: Crystal, settings: dict[str, Any], dige
 def test_table_with_a_file(tmp_path: Path) -> None:
     """A format-5 file and a chosen local channel; what identifies the file is its content, not its name."""
     path = tmp_path / "mg.psp5"
-    path.write_text("\n".join(file_lines()) + "\n", encoding="utf-8")
+    # The last digits of exp and erf are the processor's: the digest is of numbers that every machine writes alike.
+    lines = [re.sub(r"-?\d\.\d{15}[ED][+-]\d+", _to_nine_digits, line) for line in file_lines()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = table(
         magnesium(),
         cutoff=6,
@@ -88,7 +91,7 @@ def test_table_with_a_file(tmp_path: Path) -> None:
         local_channels={"Mg": 0},
         basis="full",
     )
-    assert _digest(found) == "3e2c066abff0012d0239c90a7f47bc0fba3933de3921cc21bef95bc228a0bff6"
+    assert _digest(found) == "cb7072778681af26369bdf4a3c9390c4efb8868cf7a1f5609b9973a160aa94b0"
 
 
 def test_what_is_new_appears_only_where_it_is_not_the_default() -> None:
@@ -103,6 +106,10 @@ def test_another_valence_is_another_ion() -> None:
     calcium = Crystal.from_lengths_and_angles([7.0] * 3, [60] * 3, ["Ca"], [[0, 0, 0]])
     two, ten = (table(calcium, cutoff=10, kmesh=(2, 2, 2), valences={"Ca": z}) for z in (2, 10))
     assert two != ten == table(calcium, cutoff=10, kmesh=(2, 2, 2))
+
+
+def _to_nine_digits(number: re.Match[str]) -> str:
+    return f"{float(number[0].replace('D', 'E')):.9E}"
 
 
 def _digest(found: dict[str, Any]) -> str:
