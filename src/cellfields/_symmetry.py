@@ -8,7 +8,7 @@ Everything else in the space group moves to the deformation (it maps D to anothe
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,9 @@ from ase.geometry.minkowski_reduction import minkowski_reduce
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.errors import InputError
+
+_PASSES = 10
+_ROUNDING = 1e-14  # relative to 1 or to a position, whichever is larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,26 @@ def find_symmetry(
     return DeformationProofSymmetry(
         translations, images, centre, inverted, _primitive(lattice, translations), positions
     )
+
+
+def exact_symmetry(
+    lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float
+) -> DeformationProofSymmetry:
+    """:func:`find_symmetry`, repeated until it finds the positions that it returns: they are then a fixed point.
+
+    Averaging over the operations can bring atoms so near to more operations that spglib finds those too, and the last
+    digits of an average of averages may differ. Positions that obey the operations within rounding are left alone.
+
+    Raises:
+        InputError: spglib finds no symmetry, or each pass over the positions finds another one.
+    """
+    for _ in range(_PASSES):
+        found = find_symmetry(lattice, positions, numbers, tolerance)
+        moved = np.abs(found.positions - positions) / np.maximum(1.0, np.abs(positions))
+        if moved.max() < _ROUNDING:
+            return replace(found, positions=positions)
+        positions = found.positions
+    raise InputError("positions are symmetric only within a tolerance too wide to be made exact; give more digits")
 
 
 def space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from ase.data import atomic_numbers
 from ase.units import Bohr
 
-from cellfields._symmetry import find_symmetry
+from cellfields._symmetry import exact_symmetry
 from cellfields._typing import FloatArray, IntArray
-from cellfields.deformation import lattice_from_lengths_and_angles, lengths_and_angles
+from cellfields.deformation import in_standard_frame, lattice_from_lengths_and_angles
 from cellfields.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ SYMMETRY_TOLERANCE = 1e-3  # Bohr
 LONGEST = 1e4  # Bohr
 MAX_ATOMS = 200  # finding the symmetry of a large, regular cell takes minutes, and a solve for ever
 
+_Numbers = TypeVar("_Numbers", FloatArray, IntArray)
 Inversion = Literal["impose", "free"]
 
 
@@ -89,7 +90,8 @@ class Crystal:
         if inversion not in get_args(Inversion):
             raise InputError(f'inversion = {inversion!r} must be "impose" or "free"')
         self._symmetry_used = symmetry
-        self.lattice_ref: FloatArray = _frozen(lattice_from_lengths_and_angles(*lengths_and_angles(lattice)))
+        self._tolerance = tolerance
+        self.lattice_ref: FloatArray = _frozen(in_standard_frame(lattice))
         self.species: tuple[str, ...] = tuple(species)
         if len(self.species) > MAX_ATOMS:
             raise InputError(f"species: {len(self.species)} atoms are too many, at most {MAX_ATOMS} in a cell")
@@ -103,7 +105,7 @@ class Crystal:
         numbers = np.array([atomic_numbers[s] for s in self.species])
         if not symmetry:  # every atom its own kind apart from inversion: translations cannot be found
             numbers = _labels_without_translations(self.lattice_ref, positions, numbers, tolerance)
-        found = find_symmetry(self.lattice_ref, positions, numbers, tolerance)
+        found = exact_symmetry(self.lattice_ref, positions, numbers, tolerance)
         self.inversion: Inversion = "impose" if found.inversion_centre is None else inversion
         self.origin: FloatArray = _frozen(np.zeros(3) if found.inversion_centre is None else found.inversion_centre)
         if self.inversion == "free":
@@ -114,8 +116,10 @@ class Crystal:
         self.inversion_centre: FloatArray | None = (
             None if found.inversion_centre is None else _frozen(found.inversion_centre)
         )
-        self.translation_images = found.translation_images
-        self.inversion_images = found.inversion_images
+        self.translation_images: IntArray = _frozen(found.translation_images)
+        self.inversion_images: IntArray | None = (
+            None if found.inversion_images is None else _frozen(found.inversion_images)
+        )
         self.internal_basis: FloatArray = _frozen(self._internal_basis())
 
     # -- constructors -------------------------------------------------------------------------------------------
@@ -169,18 +173,26 @@ class Crystal:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
-        """From the mapping that :meth:`to_dict` makes."""
-        used = {"symmetry": table.get("symmetry", True), "inversion": table.get("inversion", "impose")}
+        """From the mapping that :meth:`to_dict` makes: the same crystal, with the same fingerprint."""
+        used = {
+            "symmetry": table.get("symmetry", True),
+            "inversion": table.get("inversion", "impose"),
+            "tolerance": table.get("tolerance", SYMMETRY_TOLERANCE),
+        }
         return cls(table["lattice"], table["species"], table["positions"], **used)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and what symmetry is used."""
+        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and what symmetry is used.
+
+        ``inversion`` and ``tolerance`` (Bohr) are there where they are not the defaults.
+        """
         return {
             "symmetry": self._symmetry_used,
             "lattice": self.lattice_ref.tolist(),
             "species": list(self.species),
             "positions": self.positions_ref.tolist(),
             **({"inversion": self.inversion} if self.inversion != "impose" else {}),
+            **({"tolerance": self._tolerance} if self._tolerance != SYMMETRY_TOLERANCE else {}),
         }
 
     def with_inversion(self, inversion: Inversion) -> Crystal:
@@ -243,7 +255,7 @@ class Crystal:
     @cached_property
     def primitive_atoms(self) -> IntArray:
         """Indices of one atom of each translation class: the atoms of the primitive cell."""
-        return np.unique(self.translation_images.min(axis=0))
+        return _frozen(np.unique(self.translation_images.min(axis=0)))
 
     @cached_property
     def representatives(self) -> IntArray:
@@ -257,7 +269,7 @@ class Crystal:
             representatives.append(int(atom))
         if self.inversion_images is None:
             representatives = representatives[1:]  # the rigid translation has no energy: the first atom stays
-        return np.array(representatives, dtype=np.int64)
+        return _frozen(np.array(representatives, dtype=np.int64))
 
     def _internal_basis(self) -> FloatArray:
         basis = np.zeros((len(self.representatives), 3, self.n_atoms, 3))
@@ -306,10 +318,10 @@ class Crystal:
         return self.primitive @ lattice, shifted @ np.linalg.inv(self.primitive)
 
 
-def _frozen(array: FloatArray) -> FloatArray:
-    array = np.ascontiguousarray(array, dtype=float)
-    array.setflags(write=False)
-    return array
+def _frozen(array: _Numbers) -> _Numbers:
+    copied = array.copy()
+    copied.setflags(write=False)
+    return copied
 
 
 def _refuse_coinciding(lattice: FloatArray, positions: FloatArray) -> None:
@@ -324,7 +336,7 @@ def _labels_without_translations(
     lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float
 ) -> IntArray:
     """Species labels that distinguish atoms related by a translation, so that only inversion is left to find."""
-    found = find_symmetry(lattice, positions, numbers, tolerance)
+    found = exact_symmetry(lattice, positions, numbers, tolerance)
     if found.inversion_images is None:
         return np.arange(len(positions)) + 1
     return np.minimum(np.arange(len(positions)), found.inversion_images) + 1

@@ -62,6 +62,23 @@ def lengths_and_angles(lattice: FloatArray) -> tuple[FloatArray, FloatArray]:
     return lengths, np.degrees(np.arccos(np.clip(cosines, -1, 1)))
 
 
+def in_standard_frame(lattice: FloatArray) -> FloatArray:
+    """The same lattice (3, 3), right-handed, turned so that a ∥ x and b lies in the xy plane.
+
+    A lattice that is in this frame already keeps its numbers to the last bit: the frame of a frame is the frame, also
+    after a way through a file.
+
+    Raises:
+        InputError: the vectors are nearly coplanar.
+    """
+    upper = lattice[np.triu_indices(3, 1)]
+    if not upper.any() and (np.diagonal(lattice) > 0).all():
+        small = np.abs(lattice) < 1e-15 * np.linalg.norm(lattice, axis=1)[:, None]
+        lattice_from_lengths_and_angles(*lengths_and_angles(lattice))  # refuses what is nearly coplanar
+        return np.where(small, 0.0, lattice)
+    return lattice_from_lengths_and_angles(*lengths_and_angles(lattice))
+
+
 @dataclass(frozen=True)
 class Deformation:
     """A homogeneous deformation of a crystal's cell, up to a rotation.
