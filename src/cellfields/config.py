@@ -38,6 +38,13 @@ MINIMUM_TRAINING_STATES = 8
 _GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")
 
 
+_NO_STUDIES = {
+    ".safetensors": "a trained model (`cellfields predict` answers from it)",
+    ".pack": "a packed dataset (`cellfields unpack` restores it)",
+    ".cif": "a structure (`cellfields init --structure` writes a study of it)",
+}
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -215,6 +222,8 @@ def load_study(path: str | Path) -> Configuration | ImportedConfiguration:
         InputError: the file is missing or not TOML, a key is unknown or missing, or a value is out of range.
     """
     path = Path(path)
+    if path.suffix.lower() in _NO_STUDIES:
+        raise InputError(f"{path} is {_NO_STUDIES[path.suffix.lower()]}, where a study file (TOML) is wanted")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -63,7 +63,7 @@ def test_three_remedies_at_most_and_all_on_record(store: DatasetStore) -> None:
     assert [entry.remedy for entry in outcome.failure.attempts] == [None, "cold start", "a", "b"]
     assert {entry.error for entry in outcome.failure.attempts} == {"SCFNotConverged"}
     assert outcome.failure.message == "no luck with b"
-    assert outcome.failure.reason == "SCFNotConverged: no luck with b (tried too: cold start, a, b)"
+    assert outcome.failure.reason == "no luck with b (tried too: cold start, a, b)"
     store.record_failure(deformation, outcome.failure)
     assert DatasetStore.open(store.directory).failures() == [outcome.failure]
 
@@ -117,7 +117,7 @@ def test_records_of_before_the_remedies_are_read(store: DatasetStore) -> None:
     del table["attempts"]
     path.write_text(json.dumps(table))
     (failure,) = store.failures()
-    assert failure.attempts == () and failure.reason == "SCFNotConverged: no luck"
+    assert failure.attempts == () and failure.reason == "no luck"
     assert store.failure(deformation) == failure
     path.write_text(json.dumps({**table, "attempts": [{"remedy": 3, "error": "", "message": ""}]}))
     assert store.failure(deformation) is None  # damaged counts as none: it is tried again

@@ -159,10 +159,24 @@ def rate(count: int, seconds: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A duration as people say it."""
-    if seconds < 1:
-        return f"{1e3 * seconds:.3g} ms"
-    if seconds < 60:
+    """A duration as people say it: 0.25 ms, 999 ms, 59 s, 1 min 00 s, 2 h 05 min."""
+    if round(1e3 * seconds) < 1000:
+        return f"{three_digits(1e3 * seconds)} ms"
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """A number of bytes as people say it: 512 bytes, 1.5 kB, 999 kB, 1 MB (powers of 1000)."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if round(count) < 1000:
+            return f"{three_digits(count)} {unit}"
+        count /= 1000
+    return f"{three_digits(count)} TB"
+
+
+def three_digits(value: float) -> str:
+    """About three significant digits, without an exponent: 0.25, 1.5, 24, 999, 12345."""
+    return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.3g}"

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cellfields.cli._console import clock, print_failures, print_table, warn
+from cellfields.cli._console import clock, print_failures, print_table, size, warn
 
 if TYPE_CHECKING:
     from cellfields.study import Study
@@ -42,7 +42,7 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
         "failures": [failure.to_dict() for failure in plan.quarantined],
     }
     if cost is not None and plan.size(cost) > free:
-        warn(f"{_size(plan.size(cost))} are expected and {_size(free)} are free")
+        warn(f"{size(plan.size(cost))} are expected and {size(free)} are free")
     if json is not None:
         write_json(json, table)
         return
@@ -53,10 +53,10 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
         ("failed earlier, left out", str(len(plan.quarantined))),
         ("to be solved", f"{len(plan.missing)}, {workers} at a time"),
         ("expected time", unknown if cost is None else clock(plan.seconds(cost, workers))),
-        ("expected disk", unknown if cost is None else f"{_size(plan.size(cost))}, free {_size(free)}"),
+        ("expected disk", unknown if cost is None else f"{size(plan.size(cost))}, free {size(free)}"),
     ]
     if cost is not None:
-        rows.append(("one label", f"{clock(cost.seconds)}, {_size(cost.size)} ({cost.based_on})"))
+        rows.append(("one label", f"{clock(cost.seconds)}, {size(cost.size)} ({cost.based_on})"))
     print_table(f"dry run, nothing is written: {table['dataset']}", ("", ""), rows)
     print_failures(plan.quarantined, most=SHOWN)
 
@@ -64,11 +64,3 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
 def _free_bytes(directory: Path) -> int:
     there = next(path for path in (directory, *directory.parents) if path.exists())
     return shutil.disk_usage(there).free
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cellfields.errors import InputError
+
 if TYPE_CHECKING:
     from cellfields.state import Engine
+    from cellfields.surrogate import Surrogate
+    from cellfields.surrogate._domain import Outside
 
 ModelArgument = Annotated[
     Path,
@@ -39,8 +43,23 @@ def open_engine(path: Path) -> Engine:
         configuration = load_configuration(path)
         return make_engine(configuration, configuration.crystal.build())
     from cellfields.cli._console import note_held
-    from cellfields.surrogate import Surrogate
 
-    surrogate = Surrogate.load(path, outside="flag")  # the commands say it in their own words
+    surrogate = open_model(path)
     note_held(surrogate.held)
     return surrogate
+
+
+def open_model(path: Path, *, outside: Outside = "flag") -> Surrogate:
+    """The trained model in a file or of a name; by default the commands say in their own words what lies outside.
+
+    Raises:
+        InputError: a study file, no such file, or something is wrong in it.
+    """
+    from cellfields.surrogate import Surrogate
+
+    if path.suffix.lower() == ".toml":
+        raise InputError(
+            f"{path} is a study file, not a trained model: `cellfields solve {path}` answers from first principles; "
+            "the model of a study is in its output folder (run/model.safetensors) once it is trained"
+        )
+    return Surrogate.load(path, outside=outside)

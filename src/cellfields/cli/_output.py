@@ -24,10 +24,31 @@ FIELD_UNITS = {
 }
 
 
+WRITTEN_SUFFIX = {
+    "--json": ".json",
+    "--fields": ".npz",
+    "--output": ".nc",
+    "--record": ".jsonl",
+    "FILE": ".pack",
+}
+"""What the name of the file of an option ends in, if it ends in anything: the one format that the option writes."""
+
+
 def check_target(path: Path | None, option: str) -> None:
-    """Refuse a file that could not be written, before anything is computed."""
+    """Refuse a file that could not be written, or whose name promises another format, before anything is computed.
+
+    Args:
+        path: what the user gave; None and ``-`` (stdout) are always right.
+        option: its name, for the message and for the suffix that goes with it (:data:`WRITTEN_SUFFIX`).
+
+    Raises:
+        InputError: a folder, a missing folder, or another suffix.
+    """
     if path is None or str(path) == "-":
         return
+    wanted = WRITTEN_SUFFIX.get(option)
+    if wanted is not None and path.suffix and path.suffix.lower() != wanted:
+        raise InputError(f"{option} {path}: only {wanted} files are written; let the name end in {wanted}")
     if path.is_dir():
         raise InputError(f"{option} {path} is a folder; name a file")
     if not path.absolute().parent.is_dir():

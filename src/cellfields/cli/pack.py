@@ -57,7 +57,7 @@ def describe_pack(file: Path, content: PackedDataset) -> dict[str, Any]:
 
 def print_pack(table: dict[str, Any]) -> None:
     """Sizes and errors as a table."""
-    from cellfields.cli._console import print_table
+    from cellfields.cli._console import print_table, size
 
     rows = [
         (
@@ -71,10 +71,10 @@ def print_pack(table: dict[str, Any]) -> None:
         )
         for name, field in table["fields"].items()
     ]
-    size = f"{table['bytes'] / 1e6:.3g} MB"
+    size_told = size(table["bytes"])
     if "dataset_bytes" in table:
-        size += f" (dataset: {table['dataset_bytes'] / 1e6:.3g} MB)"
-    title = f"{table['file']}: {table['states']} states, {size}"
+        size_told += f" (dataset: {size(table['dataset_bytes'])})"
+    title = f"{table['file']}: {table['states']} states, {size_told}"
     if not rows:
         print(f"{title}, no fields")
         return

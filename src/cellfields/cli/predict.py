@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cellfields.cli._arguments import DeformationOption, FieldsOption, GridOption, JsonOption
-from cellfields.cli._engine import ModelArgument
+from cellfields.cli._engine import ModelArgument, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,6 @@ def predict(
     from cellfields.cli._console import note_unknown, warn
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
-    from cellfields.surrogate import Surrogate
     from cellfields.surrogate._domain import check_choice
 
     deformation, shape = parse_deformation(d), parse_grid(grid)
@@ -40,7 +39,7 @@ def predict(
     check_target(fields, "--fields")
     check_choice(outside)
     # Warnings are said here, in one line; refusals are the surrogate's.
-    surrogate = Surrogate.load(model, outside="raise" if outside == "raise" else "flag")
+    surrogate = open_model(model, outside="raise" if outside == "raise" else "flag")
     state = surrogate.solve(deformation)
     extra: dict[str, Any] = {"in_domain": state.provenance["in_domain"]}
     if outside == "warn" and not extra["in_domain"]:

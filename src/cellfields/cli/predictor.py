@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cellfields.cli._arguments import JsonOption
-from cellfields.cli._engine import ModelArgument
+from cellfields.cli._engine import ModelArgument, open_model
 
 
 def predictor(
@@ -44,19 +44,18 @@ def predictor(
     import time
 
     from cellfields.cli._arguments import parse_grid
-    from cellfields.cli._console import clock, note_unknown, progress, warn
+    from cellfields.cli._console import clock, note_unknown, progress, size, warn
     from cellfields.cli._output import check_target, write_json
     from cellfields.export._gradients import read_gradients
     from cellfields.export._predictor_writer import write_predictor
     from cellfields.export.predictor import netcdf4
-    from cellfields.surrogate import Surrogate
 
     shape = parse_grid(grid)
     check_target(output, "--output")
     check_target(json, "--json")
     netcdf4()
     gradients = read_gradients(deformations)
-    surrogate = Surrogate.load(model, outside="flag")
+    surrogate = open_model(model)
     started = time.perf_counter()
     with progress() as tasks:
         inside = write_predictor(
@@ -74,17 +73,17 @@ def predictor(
             f"{len(gradients) - inside} of {len(gradients)} elements lie outside the strains the model was trained on: "
             "extrapolations (in_domain in the file says which)"
         )
-    size = output.stat().st_size
+    written = output.stat().st_size
     table = {
         "file": str(output),
         "elements": len(gradients),
         "in_domain": inside,
         "fields": list(surrogate.encoding.reductions if field is None else dict.fromkeys(field)),
         "grid": None if shape is None else list(shape),
-        "bytes": size,
+        "bytes": written,
         "seconds": round(seconds, 3),
     }
     if json is not None:
         write_json(json, table)
     else:
-        print(f"{len(gradients)} elements in {clock(seconds)}: {output} ({size / 2**20:.1f} MiB)")
+        print(f"{len(gradients)} elements in {clock(seconds)}: {output} ({size(written)})")

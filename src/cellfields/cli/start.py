@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cellfields.cli._arguments import DeformationOption
-from cellfields.cli._engine import ModelArgument
+from cellfields.cli._engine import ModelArgument, open_model
 
 if TYPE_CHECKING:
     from cellfields.abinit import AbinitEngine
@@ -40,10 +40,9 @@ def start(
     from cellfields.cli._arguments import parse_deformation
     from cellfields.cli._console import note, warn
     from cellfields.start import DensityStart
-    from cellfields.surrogate import Surrogate
 
     deformation = parse_deformation(d)
-    surrogate = Surrogate.load(model, outside="flag")
+    surrogate = open_model(model)
     engine, differing = _engine(surrogate.crystal, surrogate.metadata.get("engine_table"), study)
     state = surrogate.solve(deformation)
     begin = DensityStart.of(state, with_atoms=True)

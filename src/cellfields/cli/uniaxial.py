@@ -52,8 +52,7 @@ def uniaxial(
     if not 0 < largest <= 0.4:
         raise InputError(f"--largest {largest:g} must be greater than 0 and at most 0.4 (0.1 is 10 %)")
     check_target(json, "--json")
-    if record is not None and record.is_dir():
-        raise InputError(f"--record {record} is a folder")
+    check_target(record, "--record")
     check_plot(plot)
     solver = open_engine(engine)
     components: Components = "all" if shears else "axial"

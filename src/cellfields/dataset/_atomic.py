@@ -24,6 +24,7 @@ if sys.platform != "win32":
     import fcntl
 
 _SUFFIX = ".tmp"
+_MOST_WRITES = 5
 _OLD = 3600.0  # seconds; a write takes milliseconds
 _OPEN_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 
@@ -35,20 +36,25 @@ class StoreError(CellFieldsError):
 def write_durably(path: Path, data: bytes) -> None:
     """Put ``data`` under ``path``, replacing what was there; when this returns, it survives a power cut.
 
+    The temporary file is closed before it gets its name, as some systems demand. Its lock ends there, so a sweep may
+    take it in the instant between the two; it is then written again.
+
     Raises:
         StoreError: the operating system refused; ``path`` holds what it held before, or all of ``data``.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_SUFFIX}")
     try:
-        descriptor = _open_locked(temporary)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-            os.fsync(descriptor)
-            os.replace(temporary, path)
-        finally:
-            os.close(descriptor)
+        for _ in range(_MOST_WRITES):
+            _write_and_close(temporary, data)
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:
+                if path.parent.is_dir():
+                    continue
+                raise
+            break
+        else:
+            raise FileNotFoundError(errno.ENOENT, "the temporary file disappeared again and again", str(temporary))
         sync_directory(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -58,6 +64,17 @@ def write_durably(path: Path, data: bytes) -> None:
                 f"cannot write {path}: {error.strerror or error}; what was stored before is intact"
             ) from error
         raise
+
+
+def _write_and_close(path: Path, data: bytes) -> None:
+    descriptor = _open_locked(path)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -157,7 +174,8 @@ def sweep(directory: Path) -> int:
 def _open_locked(path: Path) -> int:
     while True:
         descriptor = os.open(path, _OPEN_FLAGS, 0o666)  # the user's umask decides who may read, as for any file
-        _lock(descriptor, wait=True)
+        if sys.platform != "win32":
+            _lock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink or sys.platform == "win32":
             return descriptor
         os.close(descriptor)  # swept in the instant between its creation and its lock: make another
@@ -166,7 +184,7 @@ def _open_locked(path: Path) -> int:
 def _remove_abandoned(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        locked = _lock(descriptor, wait=False)
+        locked = try_to_lock(descriptor)
         abandoned = locked if locked is not None else time.time() - os.fstat(descriptor).st_mtime > _OLD
         if abandoned:
             path.unlink()
@@ -175,12 +193,14 @@ def _remove_abandoned(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool | None:
-    """Whether the lock was got; None where the file system has no locks."""
-    if sys.platform == "win32":
-        return None
+def try_to_lock(descriptor: int) -> bool | None:
+    """Whether the lock on an open file was got, without waiting; None where the file system has no locks."""
+    return None if sys.platform == "win32" else _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(descriptor: int, kind: int) -> bool | None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, kind)
     except BlockingIOError:
         return False
     except OSError:

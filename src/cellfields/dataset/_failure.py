@@ -75,9 +75,10 @@ class Failure:
 
     @property
     def reason(self) -> str:
-        """The error, its message, and the remedies that did not help, in one line."""
+        """The message and the remedies that did not help, in one line; of a defect also the name of its exception."""
         tried = [attempt.remedy for attempt in self.attempts if attempt.remedy is not None]
-        return f"{self.error}: {self.message}" + (f" (tried too: {', '.join(tried)})" if tried else "")
+        told = f"a defect of the program ({self.error}: {self.message})" if self.unexpected else self.message
+        return told + (f" (tried too: {', '.join(tried)})" if tried else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -103,6 +104,13 @@ class Failure:
 @cache
 def _failures() -> TypeAdapter[Failure]:
     return TypeAdapter(Failure)
+
+
+def sentence_of(error: BaseException) -> str:
+    """What an exception says: of this package's own the sentence alone, of others also what kind it is."""
+    if isinstance(error, CellFieldsError):
+        return _message(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _message(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from cellfields.dataset._attempt import Outcome, attempt
+from cellfields.dataset._failure import sentence_of
 from cellfields.dataset.store import DatasetStore
 from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError
@@ -124,7 +125,7 @@ def _start_worker(payload: bytes, lifeline: Connection) -> None:
         _loaded = pickle.loads(payload)
         threadpool_limits(limits=1)  # the environment says so too; this also holds where a library ignores it
     except Exception as error:  # an initializer that raises breaks the pool and hides the reason
-        _problem = f"{type(error).__name__}: {error}"
+        _problem = sentence_of(error)
 
 
 def _live_until_closed(lifeline: Connection) -> None:

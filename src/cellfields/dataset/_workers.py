@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from cellfields.dataset._attempt import Outcome, Starter, attempt, ends_campaign
 from cellfields.dataset._elsewhere import attempt_elsewhere, one_thread_here
-from cellfields.dataset._failure import Failure
+from cellfields.dataset._failure import Failure, sentence_of
 from cellfields.dataset._pool import WorkerPool, interrupts_held_back
 from cellfields.dataset.store import DatasetStore
 from cellfields.deformation import Deformation
@@ -186,7 +186,7 @@ def _verdict(error: Exception, losses: int) -> Literal["broken", "again", "faile
 
 
 def _broken_down(error: Exception) -> CellFieldsError:
-    reason = f"{type(error).__name__}: {error}"
+    reason = sentence_of(error)
     return CellFieldsError(f"the executor broke down ({reason}); what was finished is kept, run again to go on")
 
 
