@@ -33,7 +33,7 @@ ABSENT = pytest.mark.skipif(not ABINIT_FILES.is_dir(), reason="abinit-data is no
         (b"", "not a pseudopotential file of a known format"),
         (b"hello\n", "not a pseudopotential file of a known format"),
         (b"\x89PNG\r\n\x1a\n\0\0", "cannot be read as a text file"),
-        (b"\xff\xfe\n", "cannot be read as a text file"),
+        (b"\xff\xfe\n\0", "cannot be read as a text file"),
         (b"Al\n13 3 0\n7 11 2 0 500 0\n", "of ABINIT format 7, made with the PAW method; supported are"),
         (b"Al\n13 3 0\n6 7 2 0 500 0\n", "of ABINIT format 6; supported are ABINIT's formats 1, 2, 3, 5, 8 and 10"),
         (b'<?xml version="1.0"?>\n<paw_dataset version="0.7">\n', "made with the PAW method; supported are"),
