@@ -212,7 +212,7 @@ def _number(electrons: float) -> str:
 
 
 def _likely(electrons: float, volume: float, wanted: Sequence[float]) -> str:
-    """Which mistake makes one of the numbers that are wanted into this one, as the end of a sentence."""
+    """Which mistakes make one of the numbers that are wanted into this one, as the end of a sentence."""
     mistakes = {
         "the values were divided by the volume, or a CHGCAR was written without it": volume,
         "the values were divided by the volume in Å³, or a CHGCAR was written without it": volume * ANGSTROM**3,
@@ -221,7 +221,5 @@ def _likely(electrons: float, volume: float, wanted: Sequence[float]) -> str:
         "it is one of two spins, or half of the density": 2.0,
         "it was counted twice": 0.5,
     }
-    for mistake, factor in mistakes.items():
-        if any(abs(electrons * factor - n) < 2e-3 * n for n in wanted):
-            return f"; it looks as if {mistake}"
-    return ""
+    found = [m for m, factor in mistakes.items() if any(abs(electrons * factor - n) < 2e-3 * n for n in wanted)]
+    return f"; it looks as if {', or '.join(found)}" if found else ""
