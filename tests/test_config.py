@@ -241,7 +241,7 @@ def test_files_that_are_no_study(tmp_path: Path) -> None:
     for name, content, words in (
         ("syntax.toml", b"[crystal]\nlengths = [1, 2\nx = 3\n", ["not valid TOML", "line 3"]),
         ("twice.toml", b"[output]\nworkers = 1\nworkers = 2\n", ["not valid TOML", "line 3"]),
-        ("latin.toml", b"# \xe9\n", ["not UTF-8"]),
+        ("binary.toml", b"# \xe9\0\n", ["is no text file"]),
         (".", None, ["cannot be read"]),
         ("missing.toml", None, ["does not exist"]),
     ):
@@ -260,3 +260,17 @@ def _refused(raw: dict[str, Any], folder: Path, words: list[str]) -> None:
     assert "\n" not in message
     assert "pydantic" not in message
     assert all(word in message for word in words), message
+
+
+def test_a_study_with_a_byte_order_mark_or_a_latin_comment_is_read(tmp_path: Path) -> None:
+    imported = (
+        '[imported]\ndescription = "x"\ntest = 2\nkmesh = [4, 4, 2]\n[crystal]\nlengths = [5, 5, 5]\n'
+        'angles = [90, 90, 90]\nspecies = ["Mg"]\npositions = [[0, 0, 0]]\n'
+    )
+    for name, content in (
+        ("mark.toml", b"\xef\xbb\xbf" + imported.encode()),
+        ("latin.toml", "# Aufgabe f\xfcr M\xfcller\n".encode("latin-1") + imported.encode()),
+    ):
+        (tmp_path / name).write_bytes(content)
+        study = load_study(tmp_path / name)
+        assert isinstance(study, ImportedConfiguration) and study.imported.kmesh == (4, 4, 2)

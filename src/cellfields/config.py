@@ -24,14 +24,16 @@ from pydantic_core import ErrorDetails
 from cellfields.abinit.settings import AbinitOptions
 from cellfields.crystal import Crystal, Inversion
 from cellfields.deformation import ANGLE_RANGE, Deformation, sample_deformations
-from cellfields.errors import InputError
+from cellfields.errors import CorruptFileError, InputError
 from cellfields.planewave import PlaneWaveSettings
 from cellfields.surrogate import Recipe
+from cellfields.text import decode_text
 
 Triple = tuple[float, float, float]
 Rows = tuple[Triple, Triple, Triple]
 Positive = Annotated[float, Field(gt=0)]
 Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
+MeshNumber = Annotated[int, Field(ge=1, le=10_000)]
 Component = Literal["lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c"]
 
 MINIMUM_TRAINING_STATES = 8
@@ -149,6 +151,12 @@ class ImportedTable(_Table):
     max_loss: float = Field(
         default=0.01, gt=0, le=1, description="part of a field (relative L²) that an import may lose"
     )
+    kmesh: tuple[MeshNumber, MeshNumber, MeshNumber] | None = Field(
+        default=None, description="k points along each axis of the crystal's own cell; unless told, unknown"
+    )
+    electrons: float | None = Field(
+        default=None, gt=0, le=1e5, description="in the crystal's cell, where whole valences do not give the number"
+    )
     test: int = Field(..., ge=2, le=1_000_000, description="number of states to judge by, not learned from")
     seed: int = Field(default=0, ge=0, description="decides which states those are")
 
@@ -225,13 +233,13 @@ def load_study(path: str | Path) -> Configuration | ImportedConfiguration:
     if path.suffix.lower() in _NO_STUDIES:
         raise InputError(f"{path} is {_NO_STUDIES[path.suffix.lower()]}, where a study file (TOML) is wanted")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(decode_text(path.read_bytes(), str(path)))
     except FileNotFoundError:
         raise InputError(f"configuration file {path} does not exist (`cellfields init` writes one)") from None
     except OSError as error:
         raise InputError(f"configuration file {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"configuration file {path} is not UTF-8 text") from None
+    except CorruptFileError:
+        raise InputError(f"configuration file {path} is no text file") from None
     except RecursionError:
         raise InputError(f"{path} is not valid TOML: it is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits

@@ -38,8 +38,12 @@ class AxisOperation:
     shift: FloatArray
     atoms: IntArray
 
-    def leaves(self, kmesh: Sequence[int]) -> bool:
-        """Whether a Γ-centred mesh on the crystal's own cell is mapped onto itself."""
+    def leaves(self, kmesh: Sequence[int] | None) -> bool:
+        """Whether a Γ-centred mesh on the crystal's own cell is mapped onto itself; one of unknown numbers (None) is,
+        for certain, only where every axis stays at its place.
+        """
+        if kmesh is None:
+            return bool(np.array_equal(np.abs(self.axes), np.eye(3)))
         return bool(np.array_equal(np.abs(self.axes) @ np.asarray(kmesh), np.asarray(kmesh)))
 
     def deformation(self, crystal: Crystal, deformation: Deformation) -> Deformation:

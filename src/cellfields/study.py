@@ -78,7 +78,7 @@ class Study:
         from cellfields.dataset.importing import ImportedEngine
 
         table = configuration.imported
-        engine = ImportedEngine(crystal, table.description, table.field_cutoff)
+        engine = ImportedEngine(crystal, table.description, table.field_cutoff, table.kmesh)
         study = cls(configuration, crystal, engine, [], [])
         store = study.find_store()
         if store is None:

@@ -255,3 +255,29 @@ def test_incomplete_output_of_a_run(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match=r"runo_GSR\.nc holds another energy than ABINIT's main output"):
         run(f"cp '{SAMPLES}'/* . && sed 's/ETOT  \\(.\\)  -7/ETOT  \\1  -6/' '{SAMPLES}/run.abo' > run.abo")
     run(f"cp '{SAMPLES}'/* .")
+
+
+def test_an_older_file_names_a_term_otherwise_and_nobody_needs_what_it_does_not_use(copies: Path) -> None:
+    """ABINIT 8 calls the energy of the nonlocal potential e_nonlocalpsp."""
+    files = output_files(copies)
+    now = read_output({"GSR": files["GSR"]})
+    with netCDF4.Dataset(files["GSR"], "r+") as file:
+        file.renameVariable("e_nlpsp_vfock", "e_nonlocalpsp")
+    assert read_output({"GSR": files["GSR"]}).energies == now.energies
+    with netCDF4.Dataset(files["GSR"], "r+") as file:
+        file.renameVariable("e_nonlocalpsp", "e_of_another_name")
+    with pytest.raises(CorruptFileError, match="variable e_nlpsp_vfock is missing"):
+        read_output({"GSR": files["GSR"]})
+    assert read_output({"GSR": files["GSR"]}, energies=["free_energy"]).energies == {
+        "free_energy": now.energies["free_energy"]
+    }
+
+
+def test_a_folder_of_abinit_8_is_imported(copies: Path) -> None:
+    from cellfields.dataset.importing import Record, read_source
+
+    with netCDF4.Dataset(output_files(copies)["GSR"], "r+") as file:
+        file.renameVariable("e_nlpsp_vfock", "e_nonlocalpsp")
+    (record,) = read_source(copies, magnesium())
+    assert isinstance(record, Record), record
+    assert record.electrons == 8 and set(record.energies) >= {"free_energy", "entropic_energy"}

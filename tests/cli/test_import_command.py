@@ -126,13 +126,27 @@ def test_another_description_is_refused(shell: Shell) -> None:
     _study(shell)
     source = _table(shell, *D, "free_energy", count=3)
     assert shell("import", shell.config, source, "--json", shell.folder / "s.json").code == 0
-    assert json.loads((shell.folder / "s.json").read_text())["imported"] == 3
+    summary = json.loads((shell.folder / "s.json").read_text())
+    assert summary["imported"] == 3
+    assert summary["checks"]["electrons"] is None and 0 < summary["checks"]["free_energy_range"] < 0.1
     shell.edit('description = "toy"', 'description = "another"')
     _one_line(shell, "description", "import", shell.config, source)
     shell.edit('description = "another"', 'description = "toy"')
     result = shell("train", shell.config)
     assert result.code == 2
     assert "0 of 0 training strains are solved" in result.err
+
+
+def test_the_table_shows_the_electrons_and_a_wrong_number_writes_nothing(shell: Shell) -> None:
+    _study(shell)
+    source = _table(shell, "density", count=2)
+    result = shell("import", shell.config, source)
+    assert result.code == 0, result.err
+    assert "electrons in a cell" in " ".join(result.out.split()) and " 8 " in result.out
+    shell.edit('description = "toy"', 'description = "toy"\nelectrons = 9')
+    refused = shell("import", shell.config, source)
+    assert refused.code == 2
+    assert "holds 8 electrons, where the study says 9" in refused.err
 
 
 def test_info_of_a_study_that_imports(shell: Shell) -> None:

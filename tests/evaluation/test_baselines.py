@@ -9,12 +9,14 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation, sample_deformations
+from cellfields.equivalence import axis_operations
 from cellfields.errors import InputError
 from cellfields.evaluation.baselines import BASELINES, BaselineEngine, Floor
 from cellfields.evaluation.metrics import position_error, relative_l2
 from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState, Engine
 from cellfields.surrogate import Recipe, Surrogate
+from cellfields.surrogate.images import images_of
 from tests.toy import ToyEngine, magnesium
 
 CRYSTAL = magnesium()
@@ -146,3 +148,32 @@ def test_without_internal_coordinates_or_fields():
     draws = sample_deformations(crystal, 12, seed=0, stretch_sigma=0.02, angle_sigma=1)
     state = BaselineEngine.train(crystal, engine.solve_many(draws)).solve(draws[0])
     assert state.internal.shape == (0,) and np.isfinite(state.free_energy)
+
+
+def test_a_baseline_learns_from_what_the_surrogate_learns_from(states: list[CellState]) -> None:
+    """With "best": the images too, and the surrogate's own principal components; so it is as symmetric as the map."""
+    few = [with_density_only(state) for state in states[:20]]
+    recipe = Recipe(name="best", degree=2, blend=1, modes=5, members=0)
+    surrogate = Surrogate.train(CRYSTAL, few, recipe)
+    shared = BaselineEngine.train(CRYSTAL, few, recipe, encoding=surrogate.encoding)
+    fitted = BaselineEngine.train(CRYSTAL, few, recipe)
+    assert shared.encoding is surrogate.encoding
+    modes, same = (e.encoding.reductions["density"] for e in (shared, fitted))
+    assert modes.size == same.size == 5
+    images, count = images_of(CRYSTAL, few, recipe, None)
+    assert count == 4
+    mean = np.mean([image.free_energy for image in images])
+    assert BaselineEngine.train(CRYSTAL, few, recipe, name="mean").solve(strains(1, 1)[0]).free_energy == (
+        pytest.approx(mean, rel=1e-13)
+    )
+    for engine in (shared, fitted):
+        seen = engine.solve(few[0].deformation)
+        for operation in axis_operations(CRYSTAL)[1:]:
+            image = operation.state(CRYSTAL, seen)
+            direct = engine.solve(image.deformation)
+            assert direct.free_energy == pytest.approx(seen.free_energy, abs=1e-10)
+            difference = direct.fields.vector("density") - image.fields.vector("density")
+            assert np.linalg.norm(difference) < 1e-8 * np.linalg.norm(image.fields.vector("density"))
+    alone = BaselineEngine.train(CRYSTAL, few, Recipe(modes=5))  # the paper's recipe has no images: neither has this
+    image = axis_operations(CRYSTAL)[1].state(CRYSTAL, alone.solve(few[0].deformation))
+    assert abs(alone.solve(image.deformation).free_energy - image.free_energy) > 1e-6

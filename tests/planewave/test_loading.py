@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cellfields.errors import InputError
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.planewave.pseudopotential import load_pseudopotential
-from cellfields.planewave.pseudopotential._source import Source
+from cellfields.planewave.pseudopotential._source import Source, finite
 from cellfields.planewave.pseudopotential.loading import read_pseudopotential
 from tests.planewave.problems import aluminium
 from tests.planewave.test_hgh_files import CP2K, FORMAT_2, FORMAT_3, FORMAT_10
@@ -33,7 +33,7 @@ ABSENT = pytest.mark.skipif(not ABINIT_FILES.is_dir(), reason="abinit-data is no
         (b"", "not a pseudopotential file of a known format"),
         (b"hello\n", "not a pseudopotential file of a known format"),
         (b"\x89PNG\r\n\x1a\n\0\0", "cannot be read as a text file"),
-        (b"\xff\xfe\n", "cannot be read as a text file"),
+        (b"\xff\xfe\n\0", "cannot be read as a text file"),
         (b"Al\n13 3 0\n7 11 2 0 500 0\n", "of ABINIT format 7, made with the PAW method; supported are"),
         (b"Al\n13 3 0\n6 7 2 0 500 0\n", "of ABINIT format 6; supported are ABINIT's formats 1, 2, 3, 5, 8 and 10"),
         (b'<?xml version="1.0"?>\n<paw_dataset version="0.7">\n', "made with the PAW method; supported are"),
@@ -46,6 +46,28 @@ def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes, words: 
     path.write_bytes(content)
     with pytest.raises(InputError, match=words):
         load_pseudopotential("Al", {"Al": path})
+
+
+@pytest.mark.parametrize("name", ["gth", "psp8", "upf"])
+def test_a_latin_letter_and_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    """One accented letter in a title does not make a file unreadable."""
+    text = {"gth": FORMAT_10, "psp8": "\n".join(psp8_lines()), "upf": upf2_text()}[name]
+    symbol = "Sb" if name == "gth" else "Mg"
+    accented = f"<!-- f\xfcr -->\n{text}" if name == "upf" else text.replace("\n", " f\xfcr\n", 1)
+    before = read_pseudopotential(Source.of_bytes(symbol, text.encode(), "file"))
+    for content in (accented.encode("latin-1"), b"\xef\xbb\xbf" + accented.encode("utf-8")):
+        (tmp_path / name).write_bytes(content)
+        ion = load_pseudopotential(symbol, {symbol: tmp_path / name}, functional=before.functional)
+        assert ion.valence == before.valence
+        np.testing.assert_array_equal(ion.local(np.linspace(0.1, 5, 20)), before.local(np.linspace(0.1, 5, 20)))
+
+
+def test_exponents_without_their_letter() -> None:
+    found = finite([["0.33004-101", "1.5D-03"], ["-1.5d+2", "2"]], (2, 2))
+    np.testing.assert_array_equal(found, [[0.33004e-101, 1.5e-3], [-150, 2]])
+    source = Source("Mg", "file", "0.33004-101 1.5D-03\n")
+    assert source.numbers(0, 2) == [0.33004e-101, 1.5e-3]
+    np.testing.assert_array_equal(source.table(0, 1, 2), [[0.33004e-101, 1.5e-3]])
 
 
 def test_missing_files_folders_and_giants_are_refused(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_images_leave_held_components_held() -> None:
     states = list(ToyEngine(cube, field_cutoff=1.0).solve_many(strains))
     surrogate = Surrogate.train(cube, states, QUICK.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
     assert surrogate.held == ("lambda_c",)
-    images, count = images_of(cube, states, surrogate.recipe, None)
+    images, count = images_of(cube, states, surrogate.recipe, {"kmesh": [4, 4, 4]})
     assert count == 8  # of 24: fourfold about c, and twofold across it
     assert {image.deformation.stretches[2] for image in images} == {1.0}
     assert not surrogate.in_domain(Deformation((1.01, 1.01, 1.01), (90, 90, 90)))
@@ -67,6 +67,7 @@ def test_operations_that_the_plane_waves_do_not_share_are_left_out() -> None:
     shells = sorted(0.5 * (2 * np.pi / edge * 7) ** 2 for edge in (7.653, 7.6533))
     engine = ToyEngine(box, field_cutoff=float(np.mean(shells)))
     states = list(engine.solve_many([Deformation((1.01, 1.0, 1.0), (90, 90, 90))]))
+    symmetric = QUICK.model_copy(update={"symmetry": True})
     rows = {tuple(m) for m in states[0].fields.basis.indices.tolist()}
-    assert len(axis_operations(box)) > images_of(box, states, QUICK.model_copy(update={"symmetry": True}), None)[1]
+    assert len(axis_operations(box)) > images_of(box, states, symmetric, {"kmesh": [4, 4, 4]})[1]
     assert any((k, h, m) not in rows and (-k, -h, -m) not in rows for h, k, m in rows)

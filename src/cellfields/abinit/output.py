@@ -11,7 +11,7 @@ density, the norms of the wavefunctions. The main output (text) is read for the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from cellfields._typing import Array, ComplexArray, FloatArray, IntArray
 from cellfields.abinit.netcdf import read_netcdf
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.text import parse_number
 
 ENERGY_TERMS = {
     "kinetic": "e_kinetic",
@@ -32,9 +33,17 @@ ENERGY_TERMS = {
     "entropic": "e_entropy",
 }
 _ENERGIES = {**ENERGY_TERMS, "free_energy": "etotal", "band_energy": "e_eigenvalues", "fermi_energy": "fermie"}
+_FORMERLY = {"e_nlpsp_vfock": "e_nonlocalpsp"}  # what ABINIT called a variable before version 9
 _RESIDUALS = {"energy_change": "deltae", "potential_residual": "res2", "eigenvalue_residual": "residm"}
 _CELL = ("primitive_vectors", "reduced_atom_positions", "atom_species", "atomic_numbers", "codvsn", "nelect", "usepaw")
-_GROUND = (*_ENERGIES.values(), *_RESIDUALS.values(), *_CELL, "cartesian_forces", "cartesian_stress_tensor")
+_GROUND = (
+    *_ENERGIES.values(),
+    *_FORMERLY.values(),
+    *_RESIDUALS.values(),
+    *_CELL,
+    "cartesian_forces",
+    "cartesian_stress_tensor",
+)
 _ORBITALS = (
     "reduced_coordinates_of_kpoints",
     "kpoint_weights",
@@ -81,7 +90,8 @@ class AbinitOutput:
         positions: (n, 3) fractional.
         atomic_numbers: (n,).
         electrons: valence electrons.
-        energies: name → Hartree: the terms of F (:data:`ENERGY_TERMS`), free_energy, band_energy, fermi_energy.
+        energies: name → Hartree: the terms of F (:data:`ENERGY_TERMS`), free_energy, band_energy, fermi_energy; only
+            those that were asked for.
         residuals: energy_change, potential_residual, eigenvalue_residual: what was left at the end.
         forces: (n, 3) Hartree/Bohr.
         stress: (3, 3) Hartree/Bohr³, tension positive.
@@ -133,8 +143,13 @@ def output_files(folder: Path, prefix: str | None = None) -> dict[str, Path]:
     return {kind: path for kind, path in files.items() if path.is_file()}
 
 
-def read_output(files: Mapping[str, Path]) -> AbinitOutput:
+def read_output(files: Mapping[str, Path], *, energies: Collection[str] = tuple(_ENERGIES)) -> AbinitOutput:
     """Read the files that :func:`output_files` found; GSR must be among them.
+
+    Args:
+        files: kind → file.
+        energies: names of the energies that are needed (of :class:`AbinitOutput`), all of them unless given. Only these
+            are read, so that a file of another version that lacks a term nobody asks for is no obstacle.
 
     Raises:
         InputError: the netCDF4 library is missing, or the run is of a kind that has no such fields (spin, PAW).
@@ -165,7 +180,7 @@ def read_output(files: Mapping[str, Path]) -> AbinitOutput:
         positions=positions,
         atomic_numbers=numbers,
         electrons=electrons,
-        energies={ours: ground.number(theirs) for ours, theirs in _ENERGIES.items()},
+        energies={ours: ground.number(_ENERGIES[ours], _FORMERLY.get(_ENERGIES[ours])) for ours in energies},
         residuals={ours: ground.number(theirs) for ours, theirs in _RESIDUALS.items()},
         forces=ground.floats("cartesian_forces", (atoms, 3)),
         stress=np.asarray(ground.floats("cartesian_stress_tensor", (6,))[_VOIGT]),
@@ -182,7 +197,7 @@ def scf_history(text: str) -> list[list[dict[str, float]]]:
     for line in re.findall(r"^ ETOT\s*(\d+)((?:[ \t]+\S+){2,4})", text, re.MULTILINE):
         try:
             step = int(line[0])
-            values = [float(word.replace("D", "E")) for word in line[1].split()]
+            values = [parse_number(word) for word in line[1].split()]
         except ValueError:  # numbers too wide for their columns are printed as stars
             continue
         if step == 1 or not cycles:
@@ -225,8 +240,10 @@ class _Arrays:
             raise self.fail(f"variable {name} does not hold integers in {low} … {high}")
         return np.asarray(array, dtype=np.int64)
 
-    def number(self, name: str) -> float:
-        return float(self.floats(name, ()))
+    def number(self, name: str, formerly: str | None = None) -> float:
+        """``formerly`` is what older versions of ABINIT call it."""
+        old = formerly is not None and name not in self._arrays and formerly in self._arrays
+        return float(self.floats(formerly if old and formerly else name, ()))
 
     def text(self, name: str) -> str:
         array = self.array(name, (None,))

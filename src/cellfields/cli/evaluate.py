@@ -50,7 +50,9 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     recipe = configuration.surrogate
     engines: dict[str, Engine] = {"surrogate": surrogate}
     for name in BASELINES:
-        engines[name] = BaselineEngine.train(crystal, train_states, recipe, name=name)
+        engines[name] = BaselineEngine.train(
+            crystal, train_states, recipe, name=name, engine_table=study.engine_table, encoding=surrogate.encoding
+        )
     evaluation = judge(engines, test_states)
     specimen = test_states[evaluation.typical("surrogate")]
     timings = {"training": float(surrogate.metadata["training_seconds"])}

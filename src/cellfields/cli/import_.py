@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,7 @@ def import_(
         chain.from_iterable(chain(head, rest) for head, rest in zip(heads, opened, strict=True)),
         field_cutoff=table.field_cutoff,
         max_loss=table.max_loss,
+        electrons=table.electrons,
         on_record=on_record,
     )
     if summary.largest_force is not None and summary.largest_force > _RELAXED:
@@ -95,3 +97,27 @@ def _print(summary: ImportSummary, directory: Path) -> None:
         rows.append((name, str(count) if count else "not known", *lost))
     title = f"dataset {directory}: {summary.imported} states imported, {len(summary.refused)} refused"
     print_table(title, ("quantity", "states", "largest asymmetry, rel. L²", "largest part beyond the cutoff"), rows)
+    print_table("checks", ("what must hold", "found"), _check_rows(summary.checks))
+
+
+def _check_rows(checks: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was found of each invariant, in the units that people read."""
+    from cellfields.units import ANGSTROM, GPA
+
+    def row(what: str, name: str, scale: float, unit: str) -> tuple[str, str]:
+        value = checks[name]
+        return what, "not known" if value is None else f"{scale * value:.3g} {unit}"
+
+    electrons = checks["electrons"]
+    if electrons is None:
+        found = "not known"
+    else:
+        low, high = (f"{n:.6g}" for n in electrons)
+        found = low if low == high else f"{low} … {high}"
+    return [
+        ("electrons in a cell: whole, and the same in all states", found),
+        row("free energy: largest less smallest", "free_energy_range", 1000.0, "mHa an atom"),
+        row("stress: largest component", "largest_stress", GPA, "GPa"),
+        row("atoms: farthest from its reference position", "largest_displacement", ANGSTROM, "Å"),
+        row("U: largest difference from the integral of u", "largest_band_energy_difference", 1000.0, "mHa"),
+    ]

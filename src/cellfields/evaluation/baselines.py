@@ -35,6 +35,7 @@ from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding
+from cellfields.surrogate.images import images_of
 from cellfields.surrogate.recipe import Recipe
 
 
@@ -105,15 +106,35 @@ class BaselineEngine:
 
     @classmethod
     def train(
-        cls, crystal: Crystal, states: Iterable[CellState], recipe: Recipe | None = None, *, name: str = "linear"
+        cls,
+        crystal: Crystal,
+        states: Iterable[CellState],
+        recipe: Recipe | None = None,
+        *,
+        name: str = "linear",
+        engine_table: Mapping[str, Any] | None = None,
+        encoding: StateEncoding | None = None,
     ) -> BaselineEngine:
-        """Fit on states that another engine computed; of the recipe only ``modes`` matters.
+        """Fit on what a surrogate of the same recipe learns from: the states that another engine computed and, where
+        the recipe uses them, their images under the crystal's symmetry.
+
+        Args:
+            crystal: the crystal they are deformations of.
+            states: at least two, without their images.
+            recipe: of it only ``modes`` and whether it learns from images matter; the paper's unless given.
+            name: key of :data:`BASELINES`.
+            engine_table: settings of the engine that computed the states, as for a surrogate: they tell which images
+                the k mesh shares.
+            encoding: of the surrogate to be compared with, so that both predict coefficients of the same modes. Unless
+                given it is fitted to the states and images, as the surrogate's is.
 
         Raises:
             InputError: unknown name, too few states, states of another crystal or in different Fourier bases.
         """
-        states = list(states)
-        encoding = StateEncoding.fit(crystal, states, (Recipe() if recipe is None else recipe).modes)
+        recipe = Recipe() if recipe is None else recipe
+        states, images = images_of(crystal, list(states), recipe, engine_table)
+        if encoding is None:
+            encoding = StateEncoding.fit(crystal, states, recipe.modes, images)
         deformations = np.array([state.deformation.as_array() for state in states])
         return cls.fit(name, encoding, deformations, encoding.encode(states))
 

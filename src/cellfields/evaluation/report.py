@@ -252,8 +252,10 @@ $summary
 <p class="note">Mean errors over the unseen strains, for the surrogate also the largest one (worst). Spread: standard
 deviation of the quantity over these strains; for a field, the root mean square of the errors that the mean of the true
 fields makes; for positions, the root mean square displacement. Range: largest minus smallest; for a field the largest
-of those errors, for positions the largest displacement. The regressions predict the same reduced quantities as the
-surrogate. Energies are per cell; 1 mHa = 27.2 meV.</p>
+of those errors, for positions the largest displacement. The regressions learn from the same strains as the surrogate,
+and from their images under the crystal's symmetry where it does, and predict the same reduced quantities: coefficients
+of the same principal components, atoms and energies. Unlike the recipe "best" they do not learn from the stress.
+Energies are per cell; 1 mHa = 27.2 meV.</p>
 </section>
 $figures
 <section>

@@ -29,22 +29,28 @@ def images_of(
 
     An operation is left out where the mesh does not share it (the image would have other numbers), where the plane
     waves of the fields do not, and where it would move a component of D that all strains hold to one that they vary.
+    Of a mesh that ``engine_table`` does not tell only operations that leave every axis at its place are used.
     """
     if not recipe.learns_from_images:
         return list(states), 1
-    settings = (engine_table or {}).get("settings", {})
-    mesh = settings.get("kmesh") if isinstance(settings, Mapping) else None
+    mesh = _mesh(engine_table)
     identity, *others = axis_operations(crystal)
     if crystal.inversion_centre is None and any(s.fields is not None and not s.knows("internal") for s in states):
         others = []  # where a field would go depends on where the atoms are
     strains = [state.deformation for state in states]
     bases = {id(state.fields.basis): state.fields.basis for state in states if state.fields is not None}
     operations = [identity] + [
-        op
-        for op in others
-        if (mesh is None or op.leaves(mesh)) and _holds(crystal, op, strains) and all(map(op.closes, bases.values()))
+        op for op in others if op.leaves(mesh) and _holds(crystal, op, strains) and all(map(op.closes, bases.values()))
     ]
     return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
+
+
+def _mesh(engine_table: Mapping[str, Any] | None) -> Sequence[int] | None:
+    """The k mesh on the crystal's own cell: among an engine's settings, or told for imported states; else None."""
+    table = engine_table or {}
+    settings = table.get("settings")
+    mesh: Sequence[int] | None = settings.get("kmesh") if isinstance(settings, Mapping) else None
+    return table.get("kmesh") if mesh is None else mesh
 
 
 def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deformation]) -> bool:

@@ -95,7 +95,9 @@ class Surrogate:
             states: at least two; each quantity is learned from those that know it, if they are eight at least, or all.
             recipe: the paper's, unless given.
             on_progress: called with (quantity, epochs done, epochs in all), about 100 times a quantity.
-            engine_table: JSON-able description of the engine, kept in ``metadata``.
+            engine_table: JSON-able description of the engine (``engine.fingerprint_table()``, or a store's or pack's
+                ``engine_table``), kept in ``metadata``. It tells the k mesh: without it a recipe that learns from
+                images leaves out those with permuted axes.
 
         Raises:
             InputError: too few states, states of another crystal, different Fourier bases, numbers not finite, or

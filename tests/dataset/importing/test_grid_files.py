@@ -10,12 +10,12 @@ import pytest
 from ase.units import Bohr
 from scipy.spatial.transform import Rotation
 
-from cellfields.dataset.importing._text import MAX_TEXT
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.text import MAX_TEXT
 from tests.dataset.importing.writers import WRITERS, foreign_atoms, save_chgcar, save_cube, values
 from tests.toy import ToyEngine, magnesium
 
@@ -119,7 +119,7 @@ def test_cubes_that_are_none(tmp_path: Path, old: str, new: str, words: str) -> 
         ("\n 20 36 32\n", "\n 20 36 320000\n", "where"),
         ("\n 20 36 32\n", "\n 20 36 33\n", "25920 numbers|where 23760"),
         ("Direct", "Di", None),
-        ("\n 20 36 32\n", "\n 20 36 32\n 1.0 one ", "no CHGCAR file"),
+        ("\n 20 36 32\n", "\n 20 36 32\n 1.0 one ", "no number stands among the numbers"),
     ],
 )
 def test_chgcars_that_are_none(tmp_path: Path, old: str, new: str, words: str | None) -> None:
@@ -144,7 +144,7 @@ def test_files_that_are_missing_no_text_or_too_large(tmp_path: Path, read: objec
         read(tmp_path / "no\0name")
     with pytest.raises(InputError, match="cannot read"):
         read(tmp_path)
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe" * 100)
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\0" * 100)
     with pytest.raises(CorruptFileError, match="no text file"):
         read(tmp_path / "bytes")
     (tmp_path / "empty").write_bytes(b"")

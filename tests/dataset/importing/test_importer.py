@@ -82,7 +82,7 @@ def test_forces_and_stress_are_turned_into_our_frame(tmp_path: Path) -> None:
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     turn *= np.sign(np.linalg.det(turn))
     forces = np.random.default_rng(1).normal(size=(4, 3))
-    stress = np.array([[1, 2, 3], [2, 4, 5], [3, 5, 6.0]])
+    stress = 1e-3 * np.array([[1, 2, 3], [2, 4, 5], [3, 5, 6.0]])
     order = [2, 0, 3, 1]
     structure = Structure(true.lattice @ turn, CRYSTAL.species, true.positions[order])
     record = Record("r", structure=structure, forces=forces[order] @ turn, stress=turn.T @ stress @ turn)
@@ -90,7 +90,7 @@ def test_forces_and_stress_are_turned_into_our_frame(tmp_path: Path) -> None:
     assert summary.largest_force == pytest.approx(np.linalg.norm(forces, axis=1).max())
     (state,) = store(tmp_path).states()
     np.testing.assert_allclose(state.forces, forces, atol=1e-9)
-    np.testing.assert_allclose(state.stress, stress, atol=1e-9)
+    np.testing.assert_allclose(state.stress, stress, atol=1e-12)
 
 
 def test_losses_beyond_the_limit_are_refused_and_say_which(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from cellfields.errors import CellFieldsError, InputError
 
 _SUFFIX = "_GSR.nc"
 _FILES = ("GSR", "DEN", "VCLMB")
+_ENERGIES = ("free_energy", "band_energy", "fermi_energy")
 
 
 def read_folder(source: Path) -> Iterator[Record | InputError]:
@@ -36,7 +37,8 @@ def read_folder(source: Path) -> Iterator[Record | InputError]:
         name = str(path.relative_to(source)).removesuffix(_SUFFIX)
         try:
             found = output_files(path.parent, path.name.removesuffix(_SUFFIX))
-            yield _record(name, read_output({kind: file for kind, file in found.items() if kind in _FILES}))
+            files = {kind: file for kind, file in found.items() if kind in _FILES}
+            yield _record(name, read_output(files, energies=(*_ENERGIES, "entropic")))
         except CellFieldsError as error:
             yield InputError(f"{name}: {error}")
 
@@ -47,11 +49,12 @@ def _record(name: str, output: AbinitOutput) -> Record:
     species = [chemical_symbols[number] for number in output.atomic_numbers]
     structure = Structure(output.lattice, species, output.positions)
     grids = {"density": output.density, "coulomb_potential": output.coulomb_potential}
-    energies = {n: output.energies[n] for n in ("free_energy", "band_energy", "fermi_energy")}
+    energies = {n: output.energies[n] for n in _ENERGIES}
     return Record(
         name=name,
         structure=structure,
         energies=energies | {"entropic_energy": output.energies["entropic"]},
+        electrons=output.electrons,
         forces=output.forces,
         stress=output.stress,
         fields={n: GridField(structure, grid, np.zeros(3)) for n, grid in grids.items() if grid is not None},

@@ -8,16 +8,17 @@ It is the valence density that VASP writes on its grid, without what PAW adds in
 from __future__ import annotations
 
 import io
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
 
 import numpy as np
 from ase.units import Bohr
 
-from cellfields.dataset.importing._text import guarded, head, numbers, read_text
+from cellfields.dataset.importing._text import guarded, head, open_text
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.text import parse_numbers, with_c_exponents
 
 
 def read_chgcar(path: Path) -> GridField:
@@ -29,7 +30,7 @@ def read_chgcar(path: Path) -> GridField:
     """
     from ase.io.vasp import read_vasp
 
-    text = read_text(path)
+    text = open_text(path)
     with guarded(path, "CHGCAR file"):
         lines = head(text, 7)
         symbols, counts = lines[5].split(), [int(word) for word in lines[6].split() if word.isdigit()]
@@ -38,9 +39,9 @@ def read_chgcar(path: Path) -> GridField:
             raise InputError(f"CHGCAR file {path} must name its elements in line 6 and count them in line 7 (VASP 5)")
         if sum(counts) > path.stat().st_size:  # ASE would believe it
             raise CorruptFileError(f"CHGCAR file {path} is truncated: it is too short for {sum(counts)} atoms")
-        comment = text.readline()  # may be blank; the next blank line ends the list of atoms
-        header = takewhile(str.strip, iter(text.readline, ""))
-        cell = read_vasp(io.StringIO(comment + "".join(header)))
+        # The comment may be blank; the next blank line ends the list of atoms.
+        rest = "".join(takewhile(str.strip, chain(lines[1:], iter(text.readline, ""))))
+        cell = read_vasp(io.StringIO(lines[0] + with_c_exponents(rest)))
         lattice = np.asarray(cell.cell.array) / Bohr
         structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
         shape = [int(word) for word in text.readline().split()]
@@ -49,5 +50,5 @@ def read_chgcar(path: Path) -> GridField:
         points = shape[0] * shape[1] * shape[2]
         first = text.readline()  # VASP fills all lines but the last of the block
         block = first + "".join(islice(text, -(-points // max(len(first.split()), 1)) - 1))
-        values = numbers(block, points).reshape(shape, order="F")
+        values = parse_numbers(block, points).reshape(shape, order="F")
         return GridField(structure, values / float(np.linalg.det(lattice)), np.zeros(3))

@@ -7,15 +7,17 @@ The cell is spanned by n_i v_i, as periodic codes write it.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from ase.units import Bohr
 
-from cellfields.dataset.importing._text import guarded, head, numbers, read_text
+from cellfields.dataset.importing._text import guarded, head, open_text
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.text import parse_number, parse_numbers, with_c_exponents
 
 
 def read_cube(path: Path) -> GridField:
@@ -27,7 +29,7 @@ def read_cube(path: Path) -> GridField:
     """
     from ase.io.cube import read_cube as read_with_ase
 
-    text = read_text(path)
+    text = open_text(path)
     with guarded(path, "cube file"):
         lines = head(text, 6)
         atoms, *shape = (int(line.split()[0]) for line in lines[2:])
@@ -40,10 +42,11 @@ def read_cube(path: Path) -> GridField:
             raise InputError(f"cube file {path} holds orbitals, or several values a point: it must hold one field")
         if atoms > path.stat().st_size:  # ASE would believe it
             raise CorruptFileError(f"cube file {path} is truncated: it is too short for {atoms} atoms")
-        found = read_with_ase(text, read_data=False)
+        header = "".join(lines + head(text, atoms))
+        found = read_with_ase(io.StringIO(with_c_exponents(header)), read_data=False)
         cell = found["atoms"]
         lattice = np.asarray(cell.cell.array) / Bohr
         structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
-        origin = np.array([float(word) for word in lines[2].split()[1:4]])  # ASE returns it with the data only
-        values = numbers(text.read(), shape[0] * shape[1] * shape[2]).reshape(shape)
+        origin = np.array([parse_number(word) for word in lines[2].split()[1:4]])  # ASE returns it with the data only
+        values = parse_numbers(text.read(), shape[0] * shape[1] * shape[2]).reshape(shape)
         return GridField(structure, values, np.linalg.solve(lattice.T, origin))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cellfields.crystal import Crystal
+from cellfields.dataset.importing.checks import DatasetChecks
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.store import DatasetStore
@@ -35,15 +36,19 @@ class ImportedEngine:
         crystal: the reference crystal.
         description: which code computed the states, and how.
         field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
+        kmesh: k points along each axis of the crystal's cell, None where nobody told. It decides which images of a
+            state under the crystal's symmetry are as good as the state.
     """
 
     crystal: Crystal
     description: str
     field_cutoff: float
+    kmesh: tuple[int, int, int] | None = None
 
     def fingerprint_table(self) -> dict[str, Any]:
         """The dataset's settings."""
-        return {"engine": "imported", "description": self.description, "field_cutoff": self.field_cutoff}
+        table = {"engine": "imported", "description": self.description, "field_cutoff": self.field_cutoff}
+        return table if self.kmesh is None else table | {"kmesh": list(self.kmesh)}
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """Raises :class:`InputError`: nothing here can compute a state."""
@@ -64,6 +69,7 @@ class ImportSummary:
         known: quantity or field → how many of the imported states know it.
         largest_loss: field → largest asymmetry and largest part beyond the cutoff, relative L².
         largest_force: on an atom of any state, Hartree/Bohr; None where no forces are known.
+        checks: what the invariants of :mod:`cellfields.dataset.importing.checks` came to, in Hartree atomic units.
     """
 
     imported: int
@@ -71,6 +77,7 @@ class ImportSummary:
     known: Mapping[str, int]
     largest_loss: Mapping[str, Mapping[str, float]]
     largest_force: float | None
+    checks: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -97,6 +104,7 @@ def import_records(
     *,
     field_cutoff: float,
     max_loss: float,
+    electrons: float | None = None,
     on_record: Callable[[str], None] | None = None,
 ) -> ImportSummary:
     """Seal the states of all records that can be one; a state of the same D that is there already is replaced.
@@ -107,6 +115,7 @@ def import_records(
         records: as a source gives them; an error is a record that could not be read.
         field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
         max_loss: part of a field (relative L²) that may be lost.
+        electrons: in the crystal's cell, where whole valences do not give the number (a charged cell).
         on_record: called with each record's name.
 
     Raises:
@@ -119,6 +128,7 @@ def import_records(
     known = dict.fromkeys((*_QUANTITIES, *FIELD_NAMES), 0)
     losses: dict[str, dict[str, float]] = {}
     force: float | None = None
+    checks = DatasetChecks(crystal, electrons)
     for record in records:
         if isinstance(record, InputError):
             refused.append(str(record))
@@ -127,18 +137,24 @@ def import_records(
             on_record(record.name)
         try:
             state = state_of(record, crystal, field_cutoff, max_loss)
+            checks.require(state, record.electrons)
         except InputError as error:
             refused.append(f"{record.name}: {error}")
             continue
-        store = store or create_store()
+        if store is None:
+            store = create_store()
+            for old in store.states():
+                checks.remember(store.key(old.deformation), old)
+        key = store.key(state.deformation)
         try:
-            key = store.key(state.deformation)
             if key in seen:
                 raise InputError(f"it has the same D as {seen[key]}")
+            checks.compare(key, state)
             store.write(state)
         except InputError as error:
             refused.append(f"{record.name}: {error}")
             continue
+        checks.accept(key, state)
         seen[key] = record.name
         for name in known:
             known[name] += state.knows(name)
@@ -147,4 +163,4 @@ def import_records(
             losses[name] = {part: max(value, worst[part]) for part, value in found.items()}
         if state.forces is not None:
             force = max(force or 0.0, float(np.linalg.norm(state.forces, axis=1).max()))
-    return ImportSummary(len(seen), tuple(refused), known, losses, force)
+    return ImportSummary(len(seen), tuple(refused), known, losses, force, checks.measured())

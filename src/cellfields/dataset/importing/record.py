@@ -36,6 +36,7 @@ class Record:
         internal: (n_int,) ξ.
         structure: cell and atoms; ``forces`` and ``stress`` are in its frame and order.
         energies: free_energy, band_energy, entropic_energy, fermi_energy: Hartree per cell of the crystal.
+        electrons: how many the source itself says that the cell has; its density must have them.
         forces: (N, 3) Hartree/Bohr.
         stress: (3, 3) Hartree/Bohr³, tension positive; without a structure in the frame a ∥ x, b in the xy plane.
         fields: field → values on a grid.
@@ -47,6 +48,7 @@ class Record:
     internal: FloatArray | None = None
     structure: Structure | None = None
     energies: Mapping[str, float] = field(default_factory=dict)
+    electrons: float | None = None
     forces: FloatArray | None = None
     stress: FloatArray | None = None
     fields: Mapping[str, GridField] = field(default_factory=dict)

@@ -71,7 +71,7 @@ def match(crystal: Crystal, structure: Structure) -> Match:
             too far from the reference ones, or in places that break the crystal's translations or inversion.
     """
     if Counter(structure.species) != Counter(crystal.species):
-        raise InputError(f"its atoms are {_formula(structure.species)}, the crystal's {_formula(crystal.species)}")
+        raise InputError(f"its atoms are {formula(structure.species)}, the crystal's {formula(crystal.species)}")
     positions = np.asarray(structure.positions, dtype=float)
     if not all((np.abs(numbers) < _HUGE).all() for numbers in (structure.lattice, positions)):  # nor nan
         raise InputError("its lattice vectors or positions are not finite, or larger than any crystal's")
@@ -82,7 +82,7 @@ def match(crystal: Crystal, structure: Structure) -> Match:
     # Equally good ones differ by a symmetry of the crystal: take the one that moves the origin least.
     order, shift, displacements = min(candidates, key=lambda found: _badness(found, lattice))
     farthest = _longest(displacements, lattice)
-    limit = _shortest_bond(crystal) / 4
+    limit = shortest_bond(crystal) / 4
     if farthest > limit:
         raise InputError(
             f"it is no deformation of the crystal: with the best order and origin an atom is {farthest:.3g} Bohr from "
@@ -136,7 +136,7 @@ def _longest(fractional: FloatArray, lattice: FloatArray) -> float:
     return float(np.linalg.norm(fractional @ lattice, axis=1).max())
 
 
-def _shortest_bond(crystal: Crystal) -> float:
+def shortest_bond(crystal: Crystal) -> float:
     """Shortest distance between two atoms of the reference crystal, images included, Bohr."""
     steps = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
     difference = crystal.positions_ref[:, None] - crystal.positions_ref[None, :]
@@ -144,5 +144,6 @@ def _shortest_bond(crystal: Crystal) -> float:
     return float(distances[distances > 1e-3].min())
 
 
-def _formula(species: Sequence[str]) -> str:
+def formula(species: Sequence[str]) -> str:
+    """Mg4, MgO as Mg1O1: symbols in alphabetical order."""
     return "".join(f"{symbol}{count}" for symbol, count in sorted(Counter(species).items()))

@@ -19,11 +19,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.dataset.importing._text import read_text
+from cellfields.dataset.importing._text import open_text
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.field import GridField
@@ -32,19 +31,20 @@ from cellfields.dataset.importing.structure import Structure
 from cellfields.deformation import Deformation, lattice_from_lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.fields import FIELD_NAMES
+from cellfields.text import parse_number
+from cellfields.units import ANGSTROM, EV, GPA
 
 _D = ("lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c")
 _LENGTHS, _ANGLES = ("a", "b", "c"), ("alpha", "beta", "gamma")
 _ENERGIES = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
 _VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
-_STRESS_GPA = Hartree / Bohr**3 / GPa
 
 # column → (the quantity that it gives, factor to atomic units)
 _COLUMNS: Mapping[str, tuple[str, float]] = (
     {name: (name, 1.0) for name in (*_D, *_LENGTHS, *_ANGLES, *_ENERGIES, "internal", "positions", "stress")}
-    | {f"{name}_angstrom": (name, 1 / Bohr) for name in _LENGTHS}
-    | {f"{name}_ev": (name, 1 / Hartree) for name in _ENERGIES}
-    | {"stress_gpa": ("stress", 1 / _STRESS_GPA)}
+    | {f"{name}_angstrom": (name, 1 / ANGSTROM) for name in _LENGTHS}
+    | {f"{name}_ev": (name, 1 / EV) for name in _ENERGIES}
+    | {"stress_gpa": ("stress", 1 / GPA)}
 )
 
 
@@ -55,7 +55,7 @@ def read_table(path: Path, crystal: Crystal) -> Iterator[Record | InputError]:
         InputError: no such file, or a header of unknown, repeated or contradicting columns.
         CorruptFileError: not a CSV text.
     """
-    reader = csv.reader(read_text(path), strict=True)
+    reader = csv.reader(open_text(path), strict=True)
     try:
         header = [column.strip() for column in next(reader, [])]
         _check_header(header, path)
@@ -156,7 +156,7 @@ def _symmetric(voigt: FloatArray) -> FloatArray:
 
 def _numbers(column: str, cell: str) -> FloatArray:
     try:
-        numbers = np.array([float(word) for word in cell.split()])
+        numbers = np.array([parse_number(word) for word in cell.split()])
     except ValueError:
         raise InputError(f"{column} = {cell[:40]!r} must be a number, or numbers separated by blanks") from None
     if not np.isfinite(numbers).all():

@@ -13,7 +13,8 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from cellfields._typing import FloatArray
-from cellfields.errors import InputError
+from cellfields.errors import CorruptFileError, InputError
+from cellfields.text import decode_text, parse_number
 
 _MOST_BYTES = 32 * 1024 * 1024
 _LARGEST = 1e15
@@ -61,10 +62,8 @@ class Source:
             InputError: they are not text.
         """
         try:
-            if b"\0" in content:
-                raise UnicodeError
-            return cls(symbol, where, content.decode("utf-8"))
-        except UnicodeError as error:
+            return cls(symbol, where, decode_text(content, where))
+        except CorruptFileError as error:
             raise InputError(f"{where} cannot be read as a text file") from error
 
     @cached_property
@@ -82,7 +81,7 @@ class Source:
         Raises:
             ValueError, IndexError: they are not there.
         """
-        found = [number(word) for word in self.lines[row].replace(",", " ").split()[:count]]
+        found = [parse_number(word) for word in self.lines[row].replace(",", " ").split()[:count]]
         if len(found) < count:
             raise ValueError
         return found
@@ -120,11 +119,6 @@ class Source:
             raise self.refuse(f"is not a complete {what} file") from error
 
 
-def number(word: str) -> float:
-    """A number as Fortran writes it, perhaps with D for the exponent."""
-    return float(word.lower().replace("d", "e"))
-
-
 def finite(words: object, shape: tuple[int, ...]) -> FloatArray:
     """An array of numbers of the given shape, none beyond any reason, from (nested) lists of words.
 
@@ -134,7 +128,7 @@ def finite(words: object, shape: tuple[int, ...]) -> FloatArray:
     try:
         array = np.array(words, dtype=float)
     except ValueError:
-        array = np.array(np.char.replace(np.char.lower(np.array(words, dtype=str)), "d", "e"), dtype=float)
+        array = np.vectorize(parse_number, otypes=[float])(np.array(words, dtype=str))
     if array.shape != shape or not (np.abs(array) < _LARGEST).all():
         raise ValueError
     return array

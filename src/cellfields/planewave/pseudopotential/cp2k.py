@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 
 from cellfields.planewave.pseudopotential._functional import named_functional
-from cellfields.planewave.pseudopotential._source import HIGHEST_L, Source, number
+from cellfields.planewave.pseudopotential._source import HIGHEST_L, Source
 from cellfields.planewave.pseudopotential.gth import GTHChannel, GTHPseudopotential, checked, symmetric
+from cellfields.text import parse_number
 
 ENTRY = re.compile(r"^[ \t]*([A-Z][a-z]?)[ \t]+((?:GTH|ALL)\S*)", re.MULTILINE)
 _MOST_COEFFICIENTS = 4
@@ -73,7 +74,7 @@ def _parse(source: Source, name: str, lines: list[str]) -> GTHPseudopotential:
     words = iter(" ".join(lines[1:]).split())
 
     def numbers(count: int) -> list[float]:
-        return [number(next(words)) for _ in range(count)]
+        return [parse_number(next(words)) for _ in range(count)]
 
     def size(most: int) -> int:
         count = int(next(words))

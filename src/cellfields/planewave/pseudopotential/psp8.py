@@ -14,7 +14,7 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.planewave.pseudopotential._abinit_header import Header
-from cellfields.planewave.pseudopotential._source import MOST_PROJECTORS, Source, number
+from cellfields.planewave.pseudopotential._source import MOST_PROJECTORS, Source
 from cellfields.planewave.pseudopotential.core_charge import CoreCharge
 from cellfields.planewave.pseudopotential.radial import gregory_weights
 from cellfields.planewave.pseudopotential.tabulated import (
@@ -23,6 +23,7 @@ from cellfields.planewave.pseudopotential.tabulated import (
     local_part,
     projector_channel,
 )
+from cellfields.text import parse_number
 
 _SPIN_ORBIT = (2, 3)
 _UNEVEN = 1e-8  # Bohr
@@ -55,7 +56,7 @@ def read_psp8(source: Source) -> TabulatedPseudopotential:
         count = counts[l] if l <= header.highest_l else 0
         if not count and l != header.local:
             continue
-        first = [number(word) for word in source.lines[row].split()[: 1 + count]]
+        first = [parse_number(word) for word in source.lines[row].split()[: 1 + count]]
         if first[0] != l or len(first) != 1 + count:
             raise ValueError
         table = source.table(row + 1, points, 2 + max(count, 1))

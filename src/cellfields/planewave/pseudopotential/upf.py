@@ -21,7 +21,6 @@ from cellfields.planewave.pseudopotential._source import (
     MOST_PROJECTORS,
     Source,
     finite,
-    number,
 )
 from cellfields.planewave.pseudopotential.core_charge import CoreCharge
 from cellfields.planewave.pseudopotential.radial import gregory_weights
@@ -30,6 +29,7 @@ from cellfields.planewave.pseudopotential.tabulated import (
     local_part,
     projector_channel,
 )
+from cellfields.text import parse_number
 
 _RYDBERG = 0.5  # Hartree
 _LEAST_CORE = 1e-9  # electrons/Bohr³; where a core density ends
@@ -129,7 +129,7 @@ def _attributes_header(text: str) -> _Header:
             found["element"],
             kind,
             found["functional"],
-            number(found["z_valence"]),
+            parse_number(found["z_valence"]),
             int(found["number_of_proj"]),
             true("core_correction"),
             true("has_so"),
@@ -145,7 +145,7 @@ def _columns_header(text: str) -> _Header:
         lines[1].split()[0],
         lines[2].split()[0].upper(),
         functional,
-        number(lines[5].split()[0]),
+        parse_number(lines[5].split()[0]),
         int(lines[10].split()[1]),
         lines[3].split()[0].upper().startswith("T"),
         "<PP_ADDINFO" in text,
