@@ -38,8 +38,8 @@ STRAINS = (
 )
 
 SHAPE = (
-    "**Stress-free cell:** the model relaxes to b/a = {b_over_a:.3f} (a = {a:.4f}, b = {b:.4f}, c = {c:.4f} Å), where a "
-    "hexagonal crystal has √3 = 1.732. The reason is the k mesh of its labels: {mesh} points on the four-atom "
+    "**Stress-free cell:** the model relaxes to b/a = {b_over_a:.3f} (a = {a:.4f}, b = {b:.4f}, c = {c:.4f} Å), where "
+    "a hexagonal crystal has √3 = 1.732. The reason is the k mesh of its labels: {mesh} points on the four-atom "
     "orthorhombic cell are not a hexagonal mesh, so that a and b are sampled differently. Do not read a deviation of "
     "{percent:.1f} % between directions of the basal plane as physics."
 )

@@ -1,7 +1,7 @@
 """Physics that the engines leave out although a crystal needs it: spin polarisation and dispersion forces.
 
     spin         Cr, Mn, Fe, Co, Ni, Ce … Tm in any crystal; V and Cu with O or F; O₂ (an O–O bond shorter than 1.4 Å)
-    dispersion   sheets, bonded in two directions only, whose nearest atoms are 0.85 Σ r_vdW … 8 Å apart
+    dispersion   sheets, bonded in two directions only, whose nearest atoms are 0.85 … 1.5 Σ r_vdW apart
 
 The elements are those whose solids order magnetically (J. M. D. Coey, Magnetism and Magnetic Materials, Cambridge 2010,
 chapter 5), with the d³ … d⁹ oxides and fluorides. Atoms are bonded within 1.3 of the sum of their covalent radii
@@ -28,7 +28,8 @@ MAGNETIC = frozenset(
 MAGNETIC_WITH_OXYGEN_OR_FLUORINE = frozenset(("V", "Cu"))
 _OXYGEN_MOLECULE = 1.4  # Å; peroxides have 1.45 and closed shells
 _BONDED = 1.3  # of the sum of covalent radii
-_TOUCHING, _VACUUM = 0.85, 8.0  # of the sum of van der Waals radii; Å
+_TOUCHING, _VACUUM = 0.85, 1.5  # of the sum of van der Waals radii: 3.0 and 5.3 Å for carbon
+_FAR = 8.0  # Å: no two layers feel each other farther apart
 
 
 def missing_physics(crystal: Crystal, *, smearing: str | None = None) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def layer_distance(crystal: Crystal) -> float | None:
     """Shortest distance in Å between atoms of different layers of a layered crystal; None where it is not layered."""
     atoms = crystal.to_atoms()
     numbers = np.array([atomic_numbers[symbol] for symbol in crystal.species])
-    first, second, steps, distances = neighbor_list("ijSd", atoms, _VACUUM)
+    first, second, steps, distances = neighbor_list("ijSd", atoms, _FAR)
     bonded = distances < _BONDED * (covalent_radii[numbers[first]] + covalent_radii[numbers[second]])
     part, offset, sheet = _parts(len(atoms), first[bonded], second[bonded], steps[bonded])
     if any(np.linalg.matrix_rank(vectors) != 2 for vectors in sheet.values()):
@@ -93,7 +94,7 @@ def layer_distance(crystal: Crystal) -> float | None:
     if not other.any():
         return None
     ratio = distances[other] / (vdw_radii[numbers[first[other]]] + vdw_radii[numbers[second[other]]])
-    return float(distances[other].min()) if np.nanmin(ratio, initial=np.inf) >= _TOUCHING else None
+    return float(distances[other].min()) if _TOUCHING <= np.nanmin(ratio, initial=np.inf) <= _VACUUM else None
 
 
 def _parts(
