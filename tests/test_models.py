@@ -10,6 +10,7 @@ import pytest
 from cellfields import Deformation, Surrogate, models
 from cellfields.errors import InputError
 from cellfields.fields import FIELD_NAMES
+from cellfields.mechanics import stress_free
 
 
 @pytest.fixture
@@ -77,3 +78,13 @@ def test_magnesium_has_its_electrons() -> None:
     state = Surrogate.load("mg").solve(Deformation((1.0, 1.0, 1.0), (90.0, 90.0, 90.0)))
     assert state.fields is not None and state.fields.integral("density") == pytest.approx(8.0, abs=1e-12)
     assert state.fields.integral("coulomb_potential") == 0.0
+
+
+def test_the_card_of_mg_tells_the_shape_that_the_model_relaxes_to() -> None:
+    """b/a of hexagonal magnesium is √3; the labels' k mesh is not hexagonal, and the card must not hide it."""
+    mg = Surrogate.load("mg", outside="flag")
+    lengths = np.linalg.norm(stress_free(mg, components="axial").lattice, axis=1)
+    card = models.card("mg")
+    assert card is not None
+    assert f"b/a = {lengths[1] / lengths[0]:.3f}" in card
+    assert "√3 = 1.732" in card and "12 × 12 × 12 points on the four-atom orthorhombic cell" in card

@@ -67,7 +67,8 @@ class CrystalTable(_Table):
     )
     species: tuple[str, ...] | None = Field(default=None, description="chemical symbols, one an atom")
     positions: tuple[Triple, ...] | None = Field(default=None, description="fractional coordinates, one row an atom")
-    structure: Path | None = Field(default=None, description="structure file that ASE reads")
+    structure: Path | None = Field(default=None, description="structure file: CIF, POSCAR, extended XYZ, XSF, …")
+    structure_index: int | None = Field(default=None, description="which structure of the file, from 0")
     inversion: Inversion = Field(default="impose", description="whether relaxation keeps an inversion centre")
 
     def build(self) -> Crystal:
@@ -89,7 +90,9 @@ class CrystalTable(_Table):
                 verb = "is missing: it must" if name in needed else "must not"
                 raise InputError(f"crystal.{name} {verb} be given together with crystal.{geometry}")
         if self.structure is not None:
-            return Crystal.from_file(self.structure, inversion=self.inversion)
+            return Crystal.from_file(self.structure, index=self.structure_index, inversion=self.inversion)
+        if self.structure_index is not None:
+            raise InputError(f"crystal.structure_index must not be given together with crystal.{geometry}")
         assert self.species is not None and self.positions is not None  # the loop above saw to it
         scale = 1 / Bohr if geometry.endswith("_angstrom") else 1.0
         try:

@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, covalent_radii
 from ase.units import Bohr
 
 from cellfields._symmetry import exact_symmetry
 from cellfields._typing import FloatArray, IntArray
 from cellfields.deformation import in_standard_frame, lattice_from_lengths_and_angles
 from cellfields.errors import InputError
+from cellfields.structure_file import has_moments, net_charge, read_structure
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 SYMMETRY_TOLERANCE = 1e-3  # Bohr
 LONGEST = 1e4  # Bohr
+_COVALENT_PART = 0.4  # of the sum of covalent radii: closer atoms are a mistake in a file
 MAX_ATOMS = 200  # finding the symmetry of a large, regular cell takes minutes, and a solve for ever
 
 _Numbers = TypeVar("_Numbers", FloatArray, IntArray)
@@ -99,9 +101,14 @@ class Crystal:
             if symbol not in atomic_numbers or symbol == "X":
                 raise InputError(f"species: {str(symbol)[:20]!r} is not a chemical symbol")
         positions = np.array(positions, dtype=float)
+        if positions.ndim == 2 and positions.shape[1] == 3 and len(positions) != len(self.species):
+            raise InputError(
+                f"positions must be {len(self.species)} rows, one an atom: species names {len(self.species)} atoms and "
+                f"positions places {len(positions)}"
+            )
         if positions.shape != (len(self.species), 3) or len(self.species) == 0 or not np.isfinite(positions).all():
             raise InputError(f"positions must be {len(self.species)} rows of three finite numbers, one row per species")
-        _refuse_coinciding(self.lattice_ref, positions)
+        _refuse_coinciding(self.lattice_ref, self.species, positions)
         numbers = np.array([atomic_numbers[s] for s in self.species])
         if not symmetry:  # every atom its own kind apart from inversion: translations cannot be found
             numbers = _labels_without_translations(self.lattice_ref, positions, numbers, tolerance)
@@ -135,10 +142,18 @@ class Crystal:
         inversion: Inversion = "impose",
     ) -> Crystal:
         """From edge lengths in Bohr and angles in degrees, (b,c), (a,c), (a,b)."""
-        if len(lengths) != 3 or not all(np.isfinite(x) and x > 0 for x in lengths):
-            raise InputError("lengths must be three positive numbers (Bohr)")
-        if len(angles) != 3 or not all(20 <= x <= 160 for x in angles):
-            raise InputError("angles must be three numbers in 20 … 160 degrees (not radians)")
+        if len(lengths) != 3:
+            raise InputError(f"lengths must be three positive numbers (Bohr), got {len(lengths)} of them")
+        if len(angles) != 3:
+            raise InputError(f"angles must be three numbers in 20 … 160 degrees, got {len(angles)} of them")
+        if not all(np.isfinite(x) and x > 0 for x in lengths):
+            raise InputError(f"lengths must be three positive numbers (Bohr), got {_listed(lengths)}")
+        if not np.isfinite(np.asarray(angles, dtype=float)).all():
+            raise InputError(f"angles must be three finite numbers in 20 … 160 degrees, got {_listed(angles)}")
+        if not all(20 <= x <= 160 for x in angles):
+            radians = all(0 < x < np.pi for x in angles)
+            unit = " (not radians)" if radians else ""
+            raise InputError(f"angles must be three numbers in 20 … 160 degrees{unit}, got {_listed(angles)}")
         lattice = lattice_from_lengths_and_angles(np.array(lengths, dtype=float), np.array(angles, dtype=float))
         return cls(lattice, species, positions, inversion=inversion)
 
@@ -153,23 +168,32 @@ class Crystal:
             )
         if not atoms.pbc.all():
             raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
-        if np.abs(atoms.get_initial_magnetic_moments()).max(initial=0.0) > 0:
+        if has_moments(atoms):
             raise InputError("atoms carry magnetic moments: spin polarisation is not supported")
+        if abs(net_charge(atoms)) > 1e-6:
+            raise InputError(
+                f"atoms carry a net charge of {net_charge(atoms):g} (initial charges): cells must be neutral"
+            )
         positions = atoms.get_scaled_positions(wrap=False)
         return cls(atoms.cell.array / Bohr, atoms.get_chemical_symbols(), positions, inversion=inversion)
 
     @classmethod
-    def from_file(cls, path: str | Path, *, inversion: Inversion = "impose") -> Crystal:
-        """From any structure file that ``ase.io.read`` understands (CIF, POSCAR, XSF, …)."""
-        from ase.io import read
+    def from_file(cls, path: str | Path, *, index: int | None = None, inversion: Inversion = "impose") -> Crystal:
+        """From a structure file: CIF, POSCAR, XSF, extended XYZ, whatever ASE reads.
 
-        if not Path(path).is_file():
-            raise InputError(f"structure file {path} does not exist")
+        Args:
+            path: the file; its name is taken as it is.
+            index: which structure, from 0, of a file that holds several.
+            inversion: as of the constructor.
+
+        Raises:
+            InputError: as :func:`cellfields.structure_file.read_structure`, or the atoms are no crystal.
+        """
+        atoms = read_structure(path, index=index)
         try:
-            atoms = read(str(path))
-        except Exception as error:  # ASE's readers raise anything
-            raise InputError(f"structure file {path} cannot be read by ASE: {error}") from error
-        return cls.from_atoms(atoms[-1] if isinstance(atoms, list) else atoms, inversion=inversion)
+            return cls.from_atoms(atoms, inversion=inversion)
+        except InputError as error:
+            raise InputError(f"structure file {path}: {error}") from error
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
@@ -324,12 +348,30 @@ def _frozen(array: _Numbers) -> _Numbers:
     return copied
 
 
-def _refuse_coinciding(lattice: FloatArray, positions: FloatArray) -> None:
+def _refuse_coinciding(lattice: FloatArray, species: Sequence[str], positions: FloatArray) -> None:
+    """Refuse atoms closer than 0.3 Bohr, or than 0.4 of the sum of their covalent radii (Cordero et al. 2008, in ASE).
+
+    Sodium at 1 TPa is at 0.48 of that sum, the hydrogen molecule at 1.2.
+    """
+    steps = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
     difference = positions[:, None] - positions[None, :]
-    distance = np.linalg.norm((difference - np.rint(difference)) @ lattice, axis=2) + 10 * np.eye(len(positions))
-    if distance.min() < 0.3:
-        first, second = np.unravel_index(distance.argmin(), distance.shape)
-        raise InputError(f"positions: atoms {first} and {second} are {distance.min():.3f} Bohr apart (at least 0.3)")
+    images = (difference - np.rint(difference))[:, :, None] + steps
+    distance = np.linalg.norm(images @ lattice, axis=3)
+    distance[np.arange(len(positions)), np.arange(len(positions)), 13] = np.inf  # the atom itself
+    distance = distance.min(axis=2)
+    radii = covalent_radii[[atomic_numbers[symbol] for symbol in species]] / Bohr
+    least = np.maximum(0.3, _COVALENT_PART * (radii[:, None] + radii[None, :]))
+    if (distance < least).any():
+        first, second = np.unravel_index((distance / least).argmin(), distance.shape)
+        raise InputError(
+            f"positions: atoms {first} and {second} are {distance[first, second]:.3f} Bohr apart (at least "
+            f"{least[first, second]:.3g} for {species[first]} and {species[second]}, {_COVALENT_PART:g} of the sum of "
+            "their covalent radii)"
+        )
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return "[" + ", ".join(f"{x:g}" for x in numbers) + "]"
 
 
 def _labels_without_translations(

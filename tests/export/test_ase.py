@@ -224,3 +224,17 @@ def test_a_pymatgen_structure_goes_through_the_adaptor(engine):
     assert atoms.get_potential_energy() == pytest.approx(engine.solve(STRAIN).free_energy * Hartree, rel=1e-9)
     back = AseAtomsAdaptor.get_structure(atoms.calc.relaxed_atoms())
     assert back.composition == structure.composition
+
+
+def test_atoms_with_moments_or_a_net_charge_are_refused(engine):
+    """As ``Crystal.from_atoms`` does: they would be ignored."""
+    atoms = strained(engine)
+    atoms.set_initial_magnetic_moments([1.0, 0, 0, -1.0])
+    with pytest.raises(InputError, match="magnetic moments"):
+        atoms.get_potential_energy()
+    atoms = strained(engine)
+    atoms.set_initial_charges([1.0, 0, 0, 0])
+    with pytest.raises(InputError, match="net charge of 1"):
+        atoms.get_potential_energy()
+    atoms.set_initial_charges([1.0, 0, 0, -1.0])
+    assert atoms.get_potential_energy() == strained(engine).get_potential_energy()

@@ -39,6 +39,7 @@ from cellfields.planewave.occupation import Occupations, occupy
 from cellfields.planewave.scf import starting_bands
 from cellfields.start import DensityStart
 from cellfields.state import CellState, Remedy
+from cellfields.unmodelled import warn_of_missing_physics
 
 _NOT_CONVERGED = "was not enough SCF cycles to converge"
 _SAME_ENERGY = 1e-6  # Hartree, between the main output and the netCDF file
@@ -76,6 +77,7 @@ class AbinitEngine:
                 f'engine.plane_waves = "{settings.plane_waves}" is not possible with ABINIT, which has one sphere of '
                 'plane waves a k point ("k_sphere")'
             )
+        warn_of_missing_physics(crystal, smearing=settings.smearing)
         self.crystal = crystal
         self.settings = settings
         self.options = options or AbinitOptions()

@@ -13,6 +13,7 @@ from ase.units import Bohr, Hartree
 from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.report import number
 from cellfields.surrogate import Surrogate
+from cellfields.unmodelled import missing_physics
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
 _COMPONENTS = ("λa", "λb", "λc", "θa (°)", "θb (°)", "θc (°)")
@@ -41,6 +42,7 @@ def model_card(
         f"# {title}",
         *remarks,
         _summary(surrogate),
+        *(f"**Left out:** {sentence}." for sentence in missing_physics(surrogate.crystal)),
         "## Data",
         data,
         _table(("", ""), _settings(surrogate)),

@@ -29,6 +29,7 @@ from cellfields.errors import InputError
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics.stress import to_voigt
 from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+from cellfields.structure_file import has_moments, net_charge
 
 _NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it
 _IMPOSSIBLE = 1e6  # Bohr², the price of putting an atom on another element's place
@@ -151,6 +152,10 @@ def _deformation(atoms: Atoms, crystal: Crystal) -> Deformation:
         raise InputError(
             f"atoms: {atoms.get_chemical_formula()} is not a deformation of this engine's {_formula(crystal)}"
         )
+    if has_moments(atoms, results=False):
+        raise InputError("atoms carry magnetic moments: spin polarisation is not supported")
+    if abs(net_charge(atoms)) > 1e-6:
+        raise InputError(f"atoms carry a net charge of {net_charge(atoms):g} (initial charges): cells must be neutral")
     if not atoms.pbc.all():
         raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
     try:

@@ -34,6 +34,7 @@ from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import FieldStart, PlaneWaveStart
 from cellfields.start import DensityStart
 from cellfields.state import CellState, Remedy
+from cellfields.unmodelled import warn_of_missing_physics
 
 _REDUCED_PAYS = 40  # k points from which the reduced basis is faster than full plane waves
 _COARSE_POINTS = 60
@@ -75,6 +76,7 @@ class PlaneWaveEngine:
         self.crystal = crystal
         self.settings = settings
         if pseudopotentials is None:
+            warn_of_missing_physics(crystal, smearing=settings.smearing)
             pseudopotentials = {
                 symbol: load_pseudopotential(
                     symbol,
