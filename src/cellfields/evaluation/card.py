@@ -11,7 +11,7 @@ from typing import Any
 from ase.units import Bohr, Hartree
 
 from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
-from cellfields.evaluation.report import number
+from cellfields.evaluation.texts import number
 from cellfields.surrogate import Surrogate
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
