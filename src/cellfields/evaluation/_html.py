@@ -79,10 +79,11 @@ section, figure { background: #fff; border: 1px solid #e3e6ea; border-radius: 8p
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption, .note { color: #5a646e; font-size: .9rem; margin-top: .6rem; }
 .lead { color: #3a434c; max-width: 46rem; margin: 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 1rem; margin: 1.3rem 0 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(175px, 1fr)); gap: .8rem; margin: 1.3rem 0 0; }
 .card { background: #fff; border: 1px solid #e3e6ea; border-top: 3px solid #0072b2; border-radius: 8px;
-        padding: .9rem 1.1rem; }
-.card .what { font-weight: 600; display: flex; justify-content: space-between; align-items: start; gap: .5rem; }
+        padding: .9rem 1rem; }
+.card .what { font-weight: 600; }
+.card .badge { display: table; margin-top: .2rem; }
 .card.good { border-top-color: #1a7f4b; }
 .card.caution { border-top-color: #b26a00; }
 .card.bad { border-top-color: #b3261e; }

@@ -23,9 +23,9 @@ from cellfields.evaluation._report_verdict import cards, verdict_section
 from cellfields.evaluation.errors import QUANTITIES, Evaluation
 from cellfields.evaluation.figures._style import label
 from cellfields.evaluation.judging import HEADLINE, Finding, unchanging
-from cellfields.evaluation.summary import summary
+from cellfields.evaluation.summary import not_judged, summary
 from cellfields.evaluation.texts import cell_contents, formula, listed, number
-from cellfields.evaluation.verdict import Verdict, verdict
+from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict, verdict
 from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
 
@@ -63,6 +63,7 @@ class ReportInput:
         unknown: names of what the surrogate does not know, because its training states do not.
         pseudopotentials: symbol → which one was used, in words.
         stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
+        stress_remark: why the stress is not judged, or empty.
     """
 
     crystal: Crystal
@@ -77,16 +78,20 @@ class ReportInput:
     unknown: Sequence[str] = ()
     pseudopotentials: Mapping[str, str] = field(default_factory=dict)
     stress_check: Finding | None = None
+    stress_remark: str = ""
 
     @property
     def verdict(self) -> Verdict:
         """What it comes to."""
+        check = self.stress_check
+        if check is None and self.stress_remark:
+            check = Finding(STRESS_TOPIC, "bad", self.stress_remark)
         return verdict(
             self.evaluation,
             solved=self.training_states + len(self.evaluation.deformations),
             asked_for=sum(self.asked_for),
             failures=len(self.failures),
-            stress_check=self.stress_check,
+            stress_check=check,
         )
 
 
@@ -103,6 +108,7 @@ def render_report(page: ReportInput) -> str:
     columns, *rows = summary(
         evaluation, [q for q in evaluation.spread if q not in still], ("quadratic", "linear", "mean")
     )
+    rows += not_judged(columns, page.stress_remark)
     lead = (
         f"{name}, {contents} in the cell. A surrogate trained on {page.training_states} strained cells, judged on "
         f"{len(evaluation.deformations)} strains that it has not seen. Their volumes differ from the reference cell's "

@@ -12,10 +12,11 @@ from cellfields.evaluation.judging import HEADLINE
 from cellfields.evaluation.texts import number
 
 
-def headline(evaluation: Evaluation) -> list[tuple[str, ...]]:
+def headline(evaluation: Evaluation, stress_remark: str = "") -> list[tuple[str, ...]]:
     """The numbers that matter: a row of column names, then one row a quantity.
 
     Mean and worst error of the surrogate, the mean error of the best plain baseline with its name, the spread.
+    ``stress_remark``: why the stress is not judged; then a row says so.
     """
     rows: list[tuple[str, ...]] = [("error in", "unit", "surrogate", "worst", "best plain baseline", "spread")]
     for name in (name for name in HEADLINE if name in evaluation.spread):
@@ -29,7 +30,15 @@ def headline(evaluation: Evaluation) -> list[tuple[str, ...]]:
             other = f"{number(quantity.scale * evaluation.engines[best].summary(name)['mean'])} ({best})"
         spread = number(quantity.scale * evaluation.spread[name].standard_deviation)
         rows.append((quantity.label, quantity.unit, mean, worst, other, spread))
-    return rows
+    return rows + not_judged(rows[0], stress_remark)
+
+
+def not_judged(columns: tuple[str, ...], stress_remark: str) -> list[tuple[str, ...]]:
+    """A row for a stress that is not judged, where there is a reason; else none."""
+    if not stress_remark:
+        return []
+    quantity = QUANTITIES["stress_gpa"]
+    return [(quantity.label, quantity.unit, "not judged", *("—" for _ in columns[3:]))]
 
 
 def summary(evaluation: Evaluation, quantities: Iterable[str], regressions: Sequence[str]) -> list[tuple[str, ...]]:

@@ -1,7 +1,8 @@
 """What an evaluation comes to, in words: quantities won, drawn and lost; strains outside; strains that failed.
 
 The whole is bad if one of the quantities that matter most is (``judging.HEADLINE``), or if the stress contradicts the
-energy; it is good if nothing at all asks for caution. How a quantity is judged: :mod:`~cellfields.evaluation.judging`.
+energy; it is good if all of these are, and nothing else is bad. How a quantity is judged: see
+``judging.py``.
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ class Verdict:
 
     @property
     def level(self) -> Level:
-        """The worst of what matters most: free energy, density and positions; good only if everything else is."""
+        """The worst of what matters most; good only if nothing else is bad."""
         levels = {found.level for found in self.quantities if found.quantity in HEADLINE}
         levels |= {found.level for found in self.findings if found.topic == STRESS_TOPIC}
         if "bad" in levels:
             return "bad"
         everything = {found.level for found in (*self.quantities, *self.findings)}
-        return "caution" if everything & {"bad", "caution"} or not self.quantities else "good"
+        return "caution" if "caution" in levels or "bad" in everything or not self.quantities else "good"
 
     @property
     def summary(self) -> list[str]:
         """Sentences that name the quantities on which the surrogate wins, draws and loses."""
         names = {q: [f.quantity for f in self.quantities if f.outcome == q] for q in ("better", "equal", "worse")}
-        labels = {q: listed([QUANTITIES[name].label for name in found]) for q, found in names.items()}
+        labels = {q: listed([_short(name) for name in found]) for q, found in names.items()}
         sentences = []
         if names["better"]:
             sentences.append(f"The surrogate is clearly better than every plain baseline in {labels['better']}.")
@@ -66,7 +67,7 @@ class Verdict:
             )
         useless = [f.quantity for f in self.quantities if f.error > TOO_LARGE * f.spread]
         if useless:
-            words = listed([QUANTITIES[name].label for name in useless])
+            words = listed([_short(name) for name in useless])
             sentences.append(f"Errors exceed {percent(TOO_LARGE)} of the spread in {words}: do not rely on it.")
         return sentences
 
@@ -124,6 +125,10 @@ def verdict(
             unchecked if stress_check is None else stress_check,
         ),
     )
+
+
+def _short(quantity: str) -> str:
+    return QUANTITIES[quantity].label.split(",")[0]
 
 
 def _domain(evaluation: Evaluation) -> Finding:

@@ -105,13 +105,9 @@ def varying_fields(truth: CellState, predicted: CellState) -> list[str]:
 def plane_name(truth: CellState, *, normal: int = 2, height: float | None = None) -> str:
     """In words the plane that :func:`slice_figure` draws with the same arguments."""
     first, second = ("abc"[axis] for axis in range(3) if axis != normal)
-    through = ""
-    if height is None:
-        height = _height(truth, normal)
-        through = " through the first atom" if truth.knows("positions") else ""
-    return (
-        f"lattice plane of {first} and {second}{through}, at fractional coordinate {height:.3g} along {'abc'[normal]}"
-    )
+    through = " through the first atom" if height is None and truth.knows("positions") else ""
+    place = round(_height(truth, normal) if height is None else height, 3) + 0.0
+    return f"lattice plane of {first} and {second}{through}, at fractional coordinate {place:g} along {'abc'[normal]}"
 
 
 def _height(truth: CellState, normal: int) -> float:
