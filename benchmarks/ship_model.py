@@ -22,6 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from cellfields.evaluation.baselines import BaselineEngine  # noqa: E402
 from cellfields.evaluation.card import model_card  # noqa: E402
 from cellfields.evaluation.evaluate import Exam  # noqa: E402
 from cellfields.evaluation.studies.protocol import teh2021  # noqa: E402
@@ -90,9 +91,13 @@ def main() -> None:
     report["stress_free_cell"] = shape
     remarks.append(shape_remark(stored, shape))
     source = "the authors' published test strains" if plan.published else "an own draw"
+    plain = {
+        name: exam.judge(BaselineEngine.train(bench.crystal, training.states, plan.best, name=name))
+        for name in ("quadratic", "linear", "mean")
+    }
     card = model_card(
         stored,
-        exam.truth,
+        replace(exam.truth, engines=plain),
         after,
         title="mg: magnesium under strain",
         data=STRAINS.format(train=len(training), test=len(test), source=source),

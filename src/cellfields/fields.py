@@ -23,6 +23,7 @@ from cellfields.errors import InputError
 
 FIELD_NAMES = ("density", "coulomb_potential", "band_energy_density", "entropy_density")
 EXTENSIVE = frozenset({"density", "band_energy_density", "entropy_density"})  # stored as V f̄
+_ROUNDING = 1e-9  # what a field's coefficients may differ from zero by, and still mean nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +191,13 @@ class ElectronicFields:
         """∫f over the cell: N for ρ, U for u, S for s; V times the mean for φ."""
         mean = float(np.real(self._get(name)[0]))
         return mean if name in EXTENSIVE else mean * self.volume
+
+    def varies(self, name: str) -> bool:
+        """Whether a field is more than a constant and rounding: the entropy density of an insulator is not.
+
+        That is, whether a coefficient other than the one of m = 0 exceeds 1e-9 (Hartree for φ and u, else a number).
+        """
+        return bool(np.abs(self._get(name)[1:]).max(initial=0.0) > _ROUNDING)
 
     def on_grid(
         self,

@@ -38,7 +38,7 @@ def test_every_part_is_there_and_right(states: list[CellState]) -> None:
     exam = Exam.of(CRYSTAL, [*states[20:], wide])
     errors = exam.judge(model)
     card = model_card(model, exam.truth, errors, title="it", data="From here.", remarks=["**Preliminary.**"])
-    assert card.startswith("# it\n\n**Preliminary.**\n\nDeformation of Mg4's unit cell in")
+    assert card.startswith("# it\n\n**Preliminary.**\n\nDeformation of a cell of Mg (4 atoms) in")
     assert 'Recipe "best", 20 training states, 5 modes a field' in card and "From here." in card
     outside = sum(not model.in_domain(Deformation.from_array(d)) for d in exam.truth.deformations)
     assert outside >= 1 and f"{outside} of them lie outside the domain below" in card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
 import matplotlib
@@ -21,8 +21,12 @@ from cellfields.evaluation.baselines import BaselineEngine
 from cellfields.evaluation.errors import Evaluation
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.figures import error_vs_strain_figure, parity_figure, position_error_figure, slice_figure
-from cellfields.evaluation.report import ReportInput, duration, headline, number, render_report
+from cellfields.evaluation.figures.slices import plane_name
+from cellfields.evaluation.report import ReportInput, duration, render_report
+from cellfields.evaluation.summary import headline
+from cellfields.evaluation.texts import number
 from cellfields.state import CellState
+from cellfields.units import ANGSTROM
 from tests.toy import ToyEngine, magnesium
 
 
@@ -145,7 +149,7 @@ def test_slices_show_the_field_where_it_is(magnesium_material: Material, normal:
     points = mesh.get_coordinates().reshape(-1, 2)  # type: ignore[attr-defined]
     values = np.asarray(mesh.get_array()).ravel()
     # The plane's area is that of the deformed cell's face, whatever the drawing's orientation.
-    a, b = (state.lattice[i] for i in range(3) if i != normal)
+    a, b = (ANGSTROM * state.lattice[i] for i in range(3) if i != normal)  # axes are in Å
     extent = points.max(axis=0) - points.min(axis=0)
     longer = max(np.linalg.norm(a), np.linalg.norm(b))
     height = np.linalg.norm(np.cross(a, b)) / longer
@@ -161,11 +165,68 @@ def test_slices_show_the_field_where_it_is(magnesium_material: Material, normal:
 
 
 def test_slices_need_fields(magnesium_material: Material) -> None:
-    from dataclasses import replace
-
     state = magnesium_material.states[0]
     with pytest.raises(InputError, match="fields"):
         slice_figure(state, replace(state, fields=None))
+
+
+def test_the_plane_has_a_name(magnesium_material: Material) -> None:
+    state = magnesium_material.states[0]
+    assert plane_name(state, normal=1, height=0.25) == "lattice plane of a and c, at fractional coordinate 0.25 along b"
+    assert "through the first atom, at fractional coordinate" in plane_name(state)
+    figure = slice_figure(state, state)
+    assert any("(Å)" in axis.get_xlabel() for axis in figure.axes)
+    assert not any("Bohr)" in axis.get_xlabel() for axis in figure.axes)
+
+
+def test_strains_outside_are_listed_and_ringed(magnesium_material: Material) -> None:
+    outside = np.array([False, True, False, False, True, False])
+    evaluation = replace(magnesium_material.evaluation, outside=outside)
+    html = render_report(_page(magnesium_material, evaluation=evaluation))
+    for row in evaluation.deformations[outside]:
+        assert ", ".join(f"{x:g}" for x in row) in html
+    assert "2 of 6 test strains lie outside" in html and "Rings: strains outside" in html
+    rings = [line for line in parity_figure(evaluation).axes[0].lines if line.get_label() == "_outside"]
+    truth = evaluation.truth["free_energy"]
+    assert len(rings) == 2  # linear regression and the surrogate
+    for ring in rings:
+        np.testing.assert_allclose(np.asarray(ring.get_xdata()), 1e3 * (truth - truth.mean())[outside])
+    plain = render_report(_page(magnesium_material, evaluation=replace(evaluation, outside=~outside & outside)))
+    assert "None: all test strains lie among" in plain and "Rings" not in plain
+
+
+def test_an_insulator_has_no_panels_of_nothing(magnesium_material: Material) -> None:
+    def without_entropy(state: CellState) -> CellState:
+        assert state.fields is not None
+        coefficients = dict(state.fields.coefficients)
+        coefficients["entropy_density"] = 1e-13 * coefficients["entropy_density"]
+        return replace(state, entropic_energy=0.0, fields=replace(state.fields, coefficients=coefficients))
+
+    states = [without_entropy(state) for state in magnesium_material.states]
+    evaluation = evaluate({"surrogate": magnesium_material.engine}, states)
+    assert "entropy_density.nrmse" not in evaluation.spread
+    assert [axis.get_title() for axis in parity_figure(evaluation).axes] == ["free energy F", "band structure energy U"]
+    slices = slice_figure(states[0], states[0])
+    labels = [axis.get_ylabel() for axis in slices.axes]
+    assert not any("entropy" in label for label in labels) and sum("⊥" in label for label in labels) == 3
+    html = render_report(_page(replace(magnesium_material, evaluation=evaluation, states=states)))
+    assert "same in all test strains: entropic energy −TS and entropy density s." in html
+    assert "The entropy density is zero everywhere" in html
+
+
+def test_the_verdict_stands_first_and_is_told_in_words(magnesium_material: Material) -> None:
+    text = re.sub(r"data:image/png;base64,[^\"]*", "", render_report(_page(magnesium_material)))
+    assert text.index("Verdict: ") < text.index('class="card ') < text.index("Errors on unseen strains")
+    assert "✓ good" in text and "best plain baseline: linear regression" in text
+    assert "Whether the stress is the derivative of the energy at this cutoff was not checked." in text
+    assert ">Mg: deformation in" in text and "Mg, 4 atoms in the cell." in text
+    # Swapped, the baseline wins, and the page says so.
+    engines = magnesium_material.evaluation.engines
+    swapped = replace(
+        magnesium_material.evaluation, engines={"surrogate": engines["linear"], "quadratic": engines["surrogate"]}
+    )
+    worse = render_report(_page(magnesium_material, evaluation=swapped))
+    assert "✗ bad" in worse and "use quadratic regression there" in worse and "Do not rely on this surrogate" in worse
 
 
 def test_a_crystal_without_internal_coordinates_and_with_60_degrees() -> None:
@@ -175,8 +236,6 @@ def test_a_crystal_without_internal_coordinates_and_with_60_degrees() -> None:
 
 
 def test_without_fields_there_are_no_field_figures(magnesium_material: Material) -> None:
-    from dataclasses import replace
-
     evaluation = magnesium_material.evaluation
     scalars = {name: s for name, s in evaluation.spread.items() if "." not in name}
     bare = replace(evaluation, spread=scalars)
@@ -191,13 +250,15 @@ def test_headline(magnesium_material: Material) -> None:
         "unit",
         "surrogate",
         "worst",
-        "linear regression",
+        "best plain baseline",
         "spread",
-        "range",
     )
     assert [row[0] for row in rows] == ["free energy F", "density ρ, relative L²", "atomic positions"]
-    errors = magnesium_material.evaluation.engines["linear"].errors["free_energy"]
-    assert rows[0][4] == number(1e3 * errors.mean())
+    engines = magnesium_material.evaluation.engines
+    means = {name: 1e3 * engines[name].errors["free_energy"].mean() for name in ("linear", "mean")}
+    assert means["mean"] < means["linear"]  # of this toy, so it is the one to beat
+    assert rows[0][4] == f"{number(means['mean'])} (mean)"
+    assert headline(magnesium_material.evaluation, "not the derivative")[-1][:3] == ("stress", "GPa", "not judged")
 
 
 @pytest.mark.parametrize(

@@ -36,16 +36,17 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
 
     from cellfields.cli._console import note, note_unknown, print_table
     from cellfields.cli._output import write_file
+    from cellfields.config import Configuration
+    from cellfields.evaluation._report_settings import pseudopotential_names
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
-    from cellfields.evaluation.report import ReportInput, headline, render_report
+    from cellfields.evaluation.report import ReportInput, render_report
+    from cellfields.evaluation.summary import headline
 
     surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal
     train_states, test_states = study.training_states(store), study.test_states(store)
-    outside = sum(not surrogate.in_domain(state.deformation) for state in test_states)
-    remark = f"; {outside} of them lie outside the strains it was trained on" if outside else ""
-    note(f"evaluating on {len(test_states)} unseen strains{remark}")
+    note(f"evaluating on {len(test_states)} unseen strains")
     note_unknown(surrogate)
     recipe = configuration.surrogate
     engines: dict[str, Engine] = {"surrogate": surrogate}
@@ -54,29 +55,45 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
             crystal, train_states, recipe, name=name, engine_table=study.engine_table, encoding=surrogate.encoding
         )
     evaluation = judge(engines, test_states)
+    evaluation = replace(evaluation, outside=~surrogate.domain.contains(evaluation.deformations))
     specimen = test_states[evaluation.typical("surrogate")]
     timings = {"training": float(surrogate.metadata["training_seconds"])}
     walls = [s.provenance["wall_seconds"] for s in [*train_states, *test_states] if "wall_seconds" in s.provenance]
     if walls:
         timings["one first-principles solve"] = float(sorted(walls)[len(walls) // 2])
+    pseudopotentials: dict[str, str] = {}
+    if isinstance(configuration, Configuration):
+        ions, settings = getattr(study.engine, "pseudopotentials", {}), configuration.engine
+        pseudopotentials = pseudopotential_names(ions, settings.pseudopotentials, settings.functional)
     page = ReportInput(
         crystal=crystal,
         evaluation=evaluation,
         specimen=specimen,
         predicted=surrogate.solve(specimen.deformation),
-        settings=configuration.model_dump(mode="json", exclude={"output"}, exclude_none=True),
+        settings=configuration.model_dump(exclude={"output"}, exclude_none=True),
         training_states=len(train_states),
         asked_for=(len(study.train), len(study.test)),
         timings=timings,
         failures=study.failures(store),
         unknown=surrogate.unknown,
+        pseudopotentials=pseudopotentials,
     )
     html = render_report(page)
-    numbers = evaluation.to_dict() | {"training_states": len(train_states), "failures": len(page.failures)}
+    found = page.verdict
+    numbers = evaluation.to_dict() | {
+        "training_states": len(train_states),
+        "failures": len(page.failures),
+        "verdict": found.to_dict(),
+    }
     write_file(configuration.evaluation_path, (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
     write_file(configuration.report_path, html.encode("utf-8"))
     title = f"errors on {len(test_states)} unseen strains, learned from {len(train_states)}"
     columns, *rows = headline(evaluation)
     print_table(title, columns, rows)
+    print(f"verdict: {found.level}")
+    for sentence in [*found.summary, *(f.sentence for f in found.findings if f.level in ("caution", "bad"))]:
+        print(f"  {sentence}")
+    for values in evaluation.deformations[evaluation.outside]:
+        print(f"outside: D = ({', '.join(f'{x:g}' for x in values)})")
     print(f"report: {configuration.report_path}")
     return evaluation

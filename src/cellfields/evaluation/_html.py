@@ -79,10 +79,27 @@ section, figure { background: #fff; border: 1px solid #e3e6ea; border-radius: 8p
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption, .note { color: #5a646e; font-size: .9rem; margin-top: .6rem; }
 .lead { color: #3a434c; max-width: 46rem; margin: 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 1rem; margin: 1.3rem 0 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(175px, 1fr)); gap: .8rem; margin: 1.3rem 0 0; }
 .card { background: #fff; border: 1px solid #e3e6ea; border-top: 3px solid #0072b2; border-radius: 8px;
-        padding: .9rem 1.1rem; }
+        padding: .9rem 1rem; }
 .card .what { font-weight: 600; }
+.card .badge { display: table; margin-top: .2rem; }
+.card.good { border-top-color: #1a7f4b; }
+.card.caution { border-top-color: #b26a00; }
+.card.bad { border-top-color: #b3261e; }
+.card.not-checked { border-top-color: #8b959e; }
+.badge { display: inline-block; border-radius: 4px; padding: .05rem .45rem; font-size: .8rem; font-weight: 600;
+         white-space: nowrap; }
+.badge.good { color: #0f5c35; background: #dff3e7; }
+.badge.caution { color: #744400; background: #fdeecd; }
+.badge.bad { color: #8c1d18; background: #fbe1df; }
+.badge.not-checked { color: #4a545d; background: #e9ecef; }
+.verdict { border-left-width: 6px; }
+.verdict.good { border-left-color: #1a7f4b; }
+.verdict.caution { border-left-color: #b26a00; }
+.verdict.bad { border-left-color: #b3261e; }
+.verdict ul { margin: .2rem 0 .8rem; padding-left: 1.2rem; }
+summary { cursor: pointer; font-weight: 600; margin-bottom: .4rem; }
 .card .value { font-size: 1.9rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
 .card .value span { font-size: 1rem; color: #5a646e; }
 .card .against { color: #5a646e; font-size: .88rem; }

@@ -11,7 +11,7 @@ from typing import Any
 from ase.units import Bohr, Hartree
 
 from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
-from cellfields.evaluation.report import number
+from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
 from cellfields.unmodelled import missing_physics
 
@@ -32,7 +32,7 @@ def model_card(
 
     Args:
         surrogate: the model.
-        evaluation: of the test strains.
+        evaluation: of the test strains. Engines in it are plain baselines: the best one stands beside each error.
         errors: of this very model on them.
         title: headline.
         data: a sentence about where training and test strains come from.
@@ -48,7 +48,7 @@ def model_card(
         _table(("", ""), _settings(surrogate)),
         f"## Errors on {len(evaluation.deformations)} unseen strains",
         _inside(surrogate, evaluation),
-        _table(("error in", "spread", *_STATISTICS.values()), _errors(evaluation, errors)),
+        _table(_columns(evaluation), _errors(evaluation, errors)),
         "## Domain",
         "A strain is inside where each component lies in this box and no farther out, in all six together (Mahalanobis "
         "distance), than the outermost training strain. Outside, predictions are flagged: extrapolations.",
@@ -61,9 +61,9 @@ def model_card(
 
 def _summary(surrogate: Surrogate) -> str:
     crystal, metadata = surrogate.crystal, surrogate.metadata
-    formula = "".join(f"{s}{n if n > 1 else ''}" for s, n in _counts(crystal.species).items())
     return (
-        f"Deformation of {formula}'s unit cell in; relaxed atoms, ρ, φ, u, s, energies and stress out. Recipe "
+        f"Deformation of a cell of {formula(crystal.species)[0]} ({cell_contents(crystal.species)}) in; "
+        "relaxed atoms, ρ, φ, u, s, energies and stress out. Recipe "
         f'"{surrogate.recipe.name}", {metadata["n_train"]} training states'
         f"{_modes(surrogate)}, cellfields {metadata['cellfields_version']}."
     )
@@ -72,10 +72,6 @@ def _summary(surrogate: Surrogate) -> str:
 def _modes(surrogate: Surrogate) -> str:
     sizes = sorted({reduction.size for reduction in surrogate.encoding.reductions.values()})
     return "" if not sizes else f", {' to '.join(map(str, sizes[:: max(1, len(sizes) - 1)]))} modes a field"
-
-
-def _counts(species: Sequence[str]) -> dict[str, int]:
-    return {symbol: list(species).count(symbol) for symbol in dict.fromkeys(species)}
 
 
 def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
@@ -99,13 +95,23 @@ def _inside(surrogate: Surrogate, evaluation: Evaluation) -> str:
     return f"{outside} of them lie outside the domain below; they are counted." if outside else "All lie in the domain."
 
 
+def _columns(evaluation: Evaluation) -> tuple[str, ...]:
+    baseline = ("best plain baseline",) if evaluation.engines else ()
+    return ("error in", "spread", *_STATISTICS.values(), *baseline)
+
+
 def _errors(evaluation: Evaluation, errors: EngineErrors) -> list[tuple[str, ...]]:
     rows = []
     for name, spread in evaluation.spread.items():
         if name in errors.errors:
             shown, statistics = QUANTITIES[name], errors.summary(name)
             values = (spread.standard_deviation, *(statistics[key] for key in _STATISTICS))
-            rows.append((f"{shown.label}, {shown.unit}", *(number(shown.scale * value) for value in values)))
+            cells = [number(shown.scale * value) for value in values]
+            if evaluation.engines:
+                best = evaluation.best_baseline(name)
+                mean = None if best is None else shown.scale * evaluation.engines[best].summary(name)["mean"]
+                cells.append("—" if mean is None else f"{number(mean)} ({best})")
+            rows.append((f"{shown.label}, {shown.unit}", *cells))
     return rows
 
 

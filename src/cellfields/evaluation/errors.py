@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from cellfields._typing import FloatArray
+from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
 from cellfields.fields import FIELD_NAMES
 
@@ -111,6 +111,7 @@ class Evaluation:
         spread: quantity → how much it varies; its keys are the quantities that all test states know. An engine is
             judged by those of them that it predicts.
         engines: name → errors.
+        outside: (n,) of bool, which strains lie outside those that the surrogate was trained on; None: not looked at.
     """
 
     deformations: FloatArray
@@ -119,6 +120,16 @@ class Evaluation:
     displacement: FloatArray
     spread: Mapping[str, Spread]
     engines: Mapping[str, EngineErrors]
+    outside: Array | None = None
+
+    def best_baseline(self, quantity: str, judged: str = "surrogate") -> str | None:
+        """Name of the engine, other than ``judged``, with the smallest mean error in a quantity; None: none has one."""
+        means = {
+            name: float(result.errors[quantity].mean())
+            for name, result in self.engines.items()
+            if name != judged and quantity in result.errors
+        }
+        return min(means, key=lambda name: means[name]) if means else None
 
     def typical(self, engine: str) -> int:
         """Index of the strain whose density error (else free-energy error, else first known error) is the median one.
@@ -145,12 +156,14 @@ class Evaluation:
                 engine: {name: result.summary(name) for name in self.spread if name in result.errors}
                 for engine, result in self.engines.items()
             },
+            "best_baseline": {name: self.best_baseline(name) for name in self.spread},
             "seconds_per_solve": {name: float(np.median(e.seconds)) for name, e in self.engines.items()},
             "strains": {
                 "deformation": self.deformations.tolist(),
                 "volumetric_strain": self.volumetric_strain.tolist(),
                 "truth": {name: values.tolist() for name, values in self.truth.items()},
                 "displacement": [None if np.isnan(x) else x for x in self.displacement.tolist()],
+                "outside_domain": None if self.outside is None else self.outside.tolist(),
                 "engines": {engine: result.to_dict() for engine, result in self.engines.items()},
             },
         }
@@ -166,4 +179,5 @@ class Evaluation:
             displacement=np.array(strains["displacement"], dtype=float),
             spread={name: Spread(**values) for name, values in table["spread"].items()},
             engines={name: EngineErrors.from_dict(result) for name, result in strains["engines"].items()},
+            outside=None if strains.get("outside_domain") is None else np.array(strains["outside_domain"], dtype=bool),
         )

@@ -174,7 +174,7 @@ def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
 
 def _varies(fields: ElectronicFields | None, name: str) -> bool:
     """Whether there is anything to be relative to: the entropy of an insulator is zero everywhere."""
-    return fields is not None and name in fields and bool(np.abs(fields.coefficients[name][1:]).max(initial=0.0) > 0)
+    return fields is not None and name in fields and fields.varies(name)
 
 
 def _mean_coefficients(states: Sequence[CellState], name: str) -> Array:

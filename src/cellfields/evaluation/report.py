@@ -1,4 +1,4 @@
-"""An evaluation as one self-contained HTML page: the numbers that matter, figures inside, settings, what failed.
+"""An evaluation as one self-contained HTML page: the verdict, the numbers that matter, figures, settings, what failed.
 
 Nothing is loaded from elsewhere, nothing runs; every text that comes from a user or a file is escaped.
 """
@@ -15,15 +15,19 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.evaluation._html import figure_box, table
 from cellfields.evaluation._html import page as frame
+from cellfields.evaluation._html import table
+from cellfields.evaluation._report_figures import figures
+from cellfields.evaluation._report_settings import settings_tables
+from cellfields.evaluation._report_verdict import cards, verdict_section
 from cellfields.evaluation.errors import QUANTITIES, Evaluation
-from cellfields.evaluation.figures import error_vs_strain_figure, parity_figure, position_error_figure, slice_figure
 from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.judging import HEADLINE, Finding, unchanging
+from cellfields.evaluation.summary import not_judged, summary
+from cellfields.evaluation.texts import cell_contents, formula, listed, number
+from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict, verdict
 from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
-
-_HEADLINE = ("free_energy", "density.relative_l2", "position")
 
 
 class FailedSample(Protocol):
@@ -51,12 +55,15 @@ class ReportInput:
         evaluation: errors on the unseen strains.
         specimen: true state (with fields) of the strain that is drawn, or None to draw none.
         predicted: the surrogate's state of the same strain.
-        settings: table → key → value, as in the study file.
+        settings: table → key → value, as in the study file; files as ``Path``.
         training_states: number of states the surrogate was trained on.
         asked_for: numbers of training and test strains that the study asked for.
         timings: what → seconds.
         failures: strains that were left out.
         unknown: names of what the surrogate does not know, because its training states do not.
+        pseudopotentials: symbol → which one was used, in words.
+        stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
+        stress_remark: why the stress is not judged, or empty.
     """
 
     crystal: Crystal
@@ -69,42 +76,23 @@ class ReportInput:
     timings: Mapping[str, float] = field(default_factory=dict)
     failures: Sequence[FailedSample] = ()
     unknown: Sequence[str] = ()
+    pseudopotentials: Mapping[str, str] = field(default_factory=dict)
+    stress_check: Finding | None = None
+    stress_remark: str = ""
 
-
-def headline(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """The numbers that matter: a row of column names, then one row a quantity."""
-    return summary(evaluation, [name for name in _HEADLINE if name in evaluation.spread], ("linear",))
-
-
-def summary(evaluation: Evaluation, quantities: Iterable[str], regressions: Sequence[str]) -> list[tuple[str, ...]]:
-    """Texts of a table, column names first.
-
-    One row a quantity: the surrogate's mean and worst error, the mean errors of the regressions, spread and range of
-    the quantity itself.
-    """
-    engines = ("surrogate", *(name for name in regressions if name in evaluation.engines))
-    rows = [("error in", "unit", "surrogate", "worst", *map(label, engines[1:]), "spread", "range")]
-    for name in quantities:
-        quantity, spread = QUANTITIES[name], evaluation.spread[name]
-        numbers: list[float | None] = []
-        for engine in engines:
-            found = evaluation.engines[engine]
-            known = found.summary(name) if name in found.errors else None
-            numbers.append(None if known is None else known["mean"])
-            if engine == "surrogate":
-                numbers.append(None if known is None else known["max"])
-        numbers += [spread.standard_deviation, spread.range]
-        texts = ("—" if x is None else number(quantity.scale * x) for x in numbers)
-        rows.append((quantity.label, quantity.unit, *texts))
-    return rows
-
-
-def number(value: float) -> str:
-    """Three significant digits, without an exponent where people do not need one."""
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        digits = max(0, 2 - int(np.floor(np.log10(abs(value))))) if value else 0
-        return f"{value:.{digits}f}"
-    return f"{value:.2e}"
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to."""
+        check = self.stress_check
+        if check is None and self.stress_remark:
+            check = Finding(STRESS_TOPIC, "bad", self.stress_remark)
+        return verdict(
+            self.evaluation,
+            solved=self.training_states + len(self.evaluation.deformations),
+            asked_for=sum(self.asked_for),
+            failures=len(self.failures),
+            stress_check=check,
+        )
 
 
 def _signed(value: float) -> str:
@@ -113,91 +101,63 @@ def _signed(value: float) -> str:
 
 def render_report(page: ReportInput) -> str:
     """The page's HTML."""
-    evaluation = page.evaluation
-    count = len(evaluation.deformations)
-    crystal = page.crystal
-    formula = "".join(f"{s}{crystal.species.count(s)}" for s in dict.fromkeys(crystal.species))
+    evaluation, crystal, found = page.evaluation, page.crystal, page.verdict
+    name, contents = formula(crystal.species)[0], cell_contents(crystal.species)
     volumes = 100 * evaluation.volumetric_strain
-    columns, *rows = summary(evaluation, evaluation.spread, ("quadratic", "linear", "mean"))
+    still = unchanging(evaluation)
+    columns, *rows = summary(
+        evaluation, [q for q in evaluation.spread if q not in still], ("quadratic", "linear", "mean")
+    )
+    rows += not_judged(columns, page.stress_remark)
     lead = (
-        f"A surrogate trained on {page.training_states} strained cells of {formula}, judged on {count} strains that it "
-        f"has not seen. Their volumes differ from the reference cell's by {_signed(volumes.min())} to "
-        f"{_signed(volumes.max())} %."
+        f"{name}, {contents} in the cell. A surrogate trained on {page.training_states} strained cells, judged on "
+        f"{len(evaluation.deformations)} strains that it has not seen. Their volumes differ from the reference cell's "
+        f"by {_signed(volumes.min())} to {_signed(volumes.max())} %."
     )
     body = _BODY.substitute(
-        cards=_cards(evaluation),
-        summary=table(columns, rows, numeric_from=2),
-        figures="\n".join(_figures(page)),
+        verdict=verdict_section(found),
+        cards=cards(found),
+        summary=table(columns, rows, numeric_from=2) + _left_out(page, still),
+        figures="\n".join(figures(evaluation, page.specimen, page.predicted)),
+        outside=_outside(evaluation),
         failures=_failures(page.failures),
         data=table(("", ""), _data_rows(page), numeric_from=9),
-        settings="\n".join(_settings(name, values) for name, values in page.settings.items()),
+        settings="\n".join(settings_tables(page.settings, page.pseudopotentials)),
     )
-    return frame(f"cellfields: {formula}", f"{formula}: deformation in, electronic fields out", lead, body)
+    return frame(f"cellfields: {name}", f"{name}: deformation in, electronic fields out", lead, body)
 
 
-def _cards(evaluation: Evaluation) -> str:
-    cards = []
-    for name in _HEADLINE:
-        engine = evaluation.engines.get("surrogate")
-        if engine is None or name not in evaluation.spread or name not in engine.errors:
-            continue
-        quantity, spread = QUANTITIES[name], evaluation.spread[name].standard_deviation
-        error = engine.summary(name)["mean"]
-        against = f"spread {number(quantity.scale * spread)} {quantity.unit}"
-        if "linear" in evaluation.engines and name in evaluation.engines["linear"].errors:
-            linear = evaluation.engines["linear"].summary(name)["mean"]
-            against += f" · linear regression {number(quantity.scale * linear)} {quantity.unit}"
-        cards.append(
-            f'<div class="card"><div class="what">{escape(quantity.label)}</div>'
-            f'<div class="value">{number(quantity.scale * error)} <span>{escape(quantity.unit)}</span></div>'
-            f'<div class="against">mean error; {escape(against)}</div></div>'
-        )
-    return "\n".join(cards)
+def _left_out(page: ReportInput, still: Sequence[str]) -> str:
+    """A sentence about quantities that the table does not show, because they are the same everywhere."""
+    names = [QUANTITIES[name].label for name in still]
+    if page.specimen is not None and page.specimen.fields is not None:
+        fields = page.specimen.fields
+        constant = [n for n in FIELD_NAMES if n in fields and not fields.varies(n)]
+        names += [QUANTITIES[f"{n}.relative_l2"].label.split(",")[0] for n in constant]
+    if not names:
+        return ""
+    return f'<p class="note">Left out, because they are the same in all test strains: {escape(listed(names))}.</p>'
 
 
-def _figures(page: ReportInput) -> list[str]:
-    evaluation, figures = page.evaluation, []
-    specimen, predicted = page.specimen, page.predicted
-    if specimen and predicted and any(specimen.knows(name) and predicted.knows(name) for name in FIELD_NAMES):
-        d = specimen.deformation
-        stretches = ", ".join(f"{x:g}" for x in d.stretches)
-        angles = ", ".join(f"{x:g}°" for x in d.angles)
-        figures.append(
-            figure_box(
-                slice_figure(specimen, predicted),
-                "Fields on a lattice plane",
-                f"The unseen strain with the median density error: λ = ({stretches}), θ = ({angles}), drawn in the "
-                "deformed cell. White dots are atoms on the plane; mind the smaller scale of the difference.",
-            )
-        )
-    if any(result.predicted for result in evaluation.engines.values()):
-        figures.append(
-            figure_box(
-                parity_figure(evaluation),
-                "Energies",
-                "Predicted against true on the unseen strains; on the black line a prediction is exact.",
-            )
-        )
-    judged = {name for result in evaluation.engines.values() for name in result.errors} & evaluation.spread.keys()
-    if any(name.endswith(".nrmse") for name in judged):
-        figures.append(
-            figure_box(
-                error_vs_strain_figure(evaluation),
-                "Error of the fields",
-                "Root-mean-square error of each unseen field over its own range (NRMSE), against volumetric strain. "
-                "The mean of the training set is what a prediction costs that knows nothing of the strain.",
-            )
-        )
-    if "position" in evaluation.spread:
-        figures.append(
-            figure_box(
-                position_error_figure(evaluation),
-                "Relaxed atoms",
-                "Distance of predicted from true positions, beside the distance that the atoms move when the strained "
-                "cell relaxes.",
-            )
-        )
-    return figures
+def _outside(evaluation: Evaluation) -> str:
+    """The test strains outside the training domain, with the surrogate's errors there."""
+    if evaluation.outside is None:
+        return "<p>Not checked.</p>"
+    if not evaluation.outside.any():
+        return "<p>None: all test strains lie among those that were learned from.</p>"
+    errors = evaluation.engines["surrogate"].errors if "surrogate" in evaluation.engines else {}
+    names = [name for name in HEADLINE if name in errors]
+    columns = ("D = (λa, λb, λc, θa, θb, θc)", *(f"{QUANTITIES[n].label}, {QUANTITIES[n].unit}" for n in names))
+    rows = [
+        (_strain(evaluation.deformations[i]), *(number(QUANTITIES[n].scale * errors[n][i]) for n in names))
+        for i in np.flatnonzero(evaluation.outside)
+    ]
+    told = "Predictions for these strains are extrapolations; errors of the surrogate on them:"
+    return f"<p>{told}</p>{table(columns, rows, 1)}"
+
+
+def _strain(values: Iterable[float]) -> str:
+    return ", ".join(f"{x:g}" for x in values)
 
 
 def _data_rows(page: ReportInput) -> list[tuple[str, str]]:
@@ -234,16 +194,12 @@ def duration(seconds: float) -> str:
 def _failures(failures: Sequence[FailedSample]) -> str:
     if not failures:
         return "<p>None: every strain was solved.</p>"
-    rows = [(", ".join(f"{x:g}" for x in f.deformation.as_array()), f.error, f.message) for f in failures]
+    rows = [(_strain(f.deformation.as_array()), f.error, f.message) for f in failures]
     return "<p>These strains could not be solved and are left out.</p>" + table(("D", "error", "message"), rows, 9)
 
 
-def _settings(name: str, values: Mapping[str, Any]) -> str:
-    rows = [(key, "—" if value is None else str(value)) for key, value in values.items()]
-    return f"<div><h3>[{escape(name)}]</h3>{table(('', ''), rows, 9)}</div>"
-
-
-_BODY = Template("""<div class="cards">
+_BODY = Template("""$verdict
+<div class="cards">
 $cards
 </div>
 <section>
@@ -258,6 +214,10 @@ of the same principal components, atoms and energies. Unlike the recipe "best" t
 Energies are per cell; 1 mHa = 27.2 meV.</p>
 </section>
 $figures
+<section>
+<h2>Test strains outside those learned from</h2>
+$outside
+</section>
 <section>
 <h2>Strains left out</h2>
 $failures

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from cellfields._typing import Array, FloatArray
 
 P = ParamSpec("P")
 
@@ -115,6 +117,15 @@ def marker(engine: str) -> str:
 def label(engine: str) -> str:
     """The engine's name in a legend."""
     return ENGINE_LABELS.get(engine, engine)
+
+
+def ring_outside(axis: Axes, x: FloatArray, series: Sequence[FloatArray], outside: Array) -> None:
+    """Rings around the marks (x, y) of all series at which ``outside`` (n,) is true; nothing where none is."""
+    for y in series if outside.any() else ():
+        axis.plot(
+            x[outside], y[outside], "o", markersize=10, markerfacecolor="none", color="#B3261E", linestyle="none",
+            markeredgewidth=1.1, zorder=9, label="_outside",
+        )  # fmt: skip
 
 
 def image_bytes(figure: Figure, kind: str = "png", *, dpi: int = 144) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields.evaluation.errors import Evaluation
-from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, styled
+from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, ring_outside, styled
 from cellfields.fields import FIELD_NAMES
 
 _MANY = 100  # strains, from which marks are small
@@ -16,7 +16,10 @@ _MANY = 100  # strains, from which marks are small
 def error_vs_strain_figure(
     evaluation: Evaluation, engines: tuple[str, ...] = ("mean", "linear", "surrogate")
 ) -> Figure:
-    """NRMSE (paper, eq. 12) in per cent, one panel a field, one mark a strain, on a logarithmic scale."""
+    """NRMSE (paper, eq. 12) in per cent, one panel a field, one mark a strain, on a logarithmic scale.
+
+    The last engine's marks are ringed where strains lie outside the training domain.
+    """
     shown = [name for name in engines if name in evaluation.engines]
     judged = {
         quantity for name in shown for quantity in evaluation.engines[name].errors if quantity in evaluation.spread
@@ -40,6 +43,8 @@ def error_vs_strain_figure(
                 linestyle="none",
                 label=f"{label(engine)}: mean {y.mean():.2g} %",
             )
+            if engine == shown[-1] and evaluation.outside is not None:
+                ring_outside(axis, x, [np.maximum(y, 1e-12)], evaluation.outside)
         axis.set_title(FIELD_LABELS[name])
         axis.grid(visible=True, which="minor", axis="y", color="#f2f2f2", linewidth=0.5)
         low, high = axis.get_ylim()

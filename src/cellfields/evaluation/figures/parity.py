@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from cellfields.errors import InputError
 from cellfields.evaluation.errors import Evaluation
-from cellfields.evaluation.figures._style import colour, label, marker, new_figure, styled
+from cellfields.evaluation.figures._style import colour, label, marker, new_figure, ring_outside, styled
 
 _PANELS = {
     "free_energy": "free energy F",
@@ -15,7 +15,14 @@ _PANELS = {
     "entropic_energy": "entropic energy −TS",
 }
 
+_CONSTANT = 1e-8  # Hartree: an energy with a smaller range has nothing to be plotted
 _MANY = 100  # strains, from which marks are small
+
+
+def parity_panels(evaluation: Evaluation, engines: tuple[str, ...]) -> list[str]:
+    """Energies that :func:`parity_figure` has a panel for: they vary, and one of the engines predicts them."""
+    known = {quantity for n in engines if n in evaluation.engines for quantity in evaluation.engines[n].predicted}
+    return [q for q in _PANELS if q in known and q in evaluation.truth and np.ptp(evaluation.truth[q]) > _CONSTANT]
 
 
 @styled
@@ -23,16 +30,18 @@ def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", 
     """One panel an energy, in mHa from the mean of the true values; the later engines are drawn on top.
 
     Args:
-        evaluation: the study's errors; energies that it does not hold, or that no engine predicts, get no panel.
+        evaluation: the study's errors; energies that it does not hold, that no engine predicts, or that are the same
+            in all test strains (the −TS of an insulator is zero) get no panel. Strains outside the training domain are
+            ringed.
         engines: names of engines in it; those that it does not hold are left out.
 
     Raises:
         InputError: no panel is left.
     """
     predicted = {n: evaluation.engines[n].predicted for n in engines if n in evaluation.engines}
-    panels = [q for q in _PANELS if q in evaluation.truth and any(q in known for known in predicted.values())]
+    panels = parity_panels(evaluation, engines)
     if not panels:
-        raise InputError("a parity plot needs an energy that the test states and an engine know")
+        raise InputError("a parity plot needs an energy that the test states and an engine know, and that varies")
     figure, axes = new_figure(1, len(panels), width=4.1 * len(panels), height=4.3)
     for axis, quantity in zip(axes, panels, strict=True):
         truth = evaluation.truth[quantity]
@@ -53,6 +62,8 @@ def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", 
                 zorder=3 + rank,
                 label=label(engine),
             )
+        if evaluation.outside is not None:
+            ring_outside(axis, x, [1e3 * (predicted[e][quantity] - centre) for e in shown], evaluation.outside)
         low, high = x.min(), x.max()
         pad = 0.06 * (high - low) or 1.0
         ends = np.array([low - pad, high + pad])

@@ -14,7 +14,10 @@ _FLOOR = 1e-9  # Bohr; an exact prediction has no logarithm
 
 @styled
 def position_error_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", "surrogate")) -> Figure:
-    """Histograms over the unseen strains on one logarithmic scale of lengths in Bohr, a line at each mean."""
+    """Histograms over the unseen strains on one logarithmic scale of lengths in Bohr, a line at each mean.
+
+    Strains outside the training domain are hatched.
+    """
     series = {"how far the true atoms move": (evaluation.displacement, COLOURS["mean"])}
     for name in engines:
         if name in evaluation.engines and "position" in evaluation.engines[name].errors:
@@ -27,6 +30,9 @@ def position_error_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("l
     figure, axes = new_figure(len(series), 1, width=7.6, height=0.5 + 1.45 * len(series), sharex=True, sharey=True)
     for axis, (text, (values, tint)) in zip(axes, series.items(), strict=True):
         axis.hist(values, list(bins), color=tint, alpha=0.85, zorder=2)
+        if evaluation.outside is not None and evaluation.outside.any():
+            outer = values[evaluation.outside]
+            axis.hist(outer, list(bins), histtype="step", hatch="////", edgecolor="#B3261E", zorder=2.5)
         axis.axvline(values.mean(), color="black", linewidth=1.2, zorder=3)
         axis.set_title(f"{text}: mean {values.mean():.2g}, largest {values.max():.2g} Bohr", loc="left", fontsize=10)
         axis.set(xscale="log", ylabel="strains")

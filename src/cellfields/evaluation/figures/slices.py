@@ -1,6 +1,6 @@
 """Fields on a lattice plane of the *deformed* cell: true, predicted, difference, atoms marked (paper, fig. 2).
 
-    r(s, t) = s a_i + t a_j + h a_k ,   0 ≤ s, t ≤ 1        drawn in the plane's own Cartesian coordinates
+    r(s, t) = s a_i + t a_j + h a_k ,   0 ≤ s, t ≤ 1        drawn in the plane's own Cartesian coordinates, Å
 
 The longer edge lies horizontally; true and predicted share one scale, the difference has its own.
 """
@@ -22,6 +22,7 @@ from cellfields.errors import InputError
 from cellfields.evaluation.figures._style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
 from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
+from cellfields.units import ANGSTROM
 
 _POINTS = 72  # along each edge of the plane: smooth at the size of a report
 _NEAR = 0.75  # Bohr; atoms closer to the plane than this are drawn on it
@@ -49,16 +50,18 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
         normal: index of the lattice vector that is *not* in the plane; 2 is the plane of a and b.
         height: fractional coordinate of the plane along it; None takes the first atom's, or 0 where that is unknown.
 
+    Fields that are constant, as the entropy density of an insulator, get no row. Axes are in Å.
+
     Raises:
-        InputError: there is no field that both have.
+        InputError: there is no field that both have and that varies.
     """
-    names = [name for name in FIELD_NAMES if truth.knows(name) and predicted.knows(name)]
+    names = varying_fields(truth, predicted)
     if not names:
-        raise InputError("a slice needs states with fields, at least one in common")
+        raise InputError("a slice needs states with fields, at least one in common that is not constant")
     if height is None:
-        height = float(truth.positions[0, normal]) if truth.knows("positions") else 0.0
+        height = _height(truth, normal)
     first, second = _in_plane(truth.lattice, normal)
-    x, y = _coordinates(truth.lattice, first, second)
+    x, y = (ANGSTROM * points for points in _coordinates(truth.lattice, first, second))
     aspect = np.ptp(y) / np.ptp(x)
     figure, axes = new_figure(len(names), 3, width=12.5, height=len(names) * (3.15 * aspect + 0.55) + 0.3)
     for row, name in enumerate(names):
@@ -82,14 +85,33 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
         for axis in panels:
             _decorate(axis, x, y)
         for axis, state in zip(panels, (truth, predicted, truth), strict=True):
-            _mark_atoms(axis, state, (first, second, normal), height)
-        panels[0].set_ylabel(FIELD_LABELS[name], fontsize=11)
+            _mark_atoms(axis, state, (first, second, normal), height, scale=ANGSTROM)
+        panels[0].set_ylabel(f"{FIELD_LABELS[name]}\n⊥ {'abc'[first]} (Å)", fontsize=10)
+        panels[0].tick_params(left=True, labelleft=True)
     for axis, title in zip(axes[:3], ("true", "predicted", "predicted − true"), strict=True):
         axis.set_title(title)
     for axis in axes[-3:]:
-        axis.set_xlabel(f"along {'abc'[first]} (Bohr)")
+        axis.set_xlabel(f"along {'abc'[first]} (Å)")
         axis.tick_params(bottom=True, labelbottom=True)
     return figure
+
+
+def varying_fields(truth: CellState, predicted: CellState) -> list[str]:
+    """Names of the fields that both states know and that are not constant in the true one."""
+    both = [name for name in FIELD_NAMES if truth.knows(name) and predicted.knows(name)]
+    return [name for name in both if truth.fields is not None and truth.fields.varies(name)]
+
+
+def plane_name(truth: CellState, *, normal: int = 2, height: float | None = None) -> str:
+    """In words the plane that :func:`slice_figure` draws with the same arguments."""
+    first, second = ("abc"[axis] for axis in range(3) if axis != normal)
+    through = " through the first atom" if height is None and truth.knows("positions") else ""
+    place = round(_height(truth, normal) if height is None else height, 3) + 0.0
+    return f"lattice plane of {first} and {second}{through}, at fractional coordinate {place:g} along {'abc'[normal]}"
+
+
+def _height(truth: CellState, normal: int) -> float:
+    return float(truth.positions[0, normal]) if truth.knows("positions") else 0.0
 
 
 def _in_plane(lattice: FloatArray, normal: int) -> tuple[int, int]:
@@ -126,8 +148,10 @@ def _plane(state: CellState, name: str, normal: int, height: float) -> FloatArra
     return np.pad(plane, ((0, 1), (0, 1)), mode="wrap")
 
 
-def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height: float, **style: Any) -> None:
-    """Marks at the atoms (and their images in the drawn cell) that lie within ``_NEAR`` of the plane."""
+def _mark_atoms(
+    axis: Axes, state: CellState, axes: tuple[int, int, int], height: float, scale: float = 1.0, **style: Any
+) -> None:
+    """Marks at the atoms (and their images in the drawn cell) near the plane; ``scale`` × Bohr."""
     if not state.knows("positions"):
         return
     first, second, normal = axes
@@ -144,7 +168,7 @@ def _mark_atoms(axis: Axes, state: CellState, axes: tuple[int, int, int], height
             s, t = position[[first, second]] % 1 + np.array(shift) - 1
             if -0.02 <= s <= 1.02 and -0.02 <= t <= 1.02:
                 point = frame @ (s * state.lattice[first] + t * state.lattice[second] + offset * state.lattice[normal])
-                axis.plot(*point, **{**_ATOM, **style}, zorder=5, clip_on=False)
+                axis.plot(*(scale * point), **{**_ATOM, **style}, zorder=5, clip_on=False)
 
 
 def _decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,8 +28,20 @@ from cellfields.state import CellState
 
 _FIELD = "density"
 _WIDTH = 2.0  # inches, of a panel
-_CROSS = {"marker": "x", "markersize": 8, "color": "#D02020", "markeredgecolor": "#D02020", "markeredgewidth": 2.0}
-_PLUS = {"marker": "+", "markersize": 11, "color": "#FF8FC7", "markeredgecolor": "#FF8FC7", "markeredgewidth": 1.6}
+_CROSS: dict[str, Any] = {
+    "marker": "x",
+    "markersize": 8,
+    "color": "#D02020",
+    "markeredgecolor": "#D02020",
+    "markeredgewidth": 2.0,
+}
+_PLUS: dict[str, Any] = {
+    "marker": "+",
+    "markersize": 11,
+    "color": "#FF8FC7",
+    "markeredgecolor": "#FF8FC7",
+    "markeredgewidth": 1.6,
+}
 
 
 @styled

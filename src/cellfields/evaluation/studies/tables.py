@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cellfields.evaluation.baselines import BASELINES
 from cellfields.evaluation.errors import QUANTITIES
 from cellfields.evaluation.figures._style import label
-from cellfields.evaluation.report import duration, number
+from cellfields.evaluation.report import duration
 from cellfields.evaluation.studies.ablation import Ablation
 from cellfields.evaluation.studies.accuracy import BEST, FLOOR, PAPER, Accuracy, network_beaten_by
 from cellfields.evaluation.studies.converged import Meshes
@@ -30,6 +30,7 @@ from cellfields.evaluation.studies.published import MODELS
 from cellfields.evaluation.studies.routes import EnergyRoutes
 from cellfields.evaluation.studies.smearing import Smearings
 from cellfields.evaluation.studies.uncertainty import NOMINAL, Uncertainties
+from cellfields.evaluation.texts import number
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "max"}
 _ABLATED = (
