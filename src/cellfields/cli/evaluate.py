@@ -34,11 +34,13 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     import json
     from dataclasses import replace
 
-    from cellfields.cli._console import note, note_unknown, print_table
+    from cellfields.cli._console import note, note_unknown, print_table, warn
     from cellfields.cli._output import write_file
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
     from cellfields.evaluation.report import ReportInput, headline, render_report
+    from cellfields.evaluation.stress_agreement import StressAgreement
+    from cellfields.mechanics.stress_consistency import dataset_stress_consistency
 
     surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal
@@ -51,7 +53,8 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     engines: dict[str, Engine] = {"surrogate": surrogate}
     for name in BASELINES:
         engines[name] = BaselineEngine.train(crystal, train_states, recipe, name=name)
-    evaluation = judge(engines, test_states)
+    agreement = StressAgreement.of(surrogate.metadata, dataset_stress_consistency(store))
+    evaluation = agreement.judged(judge(engines, test_states))
     specimen = test_states[evaluation.typical("surrogate")]
     timings = {"training": float(surrogate.metadata["training_seconds"])}
     walls = [s.provenance["wall_seconds"] for s in [*train_states, *test_states] if "wall_seconds" in s.provenance]
@@ -68,13 +71,17 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         timings=timings,
         failures=study.failures(store),
         unknown=surrogate.unknown,
+        stress_remark=agreement.remark,
     )
     html = render_report(page)
     numbers = evaluation.to_dict() | {"training_states": len(train_states), "failures": len(page.failures)}
+    numbers |= {"stress_consistency": agreement.to_dict()}
     write_file(configuration.evaluation_path, (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
     write_file(configuration.report_path, html.encode("utf-8"))
     title = f"errors on {len(test_states)} unseen strains, learned from {len(train_states)}"
-    columns, *rows = headline(evaluation)
+    columns, *rows = headline(evaluation, agreement.remark)
     print_table(title, columns, rows)
+    if agreement.remark:
+        warn(agreement.remark)
     print(f"report: {configuration.report_path}")
     return evaluation

@@ -23,7 +23,7 @@ from cellfields.evaluation.figures._style import label
 from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
 
-_HEADLINE = ("free_energy", "density.relative_l2", "position")
+_HEADLINE = ("free_energy", "density.relative_l2", "position", "stress_gpa")
 
 
 class FailedSample(Protocol):
@@ -57,6 +57,7 @@ class ReportInput:
         timings: what → seconds.
         failures: strains that were left out.
         unknown: names of what the surrogate does not know, because its training states do not.
+        stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
     """
 
     crystal: Crystal
@@ -69,11 +70,20 @@ class ReportInput:
     timings: Mapping[str, float] = field(default_factory=dict)
     failures: Sequence[FailedSample] = ()
     unknown: Sequence[str] = ()
+    stress_remark: str = ""
 
 
-def headline(evaluation: Evaluation) -> list[tuple[str, ...]]:
-    """The numbers that matter: a row of column names, then one row a quantity."""
-    return summary(evaluation, [name for name in _HEADLINE if name in evaluation.spread], ("linear",))
+def headline(evaluation: Evaluation, stress_remark: str = "") -> list[tuple[str, ...]]:
+    """The numbers that matter: a row of column names, then one row a quantity; of a stress not judged, that."""
+    rows = summary(evaluation, [name for name in _HEADLINE if name in evaluation.spread], ("linear",))
+    return rows + _not_judged(rows[0], stress_remark)
+
+
+def _not_judged(columns: tuple[str, ...], stress_remark: str) -> list[tuple[str, ...]]:
+    if not stress_remark:
+        return []
+    quantity = QUANTITIES["stress_gpa"]
+    return [(quantity.label, quantity.unit, "not judged", *("—" for _ in columns[3:]))]
 
 
 def summary(evaluation: Evaluation, quantities: Iterable[str], regressions: Sequence[str]) -> list[tuple[str, ...]]:
@@ -119,6 +129,7 @@ def render_report(page: ReportInput) -> str:
     formula = "".join(f"{s}{crystal.species.count(s)}" for s in dict.fromkeys(crystal.species))
     volumes = 100 * evaluation.volumetric_strain
     columns, *rows = summary(evaluation, evaluation.spread, ("quadratic", "linear", "mean"))
+    rows += _not_judged(columns, page.stress_remark)
     lead = (
         f"A surrogate trained on {page.training_states} strained cells of {formula}, judged on {count} strains that it "
         f"has not seen. Their volumes differ from the reference cell's by {_signed(volumes.min())} to "
@@ -126,13 +137,17 @@ def render_report(page: ReportInput) -> str:
     )
     body = _BODY.substitute(
         cards=_cards(evaluation),
-        summary=table(columns, rows, numeric_from=2),
+        summary=table(columns, rows, numeric_from=2) + _remark(page.stress_remark),
         figures="\n".join(_figures(page)),
         failures=_failures(page.failures),
         data=table(("", ""), _data_rows(page), numeric_from=9),
         settings="\n".join(_settings(name, values) for name, values in page.settings.items()),
     )
     return frame(f"cellfields: {formula}", f"{formula}: deformation in, electronic fields out", lead, body)
+
+
+def _remark(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>' if text else ""
 
 
 def _cards(evaluation: Evaluation) -> str:

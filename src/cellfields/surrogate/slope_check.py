@@ -3,8 +3,8 @@
     ∂G/∂D = ∂F/∂D as σ says it (least squares, all strains) ;      F − G = const − p V + noise
 
 A cutoff that is too low puts a pressure p into σ that F knows nothing of (Pulay stress, see ``mechanics``): then G
-grows by pV against F. The line through F − G over the volumes V gives p, and the scatter about it how well p is known. Noise
-of F (plane waves that come and go with the cell) and what the polynomial G cannot follow are in that scatter.
+grows by pV against F. The line through F − G over the volumes V gives p, and the scatter about it how well p is known.
+Noise of F (plane waves that come and go with the cell) and what the polynomial G cannot follow are in that scatter.
 """
 
 from __future__ import annotations
