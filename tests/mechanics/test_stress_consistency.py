@@ -94,7 +94,7 @@ def test_a_state_that_is_there_is_not_solved_again(engine: TruncatedEngine) -> N
 def test_disagreement_is_told(engine: TruncatedEngine) -> None:
     found = stress_consistency(engine)
     assert found.is_consistent() is False
-    with pytest.warns(PhysicsWarning, match=rf"cutoff = 10 Ha .* \{found.pulay_pressure_gpa:+.2g} GPa of tension"):
+    with pytest.warns(PhysicsWarning, match=rf"cutoff = 10 Ha .* \{found.pulay_pressure_gpa:+.3g} GPa of tension"):
         found.warn()
     table = found.to_dict()
     assert table["checked"] is True and table["consistent"] is False

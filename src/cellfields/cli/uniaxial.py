@@ -59,7 +59,6 @@ def uniaxial(
         raise InputError(f"--record {record} is a folder")
     check_plot(plot)
     solver = open_engine(engine)
-    agreement = check_stress(solver, check)
     components: Components = "all" if shears else "axial"
     strains = np.linspace(-largest, largest, 2 * steps + 1)
     done = 0
@@ -71,6 +70,7 @@ def uniaxial(
             bars.update("strains", done, len(strains))
 
         curve = uniaxial_test(solver, direction, strains.tolist(), components=components, record=record, on_point=count)
+    agreement = check_stress(solver, check)
     for strain, reason in curve.failures.items():
         warn(f"the curve ends before strain {strain:g}: {reason}")
     found = []

@@ -57,7 +57,7 @@ class StressAgreement:
             return ""
         return (
             f"The stress of these states is not judged: it differs from the derivative of their energies by about "
-            f"{self.offset_gpa:+.2g} GPa, which is what a cutoff does that is too low. The surrogate's stress is the "
+            f"{self.offset_gpa:+.3g} GPa, which is what a cutoff does that is too low. The surrogate's stress is the "
             "derivative of its energy."
         )
 

@@ -10,7 +10,7 @@ positive: too much tension, and cells that are relaxed by it are too small. The 
 
 F of a slightly strained cell at the same cutoff would tell the same, but a small strain may pass no plane wave at all,
 and a large one brings in the elastic energy. The nearby cutoff is the lower one: cheaper, and it errs to the safe side
-(``benchmarks/pulay_pressure.py``: between 0.9 and 1.3 times the true p).
+(``benchmarks/pulay_pressure.py``: 0.9 to 1.3 times the true p where that exceeds 0.7 GPa).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class StressConsistency:
             return f"whether the stress is the derivative of the energy is not checked: {self.reason}"
         return (
             f"at cutoff = {self.cutoff:g} Ha the stress is not the derivative of the energy but has about "
-            f"{self.pulay_pressure_gpa:+.2g} GPa of tension too much (Pulay stress, from F at {self.nearby_cutoff:.4g} "
+            f"{self.pulay_pressure_gpa:+.3g} GPa of tension too much (Pulay stress, from F at {self.nearby_cutoff:.4g} "
             "Ha); cells, strains and elastic constants found from it are wrong by that; raise the cutoff"
         )
 

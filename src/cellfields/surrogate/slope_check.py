@@ -60,7 +60,7 @@ class SlopeCheck:
         """In words."""
         return (
             "the stress of the training states is not the derivative of their energies: it has "
-            f"{self.pressure_gpa:+.2g} ± {max(self.error_gpa, 0.0):.1g} GPa of tension too much (its spread is "
+            f"{self.pressure_gpa:+.3g} ± {max(self.error_gpa, 0.0):.1g} GPa of tension too much (its spread is "
             f"{self.spread_gpa:.2g} GPa), which is what a cutoff does that is too low"
         )
 
