@@ -72,6 +72,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         failures=study.failures(store),
         unknown=surrogate.unknown,
         stress_remark=agreement.remark,
+        slopes=agreement.slopes,
     )
     html = render_report(page)
     numbers = evaluation.to_dict() | {"training_states": len(train_states), "failures": len(page.failures)}

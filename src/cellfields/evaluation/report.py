@@ -58,6 +58,7 @@ class ReportInput:
         failures: strains that were left out.
         unknown: names of what the surrogate does not know, because its training states do not.
         stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
+        slopes: whether F was learned from the stress too (the surrogate's ``metadata["slopes"]``), or empty.
     """
 
     crystal: Crystal
@@ -71,6 +72,7 @@ class ReportInput:
     failures: Sequence[FailedSample] = ()
     unknown: Sequence[str] = ()
     stress_remark: str = ""
+    slopes: str = ""
 
 
 def headline(evaluation: Evaluation, stress_remark: str = "") -> list[tuple[str, ...]]:
@@ -230,6 +232,8 @@ def _data_rows(page: ReportInput) -> list[tuple[str, str]]:
     ]
     if page.unknown:
         rows.append(("not known to the surrogate", ", ".join(page.unknown)))
+    if page.slopes:
+        rows.append(("the free energy's slopes (stress)", page.slopes))
     rows += [(what, duration(seconds)) for what, seconds in page.timings.items()]
     rows += [
         (f"one prediction, {label(name)}", duration(float(np.median(result.seconds))))
