@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from cellfields import study
 from cellfields.cli import main
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.errors import SCFNotConverged
+from cellfields.errors import PhysicsWarning, SCFNotConverged
 from cellfields.state import CellState
 from tests.toy import ToyEngine
 
@@ -86,7 +87,8 @@ class Shell:
 
     def __call__(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises(SystemExit) as stop, warnings.catch_warnings():
+            warnings.simplefilter("always", PhysicsWarning)  # printed, as outside of tests
             main([str(argument) for argument in arguments])
         captured = self._capsys.readouterr()
         code = stop.value.code

@@ -119,6 +119,10 @@ class AbinitEngine:
         engine.settings = careful
         return (Remedy("smaller mixing", engine),)
 
+    def at_cutoff(self, cutoff: float) -> AbinitEngine:
+        """An engine with the same crystal, options and other settings, at another cutoff (Hartree)."""
+        return AbinitEngine(self.crystal, self.settings.model_copy(update={"cutoff": cutoff}), self.options)
+
     def input(
         self,
         deformation: Deformation,

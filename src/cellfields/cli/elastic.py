@@ -9,6 +9,7 @@ import typer
 from cellfields.cli._arguments import JsonOption
 from cellfields.cli._engine import EngineArgument
 from cellfields.cli._mechanics import PlotOption
+from cellfields.cli._stress_check import CheckOption
 
 _NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
@@ -29,6 +30,7 @@ def elastic(
     relax: Annotated[bool, typer.Option("--stress-free", help="Relax the cell first, to zero stress.")] = False,
     clamped: Annotated[bool, typer.Option("--clamped", help="Keep the atoms' fractional coordinates.")] = False,
     plot: PlotOption = None,
+    check: CheckOption = True,
 ) -> None:
     """Elastic constants, by differences of stress; --plot draws Young's modulus.
 
@@ -39,6 +41,7 @@ def elastic(
     from cellfields.cli._engine import open_engine
     from cellfields.cli._mechanics import check_plot, fixed, gpa, save_plot, warn_outside
     from cellfields.cli._output import check_target, write_json
+    from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
     from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised
@@ -49,6 +52,8 @@ def elastic(
     solver = open_engine(engine)
     if relax:
         deformation = stress_free(solver, begin=deformation).deformation
+    agreement = check_stress(solver, check, deformation)
+    trusted = agreement.is_consistent() is not False
     found = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
     known = getattr(solver, "in_domain", None)
     warn_outside([known(found.deformation) if known else None])
@@ -69,6 +74,8 @@ def elastic(
             "shear_modulus": None if averages is None else averages.shear,
             "symmetrised": symmetric.tolist(),
             "largest_outside_symmetry": outside,
+            "stable": found.is_stable if trusted else None,
+            "stress_consistency": consistency_table(solver, agreement),
         }
         write_json(json, found.to_dict() | extra)
         return
@@ -85,6 +92,6 @@ def elastic(
         ("largest stress of the state", fixed(gpa(abs(found.stress).max()), 4), "GPa"),
         ("largest C_IJ − C_JI", fixed(gpa(found.asymmetry), 3), "GPa"),
         ("largest part that the crystal's symmetry forbids", fixed(gpa(outside), 3), "GPa"),
-        ("stable", "yes" if found.is_stable else "no", ""),
+        ("stable", ("yes" if found.is_stable else "no") if trusted else "not known: the stress is wrong", ""),
     ]
     print_table("", ("", "", ""), rows)

@@ -41,7 +41,9 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
     from cellfields.evaluation.report import ReportInput, render_report
+    from cellfields.evaluation.stress_agreement import StressAgreement
     from cellfields.evaluation.summary import headline
+    from cellfields.mechanics.stress_consistency import dataset_stress_consistency
 
     surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal
@@ -54,7 +56,8 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         engines[name] = BaselineEngine.train(
             crystal, train_states, recipe, name=name, engine_table=study.engine_table, encoding=surrogate.encoding
         )
-    evaluation = judge(engines, test_states)
+    agreement = StressAgreement.of(surrogate.metadata, dataset_stress_consistency(store))
+    evaluation = agreement.judged(judge(engines, test_states))
     evaluation = replace(evaluation, outside=~surrogate.domain.contains(evaluation.deformations))
     specimen = test_states[evaluation.typical("surrogate")]
     timings = {"training": float(surrogate.metadata["training_seconds"])}
@@ -77,6 +80,9 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         failures=study.failures(store),
         unknown=surrogate.unknown,
         pseudopotentials=pseudopotentials,
+        stress_check=agreement.finding,
+        stress_remark=agreement.remark,
+        slopes=agreement.slopes,
     )
     html = render_report(page)
     found = page.verdict
@@ -84,11 +90,12 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         "training_states": len(train_states),
         "failures": len(page.failures),
         "verdict": found.to_dict(),
+        "stress_consistency": agreement.to_dict(),
     }
     write_file(configuration.evaluation_path, (json.dumps(numbers, indent=1, allow_nan=False) + "\n").encode())
     write_file(configuration.report_path, html.encode("utf-8"))
     title = f"errors on {len(test_states)} unseen strains, learned from {len(train_states)}"
-    columns, *rows = headline(evaluation)
+    columns, *rows = headline(evaluation, agreement.remark)
     print_table(title, columns, rows)
     print(f"verdict: {found.level}")
     for sentence in [*found.summary, *(f.sentence for f in found.findings if f.level in ("caution", "bad"))]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cellfields.cli._arguments import ConfigArgument, JsonOption
+from cellfields.cli._stress_check import CheckOption
 
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore, Failure, LabelEvent
+    from cellfields.mechanics import StressConsistency
     from cellfields.study import Study
 
 WorkersOption = Annotated[
@@ -28,13 +30,23 @@ SHOWN = 20  # failures listed on the screen; JSON and `cellfields info` hold all
 
 @dataclass(frozen=True)
 class Labelled:
-    """The store after labelling, and what went into it: counts, wall time, remedies, and what is without a state."""
+    """The store after labelling, and what went into it.
+
+    Attributes:
+        store: the dataset.
+        solved: how many strains were solved.
+        seconds: wall time.
+        remedies: name → how many of them needed it.
+        failures: what is without a state.
+        consistency: of stress and energy at the reference cell.
+    """
 
     store: DatasetStore
     solved: int
     seconds: float
     remedies: Mapping[str, int]
     failures: list[Failure]
+    consistency: StressConsistency
 
 
 def label(
@@ -48,6 +60,7 @@ def label(
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Start each SCF from the density of the nearest solved strain.")
     ] = False,
+    check: CheckOption = True,
     json: JsonOption = None,
 ) -> None:
     """Solve strains that have no state yet.
@@ -69,7 +82,7 @@ def label(
     if dry_run:
         forecast(study, workers, retry_failed=retry_failed, probe=probe, json=json)
         return
-    done = label_study(study, workers, retry_failed=retry_failed, neighbours=neighbours)
+    done = label_study(study, workers, retry_failed=retry_failed, neighbours=neighbours, check=check)
     table = _summary(study, done)
     if json is not None:
         write_json(json, table)
@@ -78,15 +91,20 @@ def label(
         print_failures(done.failures, most=SHOWN)
 
 
-def label_study(study: Study, workers: int | None, *, retry_failed: bool = False, neighbours: bool = False) -> Labelled:
+def label_study(
+    study: Study, workers: int | None, *, retry_failed: bool = False, neighbours: bool = False, check: bool = True
+) -> Labelled:
     """Label with a progress bar; how many failed is said on stderr.
 
-    With ``neighbours`` each SCF starts from the density of the nearest strain that is solved.
+    With ``neighbours`` each SCF starts from the density of the nearest strain that is solved. With ``check`` the
+    dataset's stress is compared with its energy first, once, at the reference cell.
 
     Raises:
         CellFieldsError: not one strain could be solved.
     """
     from cellfields.cli._console import clock, note, progress, rate, warn
+    from cellfields.cli._stress_check import check_dataset, warn_of_cutoff
+    from cellfields.config import ImportedConfiguration
     from cellfields.dataset import NeighbourStarter
     from cellfields.dataset import label as label_store
     from cellfields.dataset.forecast import Forecast
@@ -95,6 +113,9 @@ def label_study(study: Study, workers: int | None, *, retry_failed: bool = False
     if not study.strains:
         raise InputError(f"this study has no strains yet: run `{study.source}` first")
     store = study.create_store()
+    if not isinstance(study.configuration, ImportedConfiguration):
+        warn_of_cutoff(study.configuration, study.engine)
+    agreement = check_dataset(store, study.engine, wanted=check)
     plan = Forecast.of(store, study.strains, retry_failed=retry_failed)
     if plan.solved:
         note(f"{plan.solved} of {plan.strains} strains are solved already")
@@ -128,7 +149,7 @@ def label_study(study: Study, workers: int | None, *, retry_failed: bool = False
         raise CellFieldsError(f"not one of {plan.strains} strains could be solved; the first: {failures[0].reason}")
     if failures:
         warn(f"{len(failures)} of {plan.strains} strains could not be solved and are left out")
-    return Labelled(store, solved, time.perf_counter() - started, remedies, failures)
+    return Labelled(store, solved, time.perf_counter() - started, remedies, failures, agreement)
 
 
 def _summary(study: Study, done: Labelled) -> dict[str, Any]:
@@ -145,6 +166,7 @@ def _summary(study: Study, done: Labelled) -> dict[str, Any]:
         "labels_an_hour": 3600 * done.solved / done.seconds if done.solved else None,
         "remedies": dict(done.remedies),
         "failures": [failure.to_dict() for failure in done.failures],
+        "stress_consistency": done.consistency.to_dict(),
     }
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from cellfields.cli._arguments import ConfigArgument
+from cellfields.cli._stress_check import CheckOption
 from cellfields.cli.label import RetryOption, WorkersOption
 
 
-def run(config: ConfigArgument, workers: WorkersOption = None, retry_failed: RetryOption = False) -> None:
+def run(
+    config: ConfigArgument, workers: WorkersOption = None, retry_failed: RetryOption = False, check: CheckOption = True
+) -> None:
     """Label, train, evaluate; resumes where it was.
 
     Example: cellfields run magnesium.toml
@@ -18,7 +21,7 @@ def run(config: ConfigArgument, workers: WorkersOption = None, retry_failed: Ret
     from cellfields.study import Study
 
     study = Study.load(config)
-    labelled = label_study(study, workers, retry_failed=retry_failed)
+    labelled = label_study(study, workers, retry_failed=retry_failed, check=check)
     print_failures(labelled.failures, most=SHOWN)
     store = labelled.store
     surrogate = current_model(study, store)

@@ -10,6 +10,7 @@ from cellfields.cli._arguments import (
     JsonOption,
     PseudopotentialOption,
 )
+from cellfields.cli._stress_check import CheckOption
 
 
 def solve(
@@ -19,6 +20,7 @@ def solve(
     fields: FieldsOption = None,
     grid: GridOption = None,
     pseudopotential: PseudopotentialOption = None,
+    check: CheckOption = True,
 ) -> None:
     """Solve one deformation from first principles.
 
@@ -27,6 +29,7 @@ def solve(
     from cellfields.cli._arguments import parse_deformation, parse_grid, parse_pseudopotentials
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
+    from cellfields.cli._stress_check import check_stress, print_consistency, warn_of_cutoff
     from cellfields.config import load_configuration
     from cellfields.study import make_engine
 
@@ -37,5 +40,11 @@ def solve(
     crystal = configuration.crystal.build()
     files = parse_pseudopotentials(pseudopotential, crystal.species)
     configuration = configuration.with_pseudopotentials(files)
-    state = make_engine(configuration, crystal).solve(deformation)
-    hand_out(state, crystal, json=json, fields=fields, grid=shape)
+    engine = make_engine(configuration, crystal)
+    warn_of_cutoff(configuration, engine)
+    state = engine.solve(deformation)
+    found = check_stress(engine, check, state=state)
+    extra = {"stress_consistency": found.to_dict()}
+    hand_out(state, crystal, json=json, fields=fields, grid=shape, extra=extra)
+    if json is None:
+        print_consistency(found, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cellfields.cli._arguments import DeformationOption, JsonOption
 from cellfields.cli._engine import EngineArgument
+from cellfields.cli._stress_check import CheckOption
 
 _TITLES = {
     "cauchy": "Cauchy (eq. 13)",
@@ -13,7 +14,7 @@ _TITLES = {
 }
 
 
-def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None) -> None:
+def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None, check: CheckOption = True) -> None:
     """Stress of one deformation, by every definition.
 
     Example: cellfields stress run/model.safetensors --D 1.02,1,1,90,90,90
@@ -25,6 +26,7 @@ def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None
     from cellfields.cli._engine import open_engine
     from cellfields.cli._mechanics import fixed, gpa, warn_outside
     from cellfields.cli._output import check_target, write_json
+    from cellfields.cli._stress_check import check_stress, consistency_table, print_consistency
     from cellfields.mechanics import Stress
 
     deformation = parse_deformation(d)
@@ -33,9 +35,11 @@ def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None
     state = solver.solve(deformation)
     warn_outside([state.provenance.get("in_domain")])
     table = Stress.of(state, solver.crystal).to_dict()
+    found = check_stress(solver, check, state=state)
     if json is not None:
-        write_json(json, table)
+        write_json(json, table | {"stress_consistency": consistency_table(solver, found)})
         return
     for name in (name for name in _TITLES if name in table):
         rows = [(axis, *(fixed(x) for x in row)) for axis, row in zip("xyz", gpa(np.array(table[name])), strict=True)]
         print_table(f"{_TITLES[name]}, GPa", ("", "x", "y", "z"), rows)
+    print_consistency(found, state)

@@ -10,6 +10,7 @@ import typer
 from cellfields.cli._arguments import JsonOption
 from cellfields.cli._engine import EngineArgument
 from cellfields.cli._mechanics import PlotOption
+from cellfields.cli._stress_check import CheckOption
 
 if TYPE_CHECKING:
     from cellfields.mechanics import Instability, UniaxialCurve
@@ -33,6 +34,7 @@ def uniaxial(
             metavar="FILE", help="Keep each finished strain; the same command goes on from there.", show_default=False
         ),
     ] = None,
+    check: CheckOption = True,
 ) -> None:
     """Uniaxial stress test: strain one direction, relax all other stresses.
 
@@ -44,6 +46,7 @@ def uniaxial(
     from cellfields.cli._engine import open_engine
     from cellfields.cli._mechanics import check_plot, save_plot, warn_outside
     from cellfields.cli._output import check_target, write_json
+    from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import ConvergenceError, InputError
     from cellfields.mechanics import find_instability, uniaxial_test
 
@@ -66,6 +69,7 @@ def uniaxial(
             bars.update("strains", done, len(strains))
 
         curve = uniaxial_test(solver, direction, strains.tolist(), components=components, record=record, on_point=count)
+    agreement = check_stress(solver, check)
     for strain, reason in curve.failures.items():
         warn(f"the curve ends before strain {strain:g}: {reason}")
     found = []
@@ -82,7 +86,8 @@ def uniaxial(
 
         save_plot(uniaxial_figure({engine.stem: [curve.table()]}), plot)
     if json is not None:
-        write_json(json, curve.to_dict() | {"instabilities": [end.to_dict() for end in found]})
+        extra = {"stress_consistency": consistency_table(solver, agreement)}
+        write_json(json, curve.to_dict() | {"instabilities": [end.to_dict() for end in found]} | extra)
         return
     _print(curve, found, instability)
 

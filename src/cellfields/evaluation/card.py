@@ -83,6 +83,8 @@ def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
         rows += [(name, _plain(settings[name])) for name in names if name in settings]
     lengths = [float((row**2).sum() ** 0.5) * Bohr for row in surrogate.crystal.lattice_ref]
     rows.append(("reference cell, Å", ", ".join(f"{x:.4f}" for x in lengths)))
+    if surrogate.metadata.get("slopes"):
+        rows.append(("the free energy's slopes (stress)", str(surrogate.metadata["slopes"])))
     return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {Hartree:.4f} eV)")]
 
 

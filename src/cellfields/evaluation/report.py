@@ -63,7 +63,8 @@ class ReportInput:
         unknown: names of what the surrogate does not know, because its training states do not.
         pseudopotentials: symbol → which one was used, in words.
         stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
-        stress_remark: why the stress is not judged, or empty.
+        stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
+        slopes: whether F was learned from the stress too (the surrogate's ``metadata["slopes"]``), or empty.
     """
 
     crystal: Crystal
@@ -79,6 +80,7 @@ class ReportInput:
     pseudopotentials: Mapping[str, str] = field(default_factory=dict)
     stress_check: Finding | None = None
     stress_remark: str = ""
+    slopes: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -175,6 +177,8 @@ def _data_rows(page: ReportInput) -> list[tuple[str, str]]:
     ]
     if page.unknown:
         rows.append(("not known to the surrogate", ", ".join(page.unknown)))
+    if page.slopes:
+        rows.append(("the free energy's slopes (stress)", page.slopes))
     rows += [(what, duration(seconds)) for what, seconds in page.timings.items()]
     rows += [
         (f"one prediction, {label(name)}", duration(float(np.median(result.seconds))))
@@ -208,10 +212,8 @@ $summary
 <p class="note">Mean errors over the unseen strains, for the surrogate also the largest one (worst). Spread: standard
 deviation of the quantity over these strains; for a field, the root mean square of the errors that the mean of the true
 fields makes; for positions, the root mean square displacement. Range: largest minus smallest; for a field the largest
-of those errors, for positions the largest displacement. The regressions learn from the same strains as the surrogate,
-and from their images under the crystal's symmetry where it does, and predict the same reduced quantities: coefficients
-of the same principal components, atoms and energies. Unlike the recipe "best" they do not learn from the stress.
-Energies are per cell; 1 mHa = 27.2 meV.</p>
+of those errors, for positions the largest displacement. The regressions predict the same reduced quantities as the
+surrogate. Energies are per cell; 1 mHa = 27.2 meV.</p>
 </section>
 $figures
 <section>

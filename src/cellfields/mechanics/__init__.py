@@ -13,6 +13,7 @@ from cellfields.mechanics.elasticity import ElasticConstants, elastic_constants,
 from cellfields.mechanics.equilibrium import stress_free
 from cellfields.mechanics.stability import Instability, find_instability, tangent_stiffness
 from cellfields.mechanics.stress import Stress, small_strain_stress
+from cellfields.mechanics.stress_consistency import StressConsistency, stress_consistency
 from cellfields.mechanics.uniaxial import UniaxialCurve, UniaxialPoint, UniaxialTable, uniaxial_test
 
 __all__ = [
@@ -20,12 +21,14 @@ __all__ = [
     "ElasticConstants",
     "Instability",
     "Stress",
+    "StressConsistency",
     "UniaxialCurve",
     "UniaxialPoint",
     "UniaxialTable",
     "elastic_constants",
     "find_instability",
     "small_strain_stress",
+    "stress_consistency",
     "stress_free",
     "tangent_stiffness",
     "third_order_constants",

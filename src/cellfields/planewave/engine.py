@@ -161,6 +161,11 @@ class PlaneWaveEngine:
         """An engine with the same settings and pseudopotentials for another crystal of the same elements."""
         return PlaneWaveEngine(crystal, self.settings, pseudopotentials=self.pseudopotentials)
 
+    def at_cutoff(self, cutoff: float) -> PlaneWaveEngine:
+        """An engine with the same crystal, pseudopotentials and other settings, at another cutoff (Hartree)."""
+        settings = self.settings.model_copy(update={"cutoff": cutoff})
+        return PlaneWaveEngine(self.crystal, settings, pseudopotentials=self.pseudopotentials)
+
     def held(self, deformation: Deformation, internal: FloatArray) -> Cell:
         """The Kohn–Sham problem with the internal coordinates (n_int,), fractional, held fixed, before it is solved.
 

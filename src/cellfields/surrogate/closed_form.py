@@ -15,20 +15,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import jax
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
-from cellfields.crystal import Crystal
-from cellfields.deformation import lengths_and_angles
 from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding
-from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate._stress import energy_gradient
 from cellfields.surrogate.ensemble import FEWEST, fit_ensemble
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.polynomial import Design, blended, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.slope_check import SlopeCheck, energy_slopes
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
 
@@ -44,11 +40,13 @@ class ClosedForm:
         residuals: quantity → true minus predicted outputs (n, k) of strains that know it (of an ensemble: some of
             them), each predicted from others.
         uncertainty: what follows from them.
+        slopes: "learned" where F was learned from the stress too, else "left out: " and why.
     """
 
     regressors: dict[str, Regressor]
     residuals: dict[str, FloatArray]
     uncertainty: Uncertainty
+    slopes: str
 
     def errors(self, encoded: Mapping[str, tuple[IntArray, FloatArray]]) -> dict[str, float]:
         """Quantity → root mean square of the residuals, in units of the standard deviation of the outputs."""
@@ -62,6 +60,8 @@ def fit_closed_form(
     encoded: Mapping[str, tuple[IntArray, FloatArray]],
     recipe: Recipe,
     on_progress: Progress | None = None,
+    *,
+    check: SlopeCheck | None = None,
 ) -> ClosedForm:
     """Regressors of all quantities.
 
@@ -72,7 +72,9 @@ def fit_closed_form(
         encoded: quantity → which states know it, and their outputs (n, k).
         recipe: degree, lengths, slopes.
         on_progress: called with (quantity, 1, 1) when it is done.
+        check: of the states' stress against their energies; slopes that contradict are not learned.
     """
+    slopes_used = "left out: the free energy is not known"
     deformations = np.array([state.deformation.as_array() for state in states])
     input_mean = deformations.mean(axis=0)
     input_std, input_scale = spread(deformations - input_mean, deformations)
@@ -91,15 +93,19 @@ def fit_closed_form(
             for degree, made in zip(degrees, known, strict=True)
         )
         fit = blended(list(polynomials))
-        if name == "free_energy" and recipe.slopes and all(states[row].stress is not None for row in rows):
-            slopes = _energy_slopes(encoding.crystal, [states[row] for row in rows]) * input_std
+        if name == "free_energy":
+            slopes_used = _why_not(recipe, [states[row] for row in rows], check)
+        if name == "free_energy" and not slopes_used:
+            slopes = energy_slopes(encoding.crystal, [states[row] for row in rows]) * input_std
             slopes = slopes.reshape(-1, images, 6, 1)
             polynomials = (
                 fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, slopes=slopes) for degree in degrees
             )
             with_slopes = blended(list(polynomials))
-            # A stress that is not this energy's derivative (a low cutoff, another code's convention) does harm.
-            fit = min(fit, with_slopes, key=lambda fitted: float((fitted.left_out**2).sum()))
+            # A stress that is not this energy's derivative in another way (another code's convention) does harm.
+            better = float((with_slopes.left_out**2).sum()) < float((fit.left_out**2).sum())
+            fit = with_slopes if better else fit
+            slopes_used = "learned" if better else "left out: with them F of strains left out is predicted worse"
         regressors[name] = Regressor(
             input_mean, input_scale, fit.constant, np.zeros(outputs.shape[1]), fit.coefficients, None
         )
@@ -116,19 +122,20 @@ def fit_closed_form(
             on_progress(name, 1, 1)
     left_out = left_out_errors(encoding, states[::images], first, residuals)
     z = ((deformations - input_mean) * input_scale).reshape(-1, images, 6)
-    return ClosedForm(regressors, residuals, Uncertainty.fit(z, input_mean, input_scale, left_out, recipe.degree))
+    uncertainty = Uncertainty.fit(z, input_mean, input_scale, left_out, recipe.degree)
+    return ClosedForm(regressors, residuals, uncertainty, slopes_used)
+
+
+def _why_not(recipe: Recipe, states: Sequence[CellState], check: SlopeCheck | None) -> str:
+    """Why slopes are not to be learned, as a text for people; empty where they may be."""
+    if not recipe.slopes:
+        return "left out: slopes = false"
+    if any(state.stress is None for state in states):
+        return "left out: not all training states know their stress"
+    return f"left out: {check.sentence()}" if check is not None and check.contradicts else ""
 
 
 def _error(outputs: FloatArray, left_out: FloatArray) -> float:
     """Root mean square of left-out errors (N, k) in units of the standard deviation of outputs (n, k)."""
     variance = float(((outputs - outputs.mean(axis=0)) ** 2).mean(axis=0).sum())
     return float(np.sqrt((left_out**2).mean(axis=0).sum() / variance)) if variance else 0.0
-
-
-def _energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
-    """∂F/∂D (n, 6), Hartree and Hartree per degree, from the states' stress."""
-    lengths, _ = lengths_and_angles(crystal.lattice_ref)
-    stress = np.array([state.stress for state in states])
-    lattice = np.array([state.lattice for state in states])
-    with double_precision():
-        return np.asarray(jax.vmap(energy_gradient, in_axes=(0, 0, None))(stress, lattice, lengths))

@@ -176,6 +176,14 @@ class Design:
         return self.back @ solution, errors
 
 
+def polynomial_slope(z: FloatArray, degree: int, axis: int) -> FloatArray:
+    """∂/∂z_axis of ``monomials(z, degree)``: (n, T) at z (n, d)."""
+    powers = exponents(z.shape[1], degree)
+    constant = np.zeros((1, z.shape[1]), dtype=np.int64)
+    columns = np.concatenate([np.ones((len(z), 1)), monomials(z, degree)], axis=1)
+    return _slope(columns, np.concatenate([constant, powers]), axis)[:, 1:]
+
+
 def _inverse(hat: FloatArray) -> FloatArray:
     """(1 − H)⁻¹ of (N, rows, rows) blocks; a strain that only its own rows tell of leaves H = 1."""
     one = np.eye(hat.shape[-1])

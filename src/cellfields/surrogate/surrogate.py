@@ -8,6 +8,7 @@ One network a quantity. Fields stay PCA coefficients until somebody asks for the
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import COMPONENTS, Deformation, lengths_and_angles
-from cellfields.errors import CorruptFileError, InputError
+from cellfields.errors import CorruptFileError, InputError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.surrogate import _file
 from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, tell_outside
@@ -37,6 +38,7 @@ from cellfields.surrogate.closed_form import fit_closed_form
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.slope_check import slope_check
 from cellfields.surrogate.training import Progress, fit_regressor
 from cellfields.surrogate.uncertainty import Uncertainty
 
@@ -55,8 +57,10 @@ class Surrogate:
         metadata: ``cellfields_version``, ``n_train``, ``training_seconds``, ``training_errors`` (quantity → RMS in
             standard deviations of what its network learned; for "best" on strains left out), ``states_used``
             (quantity → training states that knew it), ``unknown`` (names of what cannot be predicted, because too few
-            of them did), ``engine_table`` (settings of the engine that computed the training states, or None).
-            Plain JSON data.
+            of them did), ``engine_table`` (settings of the engine that computed the training states, or None),
+            ``slopes`` ("learned" where F was learned from the stress too, else "left out: " and why),
+            ``slope_offset_gpa`` (how far the stress of the training states is from the derivative of their energies:
+            ``offset``, ``standard_error``, ``spread`` of the stress; None where that cannot be told). Plain JSON data.
         uncertainties: standard deviations of its predictions, where the recipe knows them ("best"), else None.
         outside: what :meth:`solve` does where a strain lies outside the training domain, besides saying so in the
             state: "flag" nothing, "warn" a Python :class:`OutsideDomainWarning`, "raise" an
@@ -113,8 +117,12 @@ class Surrogate:
         regressors: dict[str, Regressor] = {}
         errors: dict[str, float] = {}
         uncertainties = None
+        check, slopes = slope_check(crystal, states[::images]), "left out: this recipe learns from values alone"
+        if check is not None and check.contradicts:
+            warnings.warn(check.sentence(), PhysicsWarning, stacklevel=2)
         if recipe.name == "best":
-            fit = fit_closed_form(encoding, states, images, encoded, recipe, on_progress)
+            fit = fit_closed_form(encoding, states, images, encoded, recipe, on_progress, check=check)
+            slopes = fit.slopes
             regressors, errors, uncertainties = fit.regressors, fit.errors(encoded), fit.uncertainty
         else:
             for name, (rows, outputs) in encoded.items():
@@ -129,6 +137,8 @@ class Surrogate:
             "states_used": used,
             "unknown": list(encoding.unknown),
             "engine_table": None if engine_table is None else dict(engine_table),
+            "slopes": slopes,
+            "slope_offset_gpa": None if check is None else check.to_dict(),
         }
         return cls(encoding, regressors, TrainingDomain.fit(deformations), recipe, metadata, uncertainties)
 

@@ -8,6 +8,7 @@ from cellfields.planewave.pseudopotential._base import Channel, Pseudopotential
 from cellfields.planewave.pseudopotential.core_charge import CoreCharge
 from cellfields.planewave.pseudopotential.gth import GTHPseudopotential
 from cellfields.planewave.pseudopotential.loading import load_pseudopotential
+from cellfields.planewave.pseudopotential.suggested_cutoff import suggested_cutoff
 from cellfields.planewave.pseudopotential.table import builtin_elements, builtin_pseudopotential
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "builtin_elements",
     "builtin_pseudopotential",
     "load_pseudopotential",
+    "suggested_cutoff",
 ]

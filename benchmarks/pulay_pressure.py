@@ -1,0 +1,134 @@
+"""How far the stress at a fixed cutoff is from the derivative of the energy, and how well one extra solve tells it.
+
+    python benchmarks/pulay_pressure.py [--only MgO] [--json benchmarks/results/pulay_pressure.json]
+
+σ is the derivative of F at a fixed *set* of plane waves. At a fixed cutoff E the set changes with the volume V, and
+
+    tr σ/3 − dF/dV = p ,   p = −(2/3) (E/V) ∂F/∂E .
+
+Built-in pseudopotentials, LDA, primitive cells, full plane waves. For each case: tr σ/3 at the volume V; dF/dV from a
+polynomial of third degree in V^(2/3) through F at 13 volumes within ±6 % (fixed cutoff; the fit averages the jumps of
+single plane waves); their difference, which is the true p; and p estimated from one more solve at the cutoff times
+1.05, 1.1, 1/1.05 and 1/1.1. For MgO and BN also the lattice constant at which the stress vanishes, and the one where F
+is smallest. Pressures in GPa, tension positive; lattice constants in Å.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import Polynomial
+from scipy.optimize import brentq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
+from cellfields.start import DensityStart
+from cellfields.units import ANGSTROM, GPA
+
+FACTORS = (1.05, 1.1, 1 / 1.05, 1 / 1.1)
+FCC = 0.5 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+
+
+def fcc(a: float, species: list[str], second: float = 0.25) -> Crystal:
+    """Primitive cell of a face-centred crystal with edge a (Å), one atom or two along the diagonal."""
+    return Crystal(FCC * a / ANGSTROM, species, [[0, 0, 0], [second] * 3][: len(species)])
+
+
+MAGNESIUM = Crystal.from_lengths_and_angles(
+    [5.95, 5.95, 9.66], [90, 90, 120], ["Mg", "Mg"], [[1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]]
+)
+INSULATOR: dict[str, Any] = {"smearing": "none"}
+METAL: dict[str, Any] = {"smearing": "fermi-dirac", "smearing_width": 0.01}
+# name: crystal, cutoffs, k mesh, occupation
+CASES: dict[str, tuple[Crystal, tuple[float, ...], tuple[int, int, int], dict[str, Any]]] = {
+    "MgO": (fcc(4.1, ["Mg", "O"], 0.5), (30, 60, 90), (3, 3, 3), INSULATOR),
+    "BN": (fcc(3.585, ["B", "N"]), (30, 50, 70), (3, 3, 3), INSULATOR),
+    "Si": (fcc(5.40, ["Si", "Si"]), (6, 8, 12, 20), (4, 4, 4), INSULATOR),
+    "Al": (fcc(3.97, ["Al"]), (6, 8, 12, 20), (6, 6, 6), METAL),
+    "Mg": (MAGNESIUM, (6, 8, 10, 15), (4, 4, 3), METAL),
+}
+_STRAINS = np.linspace(-0.02, 0.02, 13)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=CASES)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    if arguments.json is not None and arguments.json.exists():
+        rows = json.loads(arguments.json.read_text())["rows"]
+    for name, (crystal, cutoffs, mesh, occupation) in CASES.items():
+        if arguments.only not in (None, name):
+            continue
+        rows = [row for row in rows if row["crystal"] != name]
+        for cutoff in cutoffs:
+            row = {"crystal": name} | measure(crystal, cutoff, mesh, occupation)
+            rows.append(row)
+            print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+
+
+def measure(crystal: Crystal, cutoff: float, mesh: tuple[int, int, int], occupation: dict[str, Any]) -> dict[str, Any]:
+    """One row of the table."""
+    identity = Deformation.identity(crystal)
+    held = np.zeros(crystal.n_internal)
+
+    def engine(at: float) -> PlaneWaveEngine:
+        return PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=at, kmesh=mesh, basis="full", **occupation))
+
+    own = engine(cutoff)
+    begin = time.process_time()
+    centre = own.evaluate(identity, held)
+    seconds = time.process_time() - begin
+    start = DensityStart.of(centre)
+    estimates, costs = {}, {}
+    for factor in FACTORS:
+        begin = time.process_time()
+        energy = engine(factor * cutoff).evaluate(identity, held, start=start).free_energy
+        costs[f"{factor:.3f}"] = (time.process_time() - begin) / seconds
+        slope = (energy - centre.free_energy) / ((factor - 1) * cutoff)
+        estimates[f"{factor:.3f}"] = -2 / 3 * cutoff / centre.volume * slope * GPA
+    volumes, energies, stresses = [], [], []
+    for strain in _STRAINS:
+        stretch = float(1 + strain)
+        state = own.evaluate(Deformation((stretch,) * 3, identity.angles), held, start=start)
+        volumes.append(state.volume)
+        energies.append(state.free_energy)
+        stresses.append(np.trace(state.stress) / 3)
+    x = (np.array(volumes) / centre.volume) ** (2 / 3) - 1
+    fit = Polynomial.fit(x, energies, 3).convert()
+    jumps = np.array(energies) - fit(x)
+    derivative = float(fit.deriv()(0.0) * 2 / 3 / centre.volume) * GPA
+    stress = float(np.trace(centre.stress) / 3 * GPA)
+    row: dict[str, Any] = {
+        "cutoff": float(cutoff),
+        "stress": stress,
+        "energy_derivative": derivative,
+        "pulay": stress - derivative,
+        "estimates": estimates,
+        "costs": costs,
+        "rms_jump_mha": float(1e3 * np.sqrt(np.mean(jumps**2))),
+    }
+    edge = float((4 * centre.volume) ** (1 / 3) * ANGSTROM)
+    smooth = Polynomial.fit(x, stresses, 3).convert()
+    for key, function in (("a_stress", smooth), ("a_energy", fit.deriv())):
+        try:
+            root = brentq(function, x[0] - 0.05, x[-1] + 0.05)
+            row[key] = edge * (1 + root) ** 0.5
+        except ValueError:
+            row[key] = None
+    return row
+
+
+if __name__ == "__main__":
+    main()

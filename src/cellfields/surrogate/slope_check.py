@@ -1,0 +1,123 @@
+"""Whether the stress of training states is the derivative of their energies: the slopes, integrated, against F.
+
+    ∂G/∂D = ∂F/∂D as σ says it (least squares, all strains) ;      F − G = const − p V + noise
+
+A cutoff that is too low puts a pressure p into σ that F knows nothing of (Pulay stress, see ``mechanics``): then G
+grows by pV against F. The line through F − G over the volumes V gives p, and the scatter about it how well p is known.
+Noise of F (plane waves that come and go with the cell) and what the polynomial G cannot follow are in that scatter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+
+import jax
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import lengths_and_angles
+from cellfields.state import CellState
+from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate._stress import energy_gradient
+from cellfields.surrogate.polynomial import polynomial_slope
+from cellfields.surrogate.training import spread
+from cellfields.surrogate.trend import monomials
+from cellfields.units import GPA
+
+_FEWEST = 8  # strains
+_HIGHEST = 4  # degree of G
+_ROWS_A_TERM = 1.5
+_ROUNDING = 1e-10  # of the largest singular value
+_BIAS = 0.3  # of the change from one degree to the next
+_SIGNIFICANT = 3.0  # standard errors
+_TOLERANCE_GPA = 1.0  # as everywhere; the spread of stress where that is less
+
+
+@dataclass(frozen=True)
+class SlopeCheck:
+    """How far the stress of states is from the derivative of their energies.
+
+    Attributes:
+        pressure_gpa: p, tension that σ has too much of, GPa.
+        error_gpa: its standard error.
+        spread_gpa: standard deviation of the components of σ over the states.
+    """
+
+    pressure_gpa: float
+    error_gpa: float
+    spread_gpa: float
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether p is no accident and larger than a GPa, or than the spread of the stress where that is less."""
+        size = abs(self.pressure_gpa)
+        return size > _SIGNIFICANT * self.error_gpa and size > min(_TOLERANCE_GPA, self.spread_gpa)
+
+    def sentence(self) -> str:
+        """In words."""
+        return (
+            "the stress of the training states is not the derivative of their energies: it has "
+            f"{self.pressure_gpa:+.3g} ± {max(self.error_gpa, 0.0):.1g} GPa of tension too much (its spread is "
+            f"{self.spread_gpa:.2g} GPa), which is what a cutoff does that is too low"
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain JSON data, GPa."""
+        return {"offset": self.pressure_gpa, "standard_error": self.error_gpa, "spread": self.spread_gpa}
+
+
+def slope_check(crystal: Crystal, states: Sequence[CellState]) -> SlopeCheck | None:
+    """Compare F and σ of those states that know both.
+
+    Args:
+        crystal: that they are deformations of.
+        states: without images under symmetry.
+
+    Returns:
+        None where fewer than eight know both, or their volumes are all the same: then there is nothing to compare.
+    """
+    known = [state for state in states if state.stress is not None and state.knows("free_energy")]
+    if len(known) < _FEWEST:
+        return None
+    energies = np.array([state.free_energy for state in known])
+    volumes = np.array([state.volume for state in known])
+    if np.ptp(volumes) < 1e-6 * volumes.mean():
+        return None
+    deformations = np.array([state.deformation.as_array() for state in known])
+    mean = deformations.mean(axis=0)
+    std, scale = spread(deformations - mean, deformations)
+    z, slopes = (deformations - mean) * scale, energy_slopes(crystal, known) * std
+    degree = max(d for d in range(2, _HIGHEST + 1) if d == 2 or _ROWS_A_TERM * comb(6 + d, d) <= slopes.size)
+    lower, found = (_slope_of_line(volumes, energies - _integral(z, slopes, d)) for d in (degree - 1, degree))
+    # Anharmonic terms that a degree leaves out look like a pressure: a degree less tells how much.
+    error = float(np.hypot(found[1], _BIAS * (found[0] - lower[0])))
+    components = np.array([state.stress for state in known])[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+    return SlopeCheck(-found[0] * GPA, error * GPA, float((components - components.mean(axis=0)).std()) * GPA)
+
+
+def energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
+    """∂F/∂D (n, 6), Hartree and Hartree per degree, from the states' stress."""
+    lengths, _ = lengths_and_angles(crystal.lattice_ref)
+    stress = np.array([state.stress for state in states])
+    lattice = np.array([state.lattice for state in states])
+    with double_precision():
+        return np.asarray(jax.vmap(energy_gradient, in_axes=(0, 0, None))(stress, lattice, lengths))
+
+
+def _slope_of_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """Slope of the line through points (n,), and its standard error."""
+    about = x - x.mean()
+    slope = float(about @ y / (about @ about))
+    scatter = y - y.mean() - slope * about
+    return slope, float(np.sqrt(scatter @ scatter / (len(x) - 2) / (about @ about)))
+
+
+def _integral(z: FloatArray, slopes: FloatArray, degree: int) -> FloatArray:
+    """G (n,) at z (n, 6), without its constant: the polynomial whose derivatives are nearest to ``slopes`` (n, 6)."""
+    derivatives = np.stack([polynomial_slope(z, degree, axis) for axis in range(z.shape[1])], axis=1)
+    flat = derivatives.reshape(slopes.size, -1)
+    coefficients = np.linalg.lstsq(flat, slopes.reshape(-1), rcond=_ROUNDING)[0]
+    return np.asarray(monomials(z, degree) @ coefficients)
