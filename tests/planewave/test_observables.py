@@ -7,6 +7,7 @@ import pytest
 
 from cellfields.fields import FourierBasis
 from cellfields.planewave import PlaneWaveSettings, observables
+from cellfields.planewave.density import weighted_density
 from cellfields.planewave.scf import GroundState
 from tests.planewave.problems import (
     MG2SI_SETTINGS,
@@ -127,3 +128,15 @@ def test_fermi_energy_and_terms_are_named(case) -> None:
     assert all(np.isfinite(value) for value in terms.values())
     assert terms["kinetic"] > 0 > terms["xc"]
     assert terms["hartree"] > 0
+
+
+def test_densities_are_linear_in_their_weights_also_in_negative_ones(magnesium_ground: GroundState) -> None:
+    """Cold smearing gives some states a negative occupation; those are summed apart."""
+    orbitals, problem = magnesium_ground.orbitals, magnesium_ground.problem
+    shape = (len(orbitals.vectors), orbitals.vectors[0].shape[1])
+    rng = np.random.default_rng(5)
+    positive, mixed = rng.uniform(0.1, 1, shape), rng.normal(size=shape)
+    lifted = weighted_density(problem.basis, orbitals.vectors, mixed + 5 * positive)
+    parts = [weighted_density(problem.basis, orbitals.vectors, w) for w in (mixed, positive)]
+    assert np.abs(parts[0]).max() > 1e-3
+    np.testing.assert_allclose(lifted, parts[0] + 5 * parts[1], atol=1e-13)

@@ -248,3 +248,23 @@ def test_elements_and_valences_that_are_not_there_are_refused_by_name() -> None:
         load_pseudopotential("Ca", {}, valences={"Ca": 7})
     assert load_pseudopotential("Ca", {}, valences={"Ca": 2}).valence == 2
     assert load_pseudopotential("Si", {}).fingerprint == builtin_pseudopotential("Si").fingerprint
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_each_local_coefficient_has_its_transform(place: int) -> None:
+    """V(r) = −Z/r erf(x/√2) + e^{−x²/2} Σ C_i x^{2(i−1)}, x = r/r_loc (GTH eq. 1): each C_i alone, by quadrature."""
+    coefficients = tuple(1.7 if i == place else 0.0 for i in range(4))
+    radius, valence = 0.6, 3
+    ion = GTHPseudopotential("Al", valence, radius, coefficients, ())
+    for q in Q:
+        gaussian, _ = quad(
+            lambda r, q=q: (
+                4 * pi * r * np.sin(q * r) / q * 1.7 * (r / radius) ** (2 * place) * np.exp(-0.5 * (r / radius) ** 2)
+            ),
+            0,
+            12 * radius,
+            epsabs=1e-12,
+            limit=200,
+        )
+        coulomb = -4 * pi * valence / q**2 * np.exp(-0.5 * (q * radius) ** 2)
+        assert ion.local(np.array([q]))[0] == pytest.approx(coulomb + gaussian, abs=1e-9)

@@ -15,7 +15,7 @@ from cellfields.errors import InputError
 from cellfields.planewave.pseudopotential import builtin_pseudopotential, load_pseudopotential
 from cellfields.planewave.pseudopotential._source import Source
 from cellfields.planewave.pseudopotential.loading import read_pseudopotential
-from cellfields.planewave.pseudopotential.tabulated import TabulatedPseudopotential
+from cellfields.planewave.pseudopotential.tabulated import TabulatedPseudopotential, local_part
 from tests.planewave.problems import four_point
 
 Q = np.array([0.05, 0.3, 1.0, 2.7, 6.0])
@@ -173,3 +173,17 @@ def test_missing_and_binary_files_are_refused(tmp_path: Path) -> None:
 def test_missing_local_channel_is_refused(path: Path) -> None:
     with pytest.raises(InputError, match="local channel l = 3 is not in the file"):
         read(path, local_channel=3)
+
+
+def test_the_ball_below_the_first_point_of_a_mesh_is_not_lost() -> None:
+    """∫₀^{r₁} r (rV + Z) dr with V constant there: 1e-3 of the limit at q = 0 on a mesh that begins at 0.05 Bohr."""
+    r = 0.05 + 2e-4 * np.arange(100_000)
+    weights = np.full(len(r), 2e-4)
+    weights[[0, -1]] /= 2
+    potential = local_potential(np.maximum(r, 0.05))
+    inner = np.linspace(0, 0.05, 2001)
+    missing = np.trapezoid(inner * (inner * potential[0] + 2), inner)
+    outer = ((r * (r * potential + 2)) * weights).sum()
+    _, limit = local_part(r, potential, 2.0, weights)
+    assert limit == pytest.approx(4 * np.pi * (outer + missing), rel=1e-6)
+    assert abs(4 * np.pi * missing) > 1e-3 * abs(limit)
