@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cellfields.validation import Table
 
 MeshSize = Annotated[int, Field(ge=1, le=200)]
 Functional = Literal["lda", "pbe"]
@@ -13,7 +15,7 @@ _DECIDES_NO_NUMBER = {"max_scf_steps", "max_relaxation_steps", "mixing"}
 _SAID_BY_PSEUDOPOTENTIALS = {"valences"}
 
 
-class PlaneWaveSettings(BaseModel):
+class PlaneWaveSettings(Table):
     """Settings of :class:`~cellfields.planewave.PlaneWaveEngine` (Hartree atomic units).
 
     Attributes:
@@ -41,9 +43,10 @@ class PlaneWaveSettings(BaseModel):
         mixing: fraction of the residual density that is mixed in.
         force_tolerance: largest force on an atom in a relaxed state, Hartree/Bohr.
         max_relaxation_steps: solves at fixed atoms before a relaxation is declared not converged.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Raises:
+        InputError: a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
 
     cutoff: float = Field(ge=1, le=500)
     kmesh: tuple[MeshSize, MeshSize, MeshSize]
