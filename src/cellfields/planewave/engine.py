@@ -109,6 +109,11 @@ class PlaneWaveEngine(Immutable):
             return len(self.kmesh.points) >= _REDUCED_PAYS
         return self.settings.basis == "reduced"
 
+    @property
+    def plane_waves(self) -> str:
+        """Which set of plane waves the numbers belong to: the settings', or "union" in the reduced basis."""
+        return "union" if self.reduced else self.settings.plane_waves
+
     @cached_property
     def coarse_mesh(self) -> KMesh:
         """Where a reduced basis is made and tested: some 60 k points off the special ones, or all if they are few."""
@@ -396,7 +401,7 @@ class PlaneWaveEngine(Immutable):
             geometry,
             self.kmesh,
             settings.cutoff,
-            plane_waves="union" if self.reduced else settings.plane_waves,
+            plane_waves=self.plane_waves,
             shape=settings.fft_grid,
         )
         problem = KohnShamProblem(geometry, basis, geometry.electrons, settings.functional)
@@ -449,6 +454,7 @@ class PlaneWaveEngine(Immutable):
                 "k_points": len(ground.energies),
                 "bands": int(ground.energies.shape[1]),
                 "basis": "reduced" if self.reduced else "full",
+                "plane_waves": self.plane_waves,
                 "basis_correction": copies * (ground.free_energy - ground.uncorrected_free_energy),
                 "scf_residual": abs(last["harris_minus_kohn_sham"]),
                 "max_force": float(np.abs(forces).max()),
