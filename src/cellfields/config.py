@@ -9,17 +9,14 @@ one sentence that names ``table.key``, the value and what is allowed.
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from ase.units import Bohr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError
 
 from cellfields.abinit.settings import AbinitOptions
 from cellfields.crystal import Crystal, Inversion
@@ -28,6 +25,7 @@ from cellfields.errors import CorruptFileError, InputError
 from cellfields.planewave import PlaneWaveSettings
 from cellfields.surrogate import Recipe
 from cellfields.text import decode_text
+from cellfields.validation import Table, sentence, short
 
 Triple = tuple[float, float, float]
 Rows = tuple[Triple, Triple, Triple]
@@ -47,11 +45,7 @@ _NO_STUDIES = {
 }
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class CrystalTable(_Table):
+class CrystalTable(Table):
     """``[crystal]``: the reference cell, by exactly one of lengths + angles, lattice vectors, or a structure file."""
 
     lengths: tuple[Positive, Positive, Positive] | None = Field(default=None, description="edge lengths in Bohr")
@@ -107,7 +101,7 @@ class CrystalTable(_Table):
             raise InputError(f"[crystal] {error}") from error
 
 
-class SamplingTable(_Table):
+class SamplingTable(Table):
     """``[sampling]``: how many strains to draw, and how far they reach (paper, section 4.2)."""
 
     train: int = Field(..., ge=MINIMUM_TRAINING_STATES, le=1_000_000, description="number of training strains")
@@ -135,14 +129,14 @@ class SamplingTable(_Table):
         return sample_deformations(crystal, count, seed=seed, **options)
 
 
-class OutputTable(_Table):
+class OutputTable(Table):
     """``[output]``: where results go, and how many solves run at a time."""
 
     directory: Path = Field(default=Path("run"), description="folder for dataset, model and report")
     workers: int = Field(default=1, ge=1, le=4096, description="number of solves at a time, one core each")
 
 
-class ImportedTable(_Table):
+class ImportedTable(Table):
     """``[imported]``, instead of ``[engine]`` and ``[sampling]``: another code computed the states."""
 
     description: str = Field(
@@ -164,7 +158,7 @@ class ImportedTable(_Table):
     seed: int = Field(default=0, ge=0, description="decides which states those are")
 
 
-class _Study(_Table):
+class _Study(Table):
     crystal: CrystalTable
     surrogate: Recipe = Recipe()
     output: OutputTable = OutputTable()
@@ -264,9 +258,7 @@ def parse_configuration(table: Mapping[str, Any], folder: Path) -> Configuration
         text = json.dumps(_with_absolute_paths(table, folder), default=str)
         configuration = kind.model_validate_json(text, strict=True)
     except ValidationError as error:
-        # A key that is misspelt is also missing: say the former.
-        first = min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-        raise InputError(_sentence(first, kind)) from None
+        raise InputError(sentence(error, kind)) from None
     if configuration.output.directory.exists() and not configuration.output.directory.is_dir():
         raise InputError(f"output.directory = {str(configuration.output.directory)!r} is a file, it must be a folder")
     return configuration
@@ -284,7 +276,7 @@ def _with_absolute_paths(table: Mapping[str, Any], folder: Path) -> dict[str, An
                 pass
             except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, an unknown user's home
                 reason = getattr(error, "strerror", None) or error
-                raise InputError(f"{key[:60]} = {_short(text)} is not a usable path: {reason}") from None
+                raise InputError(f"{key[:60]} = {short(text)} is not a usable path: {reason}") from None
 
     resolve(resolved.get("crystal"), "structure")
     output = resolved.setdefault("output", {})
@@ -297,107 +289,3 @@ def _with_absolute_paths(table: Mapping[str, Any], folder: Path) -> dict[str, An
     for symbol in files if isinstance(files, dict) else ():
         resolve(files, symbol)
     return resolved
-
-
-# -- from pydantic's errors to one sentence -----------------------------------------------------------------------
-
-_KINDS = {
-    "int": "an integer",
-    "float": "a number",
-    "string": "a string in quotes",
-    "bool": "true or false",
-    "tuple": "a list",
-    "list": "a list",
-    "dict": "a table",
-    "model": "a table",
-    "path": "a path in quotes",
-    "none": "absent",
-}
-_BOUNDS = {
-    "greater_than": "greater than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-}
-
-
-def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
-    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    field, owner = _field_at(location, root)
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:60]}" for part in location).lstrip(".")
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        allowed = list(owner.model_fields)
-        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"unknown key {name}{hint}; allowed here: {', '.join(allowed)}"
-    about = f" ({field.description})" if field is not None and field.description else ""
-    if kind == "missing":
-        if isinstance(location[-1], int):
-            name = name[: name.rindex("[")]
-            return (
-                f"{name} = {_short(error['input'])} holds too few entries, number {location[-1] + 1} is missing{about}"
-            )
-        return f"{'table [' + name + ']' if len(location) == 1 else name} is missing{about}"
-    start = f"{name} = {_short(error['input'])}"
-    if kind == "value_error":
-        message = str(context.get("error", error["msg"]))
-        return message if name in message else f"{start}: {message}"
-    if kind in _BOUNDS:
-        return f"{start} must be {_range(field) or _BOUNDS[kind].format(**context)}{about}"
-    if kind in ("literal_error", "enum"):
-        return f"{start} must be one of {context['expected']}{about}"
-    if kind in ("too_long", "too_short"):
-        limit = f"at most {context['max_length']}" if kind == "too_long" else f"at least {context['min_length']}"
-        return f"{start} must hold {limit} entries, not {context['actual_length']}{about}"
-    if kind == "finite_number":
-        return f"{start} must be a finite number{about}"
-    if kind.endswith(("_type", "_parsing", "_from_float")):
-        what = _KINDS.get(kind.split("_")[0], "of another type")
-        if numbers := _range(field):
-            what += f" of numbers {numbers}" if what == "a list" else f" {numbers}"
-        return f"{start} must be {what}{about}"
-    return f"{start}: {error['msg'][0].lower()}{error['msg'][1:]}{about}"
-
-
-def _field_at(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[FieldInfo | None, type[BaseModel]]:
-    """The pydantic field at a location (None for an unknown key), and the table that holds or should hold it."""
-    owner = root
-    field: FieldInfo | None = None
-    for depth, part in enumerate(location, start=1):
-        field = owner.model_fields.get(part)
-        annotation: Any = getattr(field, "annotation", None)
-        inner = next((t for t in (annotation, *get_args(annotation)) if _is_table(t)), None)  # also "table or None"
-        if depth == len(location) or inner is None:
-            break
-        owner = inner
-    return field, owner
-
-
-def _is_table(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _range(field: FieldInfo | None) -> str:
-    """The numbers that a field (or each entry of it) allows, in words; empty when it has no bounds of its own."""
-    bounds: dict[str, float] = {}
-    if field is not None:
-        _collect_bounds([*field.metadata, field.annotation], bounds)
-    low, high = bounds.get("ge"), bounds.get("le")
-    if low is not None and high is not None:
-        return f"in {low:.10g} … {high:.10g}"
-    words = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
-    return " and ".join(f"{words[name]} {bounds[name]:.10g}" for name in words if name in bounds)
-
-
-def _collect_bounds(items: Iterable[Any], bounds: dict[str, float]) -> None:
-    for item in items:
-        for name in ("gt", "ge", "lt", "le"):
-            if getattr(item, name, None) is not None:
-                bounds[name] = getattr(item, name)
-        _collect_bounds([*getattr(item, "metadata", ()), *getattr(item, "__metadata__", ()), *get_args(item)], bounds)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "…"

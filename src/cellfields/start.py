@@ -58,6 +58,22 @@ class DensityStart:
             raise InputError("a state that does not know its atoms' positions cannot be the start of a calculation")
         return cls(state.fields, state.positions, state.internal if with_atoms else None, curvature)
 
+    @classmethod
+    def from_any(cls, start: object) -> Self:
+        """What is given as ``start``: one of these as it is, or a state, whose density is taken without its atoms.
+
+        Raises:
+            InputError: it is neither, or as :meth:`of`.
+        """
+        if isinstance(start, CellState):
+            return cls.of(start)
+        if isinstance(start, cls):
+            return start
+        raise InputError(
+            f"start: a {type(start).__name__} cannot be the start of this calculation; give a CellState, solved or "
+            "predicted, or a DensityStart"
+        )
+
     def require(self, crystal: Crystal, electrons: float) -> None:
         """Refuse to be the start of a calculation that the density cannot belong to.
 

@@ -238,11 +238,9 @@ def test_any_bytes_give_a_result_or_one_typed_error(
 
 
 def test_incomplete_output_of_a_run(tmp_path: Path) -> None:
-    engine = AbinitEngine(silicon(), SETTINGS)
-
     def run(script: str) -> None:
-        engine.options = AbinitOptions(command=program(tmp_path, script), scratch=tmp_path / "scratch")
-        engine.solve(Deformation.from_array(SI_STRAIN))
+        options = AbinitOptions(command=program(tmp_path, script), scratch=tmp_path / "scratch")
+        AbinitEngine(silicon(), SETTINGS, options).solve(Deformation.from_array(SI_STRAIN))
 
     with pytest.raises(AbinitOutputMissing, match="without one step of self-consistency"):
         run("exit 0")

@@ -45,6 +45,15 @@ def file_of(engine: AbinitEngine, deformation: Deformation, internal: np.ndarray
 # -- without ABINIT -------------------------------------------------------------------------------------------------
 
 
+def test_a_state_itself_is_a_start(engine: AbinitEngine) -> None:
+    state = ToyEngine(magnesium(), field_cutoff=12.0).solve(STRAIN)
+    given = engine.input(STRAIN, INTERNAL, start=state)
+    assert given.files == engine.input(STRAIN, INTERNAL, start=toy_start()).files
+    assert DENSITY_NAME in given.files
+    with pytest.raises(InputError, match=r"start: a dict cannot be .*give a CellState"):
+        engine.input(STRAIN, INTERNAL, start={"density": 1})  # type: ignore[arg-type]
+
+
 def test_the_file_holds_the_density_of_the_fields(engine: AbinitEngine) -> None:
     """At atoms that are where the density's are, the grid holds the function itself."""
     start = toy_start()

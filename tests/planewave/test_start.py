@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cellfields import Deformation, DensityStart, FourierBasis, InputError
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings, PlaneWaveStart
+from cellfields.planewave import OddModes, PlaneWaveEngine, PlaneWaveSettings, PlaneWaveStart
+from cellfields.planewave import engine as engine_module
 from cellfields.planewave.bands import PlaneWaveBands
 from cellfields.planewave.hamiltonian import KohnShamProblem
 from cellfields.planewave.observables import electronic_fields
@@ -114,3 +115,52 @@ def test_a_state_without_density_is_no_start() -> None:
     state = ToyEngine(magnesium()).solve(Deformation.from_array(STRAIN))
     with pytest.raises(InputError, match="without a density"):
         DensityStart.of(replace(state, fields=None))
+
+
+def test_a_state_itself_is_a_start() -> None:
+    """Its density without its atoms, as DensityStart.of takes it."""
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-4))
+    here = Deformation.from_array(STRAIN)
+    state = engine.solve(here)
+    again = engine.solve(here, start=state)
+    assert again.free_energy == engine.solve(here, start=DensityStart.of(state)).free_energy
+    assert again.provenance["scf_steps"] < state.provenance["scf_steps"]
+    held = engine.evaluate(here, state.internal, start=state)
+    assert held.free_energy == pytest.approx(state.free_energy, abs=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [{"density": 1}, "state", 3.0])
+def test_what_is_no_start_is_refused_by_name(wrong: object) -> None:
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(1, 1, 1)))
+    for ask in (engine.solve, lambda d, start: engine.evaluate(d, MG_INTERNAL, start=start)):
+        with pytest.raises(InputError, match=f"start: a {type(wrong).__name__} cannot be .*give a CellState"):
+            ask(Deformation.from_array(STRAIN), start=wrong)
+
+
+def test_a_start_is_used_where_the_inversion_centre_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Density and curvature of a continuation reach the relaxation that keeps the centre, and the free one after it."""
+    crystal = magnesium().with_inversion("free")
+    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-6))
+    here = Deformation.from_array(STRAIN)
+    state, continuation = engine.solve_and_continue(here)
+    given: list[DensityStart | None] = []
+    curvatures: list[np.ndarray | None] = []
+    check, leave = engine_module.odd_mode_check, PlaneWaveEngine._off_the_saddle
+
+    def noted(engine: PlaneWaveEngine, deformation: Deformation, *, start: DensityStart | None = None) -> OddModes:
+        given.append(start)
+        return check(engine, deformation, start=start)
+
+    def left(self: PlaneWaveEngine, modes: OddModes, curvature: np.ndarray | None) -> tuple[np.ndarray, FieldStart]:
+        curvatures.append(curvature)
+        return leave(self, modes, curvature)
+
+    monkeypatch.setattr(engine_module, "odd_mode_check", noted)
+    monkeypatch.setattr(PlaneWaveEngine, "_off_the_saddle", left)
+    again, _ = engine.solve_and_continue(here, start=continuation)
+    (start,) = given
+    assert start is not None
+    assert start.fields.coefficients["density"] == pytest.approx(state.fields.coefficients["density"], abs=1e-12)
+    assert start.positions == pytest.approx(state.positions, abs=1e-12)
+    assert np.array_equal(curvatures[0], continuation.hessian)
+    assert again.free_energy == pytest.approx(state.free_energy, abs=1e-8)

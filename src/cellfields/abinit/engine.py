@@ -5,7 +5,6 @@ evaluate(D, ξ) → one self-consistent run, atoms held;      solve(D) → ABINI
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cellfields._immutable import Immutable
 from cellfields._typing import FloatArray
 from cellfields.abinit.density_file import DensityFile
 from cellfields.abinit.fields import electronic_fields, occupations_of
@@ -47,8 +47,8 @@ _SAME_ENERGY = 1e-6  # Hartree, between the main output and the netCDF file
 _EMBEDDED_ONLY = {"basis", "basis_tolerance", "plane_waves"}
 
 
-class AbinitEngine:
-    """A :class:`~cellfields.state.FirstPrinciplesEngine` that runs the ABINIT executable (9.6 or newer).
+class AbinitEngine(Immutable):
+    """A :class:`~cellfields.state.FirstPrinciplesEngine` that runs the ABINIT executable (9.6 or newer). Immutable.
 
     Attributes:
         crystal: reference crystal, with an inversion centre or without.
@@ -58,8 +58,17 @@ class AbinitEngine:
         pseudopotentials: symbol → the file that ABINIT reads.
     """
 
-    def __init__(self, crystal: Crystal, settings: PlaneWaveSettings, options: AbinitOptions | None = None) -> None:
+    def __init__(
+        self,
+        crystal: Crystal,
+        settings: PlaneWaveSettings,
+        options: AbinitOptions | None = None,
+        *,
+        pseudopotentials: Mapping[str, PseudopotentialFile] | None = None,
+    ) -> None:
         """ABINIT itself is not looked for before the first run: it may be on another machine.
+
+        ``pseudopotentials`` (symbol → file as it was read) stand in for those that the settings name.
 
         Raises:
             InputError: an element without a usable pseudopotential, or one for an element not there; settings or
@@ -81,9 +90,9 @@ class AbinitEngine:
         self.crystal = crystal
         self.settings = settings
         self.options = options or AbinitOptions()
-        self.pseudopotentials: Mapping[str, PseudopotentialFile] = {
-            symbol: pseudopotential_file(symbol, settings) for symbol in dict.fromkeys(crystal.species)
-        }
+        if pseudopotentials is None:
+            pseudopotentials = {s: pseudopotential_file(s, settings) for s in dict.fromkeys(crystal.species)}
+        self.pseudopotentials: Mapping[str, PseudopotentialFile] = dict(pseudopotentials)
         bands = starting_bands(settings, self.electrons)
         # Refuses here what the embedded engine refuses: an odd number of electrons in filled bands, too few bands.
         occupy(np.arange(float(bands))[None], np.ones(1), self.electrons, settings.smearing, settings.smearing_width)
@@ -115,8 +124,7 @@ class AbinitEngine:
                 "max_relaxation_steps": 2 * settings.max_relaxation_steps,
             }
         )
-        engine = copy.copy(self)  # with the pseudopotentials as they were read
-        engine.settings = careful
+        engine = AbinitEngine(self.crystal, careful, self.options, pseudopotentials=self.pseudopotentials)
         return (Remedy("smaller mixing", engine),)
 
     def at_cutoff(self, cutoff: float) -> AbinitEngine:
@@ -130,7 +138,7 @@ class AbinitEngine:
         *,
         relax: bool = False,
         bands: int | None = None,
-        start: DensityStart | DensityFile | None = None,
+        start: DensityStart | DensityFile | CellState | None = None,
     ) -> AbinitInput:
         """What ABINIT is given for a cell: complete, and with ``write`` a folder that is ready to run.
 
@@ -150,20 +158,26 @@ class AbinitEngine:
         )
         if start is None:
             return run
+        if not isinstance(start, DensityFile):
+            start = DensityStart.from_any(start)
         empty = empty_file(self.crystal, lattice, internal, settings, ions)
         return with_density(run, started(empty, start, self.crystal))
 
     # -- the two maps -------------------------------------------------------------------------------------------
 
     def evaluate(
-        self, deformation: Deformation, internal: FloatArray, *, start: DensityStart | DensityFile | None = None
+        self,
+        deformation: Deformation,
+        internal: FloatArray,
+        *,
+        start: DensityStart | DensityFile | CellState | None = None,
     ) -> CellState:
         """State with the internal coordinates (n_int,), fractional, held fixed.
 
         Args:
             deformation: of the cell.
             internal: where the atoms are.
-            start: a density to begin with, of any strain; or a density file, of this cell.
+            start: a density to begin with, a state's or a prediction's of any strain; or a density file, of this cell.
 
         Raises:
             InputError: a wrong number of internal coordinates, a metal with smearing "none", no netCDF4 library; a
@@ -174,7 +188,9 @@ class AbinitEngine:
         """
         return self._state(deformation, np.asarray(internal, dtype=float), start, relax=False)
 
-    def solve(self, deformation: Deformation, *, start: DensityStart | DensityFile | None = None) -> CellState:
+    def solve(
+        self, deformation: Deformation, *, start: DensityStart | DensityFile | CellState | None = None
+    ) -> CellState:
         """Relaxed state: the minimum reached from the reference coordinates, or from those that ``start`` asks for.
 
         Raises:
@@ -201,7 +217,7 @@ class AbinitEngine:
         self,
         deformation: Deformation,
         internal: FloatArray,
-        start: DensityStart | DensityFile | None,
+        start: DensityStart | DensityFile | CellState | None,
         *,
         relax: bool,
     ) -> CellState:

@@ -6,13 +6,15 @@ import re
 import shlex
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from cellfields.validation import Table
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VALUE = re.compile(r"[ -~\n]*")  # printable ASCII; several lines for arrays
 
 
-class AbinitOptions(BaseModel):
+class AbinitOptions(Table):
     """``[abinit]``: its presence in a configuration makes ABINIT the engine.
 
     Only ``variables`` changes numbers; the rest says where and how ABINIT runs.
@@ -26,9 +28,10 @@ class AbinitOptions(BaseModel):
             follow from the crystal and the settings cannot be given. A tolerance on self-consistency (``toldfe``,
             ``toldff``, ``tolrff``, ``tolvrs``, ``tolwfr``) takes the place of the one that follows from
             ``scf_tolerance``.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Raises:
+        InputError: a key is unknown, or a value is of the wrong type or out of range.
+    """
 
     command: str = Field(default="abinit", description='how ABINIT is launched, such as "mpirun -n 8 abinit"')
     scratch: Path | None = Field(default=None, description="folder for run folders")

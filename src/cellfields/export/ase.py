@@ -39,7 +39,6 @@ class CellFieldsCalculator(Calculator):
     """ASE calculator of any engine.
 
     Attributes:
-        engine: the engine.
         state: of the last calculation, in Hartree atomic units and the engine's own frame, or None.
     """
 
@@ -60,11 +59,20 @@ class CellFieldsCalculator(Calculator):
             raise InputError(f"atoms_are = {atoms_are!r} must be 'follow' or 'held'")
         if atoms_are == "held" and not isinstance(engine, FirstPrinciplesEngine):
             raise InputError(f"atoms_are = 'held': a {type(engine).__name__} knows relaxed atoms only")
-        self.engine = engine
-        self.atoms_are = atoms_are
+        self._engine, self._atoms_are = engine, atoms_are
         self.state: CellState | None = None
         self._placement: _Placement | None = None
         self._evaluator = Evaluator(engine)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; another one needs another calculator, for ASE keeps results."""
+        return self._engine
+
+    @property
+    def atoms_are(self) -> Literal["follow", "held"]:
+        """What becomes of the atoms; the other choice needs another calculator."""
+        return self._atoms_are
 
     def calculate(
         self,

@@ -13,7 +13,6 @@ from cellfields.planewave.scf import GroundState, one_step, self_consistent, sta
 from cellfields.planewave.settings import PlaneWaveSettings
 from cellfields.planewave.start import FieldStart, PlaneWaveStart
 
-_ROUGH_SCF = 100.0  # times the SCF tolerance, while the forces are far from converged
 _COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
 _DENSITY_ONLY_RESIDUAL = 1e-5  # the same: rough orbitals would spoil a density that is better than they are
 
@@ -33,12 +32,17 @@ class Cell:
     meshes: ReducedMeshes | None
 
     def ground(
-        self, start: PlaneWaveStart | FieldStart | None, *, rough: bool = False
+        self, start: PlaneWaveStart | FieldStart | None, *, accuracy: float = 1.0
     ) -> tuple[GroundState, AndersonMixer]:
-        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way."""
+        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way.
+
+        Args:
+            start: density, orbitals, reduced basis to begin with.
+            accuracy: times the settings' SCF tolerance is where self-consistency is reached.
+        """
         problem, settings = self.problem, self.settings
-        if rough:
-            settings = settings.model_copy(update={"scf_tolerance": _ROUGH_SCF * settings.scf_tolerance})
+        if accuracy != 1:
+            settings = settings.model_copy(update={"scf_tolerance": accuracy * settings.scf_tolerance})
         if start is None:
             mixer = AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
             density = problem.superposed_density()

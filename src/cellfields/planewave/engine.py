@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cellfields import __version__
+from cellfields._immutable import Immutable
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
@@ -41,13 +42,14 @@ _COARSE_POINTS = 60
 _MULTILEVEL_PAYS = 150  # k points from which a rough relaxation on a coarse mesh comes first
 _ROUGH_FORCE = 1e-5  # Hartree/Bohr
 _MOST_EXTENSIONS = 5  # of the reduced basis at the end of a relaxation
-_FAR = 30.0  # times the force tolerance
+_FAR, _NEAR = 30.0, 10.0  # times the force tolerance
+_ROUGH_SCF, _FINER_SCF = 100.0, 0.01  # times the SCF tolerance: far from the end, and close to it
 _SEED = 0.05  # Bohr, displacement into unstable odd modes that a relaxation starts with
 _EVEN_CURVATURE = 0.1  # Hartree/Bohr², a guess for the other modes
 
 
-class PlaneWaveEngine:
-    """A :class:`~cellfields.state.FirstPrinciplesEngine`: norm-conserving pseudopotentials, plane waves.
+class PlaneWaveEngine(Immutable):
+    """A :class:`~cellfields.state.FirstPrinciplesEngine`: norm-conserving pseudopotentials, plane waves. Immutable.
 
     Attributes:
         crystal: reference crystal.
@@ -108,6 +110,11 @@ class PlaneWaveEngine:
         if self.settings.basis == "auto":
             return len(self.kmesh.points) >= _REDUCED_PAYS
         return self.settings.basis == "reduced"
+
+    @property
+    def plane_waves(self) -> str:
+        """Which set of plane waves the numbers belong to: the settings', or "union" in the reduced basis."""
+        return "union" if self.reduced else self.settings.plane_waves
 
     @cached_property
     def coarse_mesh(self) -> KMesh:
@@ -180,13 +187,18 @@ class PlaneWaveEngine:
         deformation: Deformation,
         internal: FloatArray,
         *,
-        start: PlaneWaveStart | DensityStart | None = None,
+        start: PlaneWaveStart | DensityStart | CellState | None = None,
     ) -> CellState:
         """State with the internal coordinates (n_int,), fractional, held fixed.
 
+        Args:
+            deformation: of the cell.
+            internal: where the atoms are.
+            start: a density to begin with, of any strain: a state's, or what :meth:`solve_and_continue` returned.
+
         Raises:
-            InputError: a wrong number of internal coordinates, a cutoff too low for the bands, or a metal with
-                smearing "none".
+            InputError: a wrong number of internal coordinates, a cutoff too low for the bands, a metal with smearing
+                "none", or a start that belongs to another crystal.
             SCFNotConverged: with its history.
         """
         clock = _Clock()
@@ -195,7 +207,9 @@ class PlaneWaveEngine:
         ground = cell.final(cell.ground(self._own(start))[0])
         return self._state(deformation, internal, ground, clock, [len(ground.history)])
 
-    def solve(self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | None = None) -> CellState:
+    def solve(
+        self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | CellState | None = None
+    ) -> CellState:
         """Relaxed state: the minimum reached from the reference coordinates, or from those that ``start`` asks for.
 
         Where the inversion centre is free the reference coordinates are a saddle or a minimum. The relaxation first
@@ -212,24 +226,25 @@ class PlaneWaveEngine:
         return (self.solve(deformation) for deformation in deformations)
 
     def solve_and_continue(
-        self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | None = None
+        self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | CellState | None = None
     ) -> tuple[CellState, PlaneWaveStart]:
         """Relaxed state, and what a neighbouring solve may start from."""
         clock = _Clock()
         y = np.zeros(3 * len(self.crystal.representatives))
-        given = start.internal if isinstance(start, DensityStart) else None
+        current: PlaneWaveStart | FieldStart | None = self._own(start)
+        given = current.source.internal if isinstance(current, FieldStart) else None
         if given is not None:
             y = self._displacements(deformation, given)
-        current: PlaneWaveStart | FieldStart | None = self._own(start)
         steps: list[int] = []
         # What a rough relaxation finds, atoms and curvature, may be there already.
         coarser = None if given is not None and current is not None and current.hessian is not None else self._coarser
         odd: dict[str, float] = {}
         if given is None and self.crystal.inversion == "free":
+            source = self._source(current)
             # With the centre imposed there are fewer internal coordinates than a curvature given for these.
-            density = replace(start, curvature=None) if isinstance(start, DensityStart) else None
+            density = None if source is None else replace(source, curvature=None)
             modes = odd_mode_check(self, deformation, start=density)
-            y, current = self._off_the_saddle(modes)
+            y, current = self._off_the_saddle(modes, None if source is None else source.curvature)
             coarser = coarser if modes.unstable else None
             odd = {"softest_odd_mode": float(modes.curvatures[0])} if len(modes.curvatures) else {}
         if coarser is not None and len(y):
@@ -246,17 +261,36 @@ class PlaneWaveEngine:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _own(self, start: PlaneWaveStart | DensityStart | None) -> PlaneWaveStart | FieldStart | None:
-        return FieldStart(self.crystal, start, start.curvature) if isinstance(start, DensityStart) else start
+    def _own(self, start: PlaneWaveStart | DensityStart | CellState | None) -> PlaneWaveStart | FieldStart | None:
+        if start is None or isinstance(start, PlaneWaveStart):
+            return start
+        source = DensityStart.from_any(start)
+        source.require(self.crystal, sum(self.pseudopotentials[symbol].valence for symbol in self.crystal.species))
+        return FieldStart(self.crystal, source, source.curvature)
 
-    def _off_the_saddle(self, modes: OddModes) -> tuple[FloatArray, FieldStart]:
-        """Displacements to relax from: the symmetric minimum, or a little way into its unstable modes."""
+    def _source(self, start: PlaneWaveStart | FieldStart | None) -> DensityStart | None:
+        """A start as plain data, which an engine of the same crystal with its inversion centre imposed takes too."""
+        if not isinstance(start, PlaneWaveStart):
+            return None if start is None else start.source
+        crystal, ground = self.crystal, start.ground
+        _, reference = crystal.to_primitive(np.eye(3), crystal.positions_ref)
+        moved = (ground.problem.geometry.positions - reference) @ crystal.primitive
+        positions = crystal.positions_ref + self._on_all_atoms(moved)
+        fields = observables.electronic_fields(ground, crystal, self.field_basis)
+        return DensityStart(fields, positions, curvature=start.hessian)
+
+    def _off_the_saddle(self, modes: OddModes, curvature: FloatArray | None) -> tuple[FloatArray, FieldStart]:
+        """Displacements to relax from: the symmetric minimum, or a little way into its unstable modes.
+
+        ``curvature`` (n_int, n_int) of another strain, or None, is taken for the even modes.
+        """
         state, crystal = modes.state, self.crystal
         positions = state.positions
         if modes.unstable:
             positions = positions + _SEED * modes.seed @ np.linalg.inv(state.lattice)
         y = self._displacements(state.deformation, crystal.internal(positions))
-        hessian = modes.hessian(crystal.primitive_atoms, _EVEN_CURVATURE)[3:, 3:]  # the first atom stays
+        even = _EVEN_CURVATURE if curvature is None else curvature
+        hessian = modes.hessian(crystal.primitive_atoms, even)[3:, 3:]  # the first atom stays
         return y, FieldStart(crystal, DensityStart.of(state), hessian)
 
     @cached_property
@@ -307,9 +341,9 @@ class PlaneWaveEngine:
         together = 1.0 if self.crystal.inversion_centre is None else 2.0
 
         def size(gradient: FloatArray) -> float:
-            """… on any atom: without an inversion centre the first one, which stays, feels minus the sum."""
+            """Force on an atom: without an inversion centre the first one, which stays, feels minus the sum."""
             on_first = 0.0 if together == 2 else np.abs(gradient.reshape(-1, 3).sum(axis=0)).max(initial=0.0)
-            return max(float(on_first), largest_component(gradient))
+            return max(float(on_first), largest_component(gradient)) / together
 
         tolerance = self.settings.force_tolerance
         last_force = np.inf
@@ -319,12 +353,18 @@ class PlaneWaveEngine:
             cell = self._cell(deformation, self._internal(deformation, point), cell)
             # Far from the minimum a rougher density does; a point is only accepted on a converged one.
             far = len(point) > 0 and last_force > _FAR * tolerance and not near
-            ground, mixer = cell.ground(current, rough=far)
+            ground, mixer = cell.ground(current, accuracy=_ROUGH_SCF if far else 1.0)
             count = len(ground.history)
             forces = self._crystal_forces(ground)
             if far and np.abs(forces).max() < tolerance:
                 rougher = PlaneWaveStart.of(ground, self.settings, compress=False, mixer=mixer)
                 ground, mixer = cell.ground(rougher)
+                count += len(ground.history)
+                forces = self._crystal_forces(ground)
+            if len(point) and tolerance <= np.abs(forces).max() < _NEAR * tolerance:
+                # Forces are of first order in the density's error: so close to the end, that may be what they are.
+                started = PlaneWaveStart.of(ground, self.settings, compress=False, mixer=mixer)
+                ground, mixer = cell.ground(started, accuracy=_FINER_SCF)
                 count += len(ground.history)
                 forces = self._crystal_forces(ground)
             last_force = float(np.abs(forces).max())
@@ -338,7 +378,7 @@ class PlaneWaveEngine:
             result = relax(
                 energy_and_gradient,
                 y,
-                tolerance=together * tolerance,
+                tolerance=tolerance,
                 max_steps=self.settings.max_relaxation_steps,
                 hessian=hessian,
                 size=size,
@@ -368,7 +408,7 @@ class PlaneWaveEngine:
             geometry,
             self.kmesh,
             settings.cutoff,
-            plane_waves="union" if self.reduced else settings.plane_waves,
+            plane_waves=self.plane_waves,
             shape=settings.fft_grid,
         )
         problem = KohnShamProblem(geometry, basis, geometry.electrons, settings.functional)
@@ -376,10 +416,13 @@ class PlaneWaveEngine:
 
     def _crystal_forces(self, ground: GroundState) -> FloatArray:
         """(N, 3): translation images feel the same force."""
-        primitive = observables.forces(ground)
+        return self._on_all_atoms(observables.forces(ground))
+
+    def _on_all_atoms(self, primitive: FloatArray) -> FloatArray:
+        """(N, 3) from vectors on the primitive cell's atoms: translation images have the same."""
         result = np.zeros((self.crystal.n_atoms, 3))
-        for force, atom in zip(primitive, self.crystal.primitive_atoms, strict=True):
-            result[self.crystal.translation_images[:, atom]] = force
+        for vector, atom in zip(primitive, self.crystal.primitive_atoms, strict=True):
+            result[self.crystal.translation_images[:, atom]] = vector
         return result
 
     def _state(
@@ -418,6 +461,7 @@ class PlaneWaveEngine:
                 "k_points": len(ground.energies),
                 "bands": int(ground.energies.shape[1]),
                 "basis": "reduced" if self.reduced else "full",
+                "plane_waves": self.plane_waves,
                 "basis_correction": copies * (ground.free_energy - ground.uncorrected_free_energy),
                 "scf_residual": abs(last["harris_minus_kohn_sham"]),
                 "max_force": float(np.abs(forces).max()),

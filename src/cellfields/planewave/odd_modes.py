@@ -81,13 +81,24 @@ class OddModes:
             along = np.eye(len(soft))[0]
         return np.asarray(np.einsum("a,aij->ij", along / np.linalg.norm(along), soft))
 
-    def hessian(self, atoms: IntArray, even: float) -> FloatArray:
-        """∂²F/∂u∂u (3n, 3n), Hartree/Bohr², of a primitive cell's atoms, with ``even`` as a guess for even modes."""
+    def hessian(self, atoms: IntArray, even: float | FloatArray) -> FloatArray:
+        """∂²F/∂u∂u (3n, 3n), Hartree/Bohr², of a primitive cell's n atoms.
+
+        Args:
+            atoms: of the primitive cell, (n,).
+            even: a guess for the even modes: one number, or (3n − 3, 3n − 3) for displacements relative to the first
+                atom, of which the even part is taken.
+        """
         size = 3 * len(atoms)
         patterns = self.patterns[:, atoms].reshape(-1, size)
         rigid = np.tile(np.eye(3), len(atoms)) / np.sqrt(len(atoms))
         rest = np.eye(size) - patterns.T @ patterns - rigid.T @ rigid
-        return np.asarray((patterns.T * self.curvatures) @ patterns + even * rest)
+        if np.ndim(even):
+            relative = np.hstack([-np.tile(np.eye(3), (len(atoms) - 1, 1)), np.eye(size - 3)])
+            guess = rest @ relative.T @ even @ relative @ rest
+        else:
+            guess = even * rest
+        return np.asarray((patterns.T * self.curvatures) @ patterns + guess)
 
 
 def odd_mode_check(engine: PlaneWaveEngine, deformation: Deformation, *, start: DensityStart | None = None) -> OddModes:

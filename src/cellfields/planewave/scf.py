@@ -26,6 +26,8 @@ from cellfields.planewave.terms import local
 _LOOSEST, _TIGHTEST = 1e-2, 1e-8  # bounds of the eigensolver's residual norm, Hartree
 _EIGEN_TO_DENSITY = 0.03  # eigensolver tolerance over density residual: looser spoils the mixing history
 _DENSITY_TO_ENERGY = 0.2  # density residual wanted, in units of √(energy tolerance): U is first order in it
+_TELLING_STEPS = 8  # that bands must overlap in a row before a metal is told; a rough density may close a gap for some
+_CLEAR_OVERLAP, _SMALL_GAP = 1e-4, 2e-3  # Hartree
 _MOST_SOLVES = 12  # in one potential: more bands, and what a solver's own limit on its steps leaves
 
 
@@ -97,12 +99,15 @@ def self_consistent(
         first_residual: eigensolver tolerance of the first step.
 
     Raises:
+        InputError: a metal with smearing "none", as soon as its bands have overlapped for several steps: filled by
+            number they change places from step to step, and it may never converge.
         SCFNotConverged: with the history of energies and residuals.
     """
     basis = problem.basis
     wanted = settings.scf_tolerance if tolerance is None else tolerance
     mixer = mixer or AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
     history: list[dict[str, float]] = []
+    overlaps: list[float] = []
     eigen_tolerance = first_residual
 
     for step in range(settings.max_scf_steps):
@@ -120,6 +125,9 @@ def self_consistent(
                 "fermi_energy": occupations.fermi_energy,
             }
         )
+        overlaps.append(_overlap(settings, problem.electrons, ground.energies))
+        if _stays(overlaps):
+            raise _metal(overlaps[-1])
         enough_bands = _enough_bands(settings, occupations)
         if (
             enough_bands
@@ -127,14 +135,16 @@ def self_consistent(
             and norm < _DENSITY_TO_ENERGY * np.sqrt(wanted)
             and residual**2 < wanted
         ):
-            _refuse_metal(settings, problem.electrons, ground.energies)
+            if overlaps[-1] >= 0:
+                raise _metal(overlaps[-1])
             return replace(ground, history=tuple(history))
         _prepare(solver, occupations, enough_bands)
         density_in = mixer.mix(density_in, ground.density)
         eigen_tolerance = float(np.clip(_EIGEN_TO_DENSITY * norm, _TIGHTEST, eigen_tolerance))
     raise SCFNotConverged(
         f"self-consistency was not reached in {settings.max_scf_steps} steps: "
-        f"|F_Harris − F_KS| = {abs(history[-1]['harris_minus_kohn_sham']):.1e} Ha, wanted {wanted:.1e}",
+        f"|F_Harris − F_KS| = {abs(history[-1]['harris_minus_kohn_sham']):.1e} Ha, wanted {wanted:.1e}"
+        + _advice(overlaps),
         history,
     )
 
@@ -205,15 +215,35 @@ def _prepare(solver: BandSolver, occupations: Occupations, enough_bands: bool) -
         solver.grow(solver.bands + max(2, solver.bands // 4))
 
 
-def _refuse_metal(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> None:
+def _overlap(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> float:
+    """Highest filled minus lowest empty energy of filled bands (K, n), Hartree; −∞ where that is no question."""
     filled = round(electrons / 2)
-    if settings.smearing == "none" and energies.shape[1] > filled:
-        gap = float(energies[:, filled].min() - energies[:, filled - 1].max())
-        if gap <= 0:
-            raise InputError(
-                f'smearing = "none" is for insulators, but the bands overlap by {-gap:.4f} Hartree; choose "cold", '
-                '"fermi-dirac" or "gaussian"'
-            )
+    if settings.smearing != "none" or energies.shape[1] <= filled:
+        return -np.inf
+    return float(energies[:, filled - 1].max() - energies[:, filled].min())
+
+
+def _stays(overlaps: list[float]) -> bool:
+    """Whether the bands have overlapped clearly for several steps, and not less and less."""
+    recent = overlaps[-_TELLING_STEPS:]
+    return len(recent) == _TELLING_STEPS and min(recent) > _CLEAR_OVERLAP and recent[-1] > 0.5 * max(recent)
+
+
+def _advice(overlaps: list[float]) -> str:
+    """What to say of a gap that is so small that bands change places."""
+    if overlaps[-1] < -_SMALL_GAP:
+        return ""
+    return (
+        f"; filled and empty bands are {-overlaps[-1]:.1e} Hartree apart, so close that they need a smearing: "
+        'choose "cold", "fermi-dirac" or "gaussian"'
+    )
+
+
+def _metal(overlap: float) -> InputError:
+    return InputError(
+        f'smearing = "none" is for insulators, but the bands overlap by {overlap:.4f} Hartree; choose "cold", '
+        '"fermi-dirac" or "gaussian"'
+    )
 
 
 def _enough_bands(settings: PlaneWaveSettings, occupations: Occupations) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cellfields.validation import Table
 
 MeshSize = Annotated[int, Field(ge=1, le=200)]
 Functional = Literal["lda", "pbe"]
@@ -13,7 +15,7 @@ _DECIDES_NO_NUMBER = {"max_scf_steps", "max_relaxation_steps", "mixing"}
 _SAID_BY_PSEUDOPOTENTIALS = {"valences"}
 
 
-class PlaneWaveSettings(BaseModel):
+class PlaneWaveSettings(Table):
     """Settings of :class:`~cellfields.planewave.PlaneWaveEngine` (Hartree atomic units).
 
     Attributes:
@@ -28,7 +30,9 @@ class PlaneWaveSettings(BaseModel):
         bands: bands a k point, or None to let the engine find how many it needs (when given, it is not checked that
             the highest is empty).
         basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
-            "auto" takes the reduced one where it pays (many k points).
+            "auto" takes the reduced one where it pays (from 40 k points on). The reduced basis lives in the union of
+            all spheres: across 40 k points, and against ABINIT, F and stress of "auto" change by what the other set
+            of plane waves brings (docs/reduced_basis.md).
         basis_tolerance: estimated error of F from the reduced basis, before its correction, Hartree per primitive
             cell; the corrected F is some 30 times closer.
         plane_waves: of the full basis: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of
@@ -40,10 +44,12 @@ class PlaneWaveSettings(BaseModel):
         max_scf_steps: steps before the SCF is declared not converged.
         mixing: fraction of the residual density that is mixed in.
         force_tolerance: largest force on an atom in a relaxed state, Hartree/Bohr.
-        max_relaxation_steps: solves at fixed atoms before a relaxation is declared not converged.
-    """
+        max_relaxation_steps: solves at fixed atoms before a relaxation is declared not converged; a campaign tries
+            once more with twice as many.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Raises:
+        InputError: a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
 
     cutoff: float = Field(ge=1, le=500)
     kmesh: tuple[MeshSize, MeshSize, MeshSize]

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from cellfields.validation import Table
 
 Width = Annotated[int, Field(ge=1, le=10_000)]
 _ALGORITHM = 2  # of "best": to be raised when the same settings and states give another model
@@ -25,14 +27,12 @@ Length = Annotated[float, Field(gt=0, le=1e3)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=10)]
 
 
-class Recipe(BaseModel):
+class Recipe(Table):
     """Architecture and optimiser of a surrogate; the defaults are the paper's.
 
     Raises:
-        pydantic.ValidationError: unknown key or name, or a value out of range.
+        InputError: unknown key or name, or a value out of range.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: Literal["paper", "taylor", "best"] = Field(
         default="paper",
