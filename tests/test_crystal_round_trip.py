@@ -132,6 +132,6 @@ def test_nearly_coplanar_vectors_are_refused_in_any_frame() -> None:
     ],
 )
 def test_no_array_of_a_crystal_can_be_written(name: str) -> None:
-    crystal = Crystal(6.0 * np.eye(3), ["Mg", "Mg"], [[0, 0, 0.1], [0, 0, 0.45]])
+    crystal = Crystal(6.0 * np.eye(3), ["Mg", "Mg"], [[0, 0, 0.1], [0, 0, 0.6]])
     with pytest.raises(ValueError, match="read-only"):
         getattr(crystal, name)[...] = 0

@@ -73,7 +73,7 @@ def test_a_campaign_compares_once_and_a_run_does_not_judge(shell: Shell, engine:
     result = shell("run", shell.config, "--workers", "1")
     assert result.code == 0 and engine.solves == solves
     assert WRONG in result.err and "not judged" in result.out
-    assert "The stress of these states is not judged" in result.err
+    assert "The stress of these states is not judged" in result.out
     numbers = json.loads(next(shell.folder.rglob("evaluation.json")).read_text())
     assert "stress_gpa" not in numbers["errors"]["surrogate"]
     agreement = numbers["stress_consistency"]

@@ -41,9 +41,9 @@ def test_a_second_campaign_is_refused_and_solves_nothing_until_the_first_one_is_
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    assert (store.directory / ".campaign").exists()  # kill -9 leaves the file, but not its lock
+    assert (store.directory / ".campaign.tmp").exists()  # kill -9 leaves the file, but not its lock
     assert label(store, FragileEngine(magnesium()), strains(2)).solved == 2
-    assert not (store.directory / ".campaign").exists()
+    assert not (store.directory / ".campaign.tmp").exists()
 
 
 def test_a_campaign_with_nothing_to_solve_asks_nobody(store: DatasetStore) -> None:
@@ -62,6 +62,6 @@ def test_the_claim_ends_with_an_error_and_can_be_had_again(tmp_path: Path) -> No
 
 def test_a_damaged_claim_file_is_told_without_names(tmp_path: Path) -> None:
     with claimed(tmp_path):
-        (tmp_path / ".campaign").write_bytes(b"{")
+        (tmp_path / ".campaign.tmp").write_bytes(b"{")
         with pytest.raises(InputError, match="another process"), claimed(tmp_path):
             pass

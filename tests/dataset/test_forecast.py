@@ -64,5 +64,5 @@ def test_a_trial_solve_is_timed_and_measured_as_it_would_be_stored(store: Datase
     label(store, FragileEngine(magnesium()), [deformation])
     (path,) = (store.directory / "states").iterdir()
     assert cost.size == pytest.approx(path.stat().st_size, abs=400)  # without its record
-    with pytest.raises(CellFieldsError, match="could not be solved: SCFNotConverged: SCF stopped after 2 steps"):
+    with pytest.raises(CellFieldsError, match="could not be solved: SCF stopped after 2 steps"):
         Cost.of_trial(FragileEngine(magnesium(), {deformation: "diverge"}), deformation)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
-from cellfields.evaluation.report import headline
 from cellfields.evaluation.stress_agreement import StressAgreement
+from cellfields.evaluation.summary import headline
 from cellfields.mechanics import StressConsistency
 from cellfields.units import GPA
 

@@ -1,8 +1,8 @@
 """One campaign at a time in a dataset: two that solve the same strains would pay for each of them twice.
 
-A campaign holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when the
-process dies, however it dies, so that nothing has to be cleaned up. Where the file system has no locks, nothing is
-claimed and nothing refused.
+A campaign holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when
+the process dies, however it dies; the file is then swept like any temporary file whose writer is dead. Where the file
+system has no locks, nothing is claimed and nothing refused.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cellfields.dataset._atomic import try_to_lock
+from cellfields.dataset._atomic import StoreError, try_to_lock
 from cellfields.errors import InputError
 
-_NAME = ".campaign"
+_NAME = ".campaign.tmp"
+_TRIES, _PAUSE = 20, 0.02  # seconds: whoever sweeps holds the lock for an instant
 
 
 @contextlib.contextmanager
@@ -27,33 +28,45 @@ def claimed(directory: Path) -> Iterator[None]:
 
     Raises:
         InputError: another campaign holds it; the message says which process on which machine, and since when.
-        OSError: the file cannot be made.
+        StoreError: the file system refused.
     """
     path = directory / _NAME
-    descriptor = _claim(path)
     try:
-        os.ftruncate(descriptor, 0)
-        about = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        os.pwrite(descriptor, json.dumps(about).encode(), 0)
+        descriptor = _claim(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; what was stored before is intact") from error
+    try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()  # while the lock is held: whoever waits for this very file looks whether it still has a name
-        os.close(descriptor)
+        try:
+            with contextlib.suppress(OSError):
+                path.unlink()  # while it is locked: whoever opened it meanwhile sees that it has lost its name
+        finally:
+            with contextlib.suppress(OSError):  # nothing that matters is in the file
+                os.close(descriptor)
 
 
 def _claim(path: Path) -> int:
-    while True:
+    """An open, locked file under the name, in which its holder stands."""
+    for _ in range(_TRIES):
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            if try_to_lock(descriptor) is False:
-                raise InputError(_sentence(path.parent, os.pread(descriptor, 1000, 0)))
-            if os.fstat(descriptor).st_nlink:
+            if try_to_lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, _holder())
                 return descriptor
+            told = os.pread(descriptor, 1000, 0)
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder gave it up between the two calls: make another
+        os.close(descriptor)
+        time.sleep(_PAUSE)
+    raise InputError(_sentence(path.parent, told))
+
+
+def _holder() -> bytes:
+    about = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    return json.dumps(about).encode()
 
 
 def _sentence(directory: Path, told: bytes) -> str:
