@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from cellfields.deformation import Deformation
-from cellfields.errors import InputError
+from cellfields.errors import ConvergenceError, InputError, SCFNotConverged
 from cellfields.mechanics import find_instability, tangent_stiffness, uniaxial_test
+from cellfields.state import CellState
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import magnesium
 
@@ -86,3 +90,48 @@ def test_wrong_arguments():
     with pytest.raises(InputError, match="unstable already"):
         point = uniaxial_test(unstable, 3, [-0.04], components="all").at(-0.04)
         find_instability(unstable, 3, components="all", begin=point)
+
+
+class Failing(HyperelasticEngine):
+    """Does not converge at one call, or wherever ``refuses`` says."""
+
+    def __init__(self, call: int | None = None, error: type[Exception] = SCFNotConverged) -> None:
+        super().__init__(magnesium(), cubic=(CUBIC, 0.0), quartic=QUARTIC)
+        self.call, self.error = call, error
+        self.refuses: Callable[[Deformation], bool] = lambda deformation: False
+
+    def evaluate(self, deformation: Deformation, internal: np.ndarray, *, start: Any | None = None) -> CellState:
+        if self.solves == self.call or self.refuses(deformation):
+            self.solves += 1
+            raise self.error("no self-consistency after 3 steps")
+        return super().evaluate(deformation, internal, start=start)
+
+
+@pytest.mark.parametrize("error", [SCFNotConverged, InputError])
+def test_one_solve_that_fails_never_moves_the_instability(error: type[Exception]) -> None:
+    """Whichever of the solves it is: the same strain is found, or an error says that it was not."""
+    begin = uniaxial_test(folding(), 2, [0.0]).points[0]
+    law = Failing()
+    right = find_instability(law, 2, towards=-0.1, begin=begin)
+    assert right is not None
+    found = 0
+    for call in range(law.solves):
+        broken = Failing(call, error)
+        try:
+            instability = find_instability(broken, 2, towards=-0.1, begin=begin)
+        except (ConvergenceError, InputError):
+            continue
+        assert instability is not None and instability.strain == pytest.approx(fold_strain(), abs=5e-5)
+        found += 1
+    assert found > 0.6 * law.solves  # most failures are got round by a shorter step or another point
+
+
+def test_a_zero_in_the_midst_of_what_cannot_be_solved_is_not_made_up() -> None:
+    begin = uniaxial_test(folding(), 2, [0.0]).points[0]
+    there = find_instability(folding(), 2, towards=-0.1, begin=begin)
+    assert there is not None
+    at = there.deformation.stretches[0]
+    law = Failing()
+    law.refuses = lambda deformation: abs(deformation.stretches[0] - at) < 4e-3
+    with pytest.raises(ConvergenceError, match=r"between strains -0\.0\d+ and -0\.0\d+, but no state|path was lost"):
+        find_instability(law, 2, towards=-0.1, begin=begin)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ _RESOLUTION = 1e-4  # arc length
 _SHRINK = (1.0, 0.5, 0.25, 0.125)
 _CORRECTIONS = 12
 _MOST_STEPS = 200
+_INSIDE = (0.5, 0.25, 0.75, 0.1, 0.9)  # parts of an interval, tried where Brent's own point cannot be had
 _COUPLED = 0.02  # |v · K_fi| / |K_fi| above which the load itself drives the mode
 
 
@@ -227,33 +229,84 @@ class _Path:
             + "".join(f" ({reason})" for reason in self.refused)
         )
 
-    def ahead(self, here: _Place, step: float) -> _Place | None:
-        """Newton in the plane across the tangent:  g_f(z) = 0 ,  t · (z − z_here) = step.  None: not converged."""
-        stiffness, z_last, g_last = here.stiffness, here.z, here.gradient
-        z = z_last + step * here.tangent
-        for _ in range(_CORRECTIONS):
-            try:
+    def ahead(self, here: _Place, step: float, guess: _Place | None = None) -> _Place | None:
+        """Newton in the plane across the tangent:  g_f(z) = 0 ,  t · (z − z_here) = step.
+
+        Args:
+            here: the point whose tangent t and z make the plane.
+            step: arc length.
+            guess: where to begin, with its stiffness; ``here`` moved along t, unless given.
+
+        Returns:
+            The point with its measured stiffness, or None where the iteration did not converge or the engine had no
+            answer on the way; ``refused`` then holds what it said.
+        """
+        start = here if guess is None else guess
+        stiffness, z_last, g_last = start.stiffness, start.z, start.gradient
+        z = z_last + (step - here.tangent @ (z_last - here.z)) * here.tangent
+        try:
+            for _ in range(_CORRECTIONS):
                 gradient = self.gradient(z)
-            except InputError as error:
-                self.refused[:] = [str(error)]
-                return None
-            stiffness = updated(stiffness, z - z_last, gradient - g_last, self.tolerance)
-            missing = np.delete(gradient, self.axis)
-            if np.abs(missing).max(initial=0.0) < self.tolerance:
-                return self.at(z, here.tangent, gradient)
-            rows = np.vstack([np.delete(stiffness, self.axis, axis=0), here.tangent * np.abs(stiffness).max()])
-            z_last, g_last = z, gradient
-            z = z + np.linalg.solve(rows, -np.append(missing, 0.0))
+                stiffness = updated(stiffness, z - z_last, gradient - g_last, self.tolerance)
+                missing = np.delete(gradient, self.axis)
+                if np.abs(missing).max(initial=0.0) < self.tolerance:
+                    return self.at(z, here.tangent, gradient)
+                rows = np.vstack([np.delete(stiffness, self.axis, axis=0), here.tangent * np.abs(stiffness).max()])
+                z_last, g_last = z, gradient
+                z = z + np.linalg.solve(rows, -np.append(missing, 0.0))
+        except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
+            self.refused[:] = [str(error)]
         return None
 
 
 def _zero(path: _Path, low: _Place, high: _Place, step: float) -> _Place:
-    """The point between two, ``step`` apart, where the eigenvalue is zero: Brent's method in the arc length."""
+    """The point between two, ``step`` apart, where the eigenvalue is zero: Brent's method in the arc length.
+
+    Where a point that Brent asks for cannot be had, others between the two nearest known ones of different sign are
+    tried, and the search goes on between these.
+
+    Raises:
+        ConvergenceError: no point between two of different sign, farther apart than the resolution, could be had.
+    """
     places = {0.0: low, step: high}
 
-    def eigenvalue(s: float) -> float:
+    def place(s: float) -> _Place | None:
         if s not in places:
-            places[s] = path.ahead(low, s) or high
-        return places[s].eigenvalue
+            nearest = min(places, key=lambda known: abs(known - s))
+            found = path.ahead(low, s) or path.ahead(low, s, places[nearest])
+            if found is None:
+                return None
+            places[s] = found
+        return places[s]
 
-    return places[float(brentq(eigenvalue, 0.0, step, xtol=_RESOLUTION))]
+    def eigenvalue(s: float) -> float:
+        found = place(s)
+        if found is None:
+            raise _NoPlace
+        return found.eigenvalue
+
+    begin, end = 0.0, step
+    while end - begin > _RESOLUTION:
+        try:
+            return places[float(brentq(eigenvalue, begin, end, xtol=_RESOLUTION))]
+        except _NoPlace:
+            begin, end = _nearest_of_different_sign(places)
+        inner = begin + (end - begin) * np.array(_INSIDE)
+        if all(place(float(s)) is None for s in inner):
+            raise ConvergenceError(
+                f"the crystal loses its stability between strains {places[begin].z[path.axis]:.5f} and "
+                f"{places[end].z[path.axis]:.5f}, but no state between them could be solved"
+                + "".join(f" ({reason})" for reason in path.refused)
+            )
+        begin, end = _nearest_of_different_sign(places)
+    return min(places[begin], places[end], key=lambda found: abs(found.eigenvalue))
+
+
+class _NoPlace(Exception):
+    """A point of the path that Brent's method asks for cannot be had."""
+
+
+def _nearest_of_different_sign(places: dict[float, _Place]) -> tuple[float, float]:
+    """Arc lengths of two neighbouring known points, stable and not."""
+    known = sorted(places)
+    return next((a, b) for a, b in pairwise(known) if places[a].eigenvalue > 0 >= places[b].eigenvalue)
