@@ -63,6 +63,13 @@ class RelaxationNotConverged(ConvergenceError):
     """The relaxation of the internal coordinates left forces above the tolerance."""
 
 
+class LeftDomainError(ConvergenceError):
+    """A search that asks a model ended outside the strains that the model was trained on.
+
+    ``history`` holds D of each step, with the keys λa … θc (stretches and degrees).
+    """
+
+
 class AbinitError(CellFieldsError):
     """ABINIT ended without the result it was run for. That it did not converge is a :class:`ConvergenceError`.
 

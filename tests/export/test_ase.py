@@ -19,6 +19,7 @@ from cellfields.export import CellFieldsCalculator
 from cellfields.mechanics import stress_free
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from tests.mechanics.engines import HyperelasticEngine
+from tests.mechanics.test_equilibrium import without_symmetry
 from tests.toy import ToyEngine, magnesium
 
 STRAIN = Deformation((1.02, 0.99, 1.01), (91.0, 89.5, 90.5))
@@ -64,7 +65,9 @@ def test_forces_on_the_relaxed_manifold_are_zero(engine):
 
 
 @pytest.mark.parametrize("wrapping", [FrechetCellFilter, StrainFilter])
-def test_cell_filters_find_the_stress_free_cell(engine, wrapping):
+def test_cell_filters_find_the_stress_free_cell(wrapping):
+    """Shear stresses, which the symmetry of magnesium forbids, are those of a crystal without symmetry."""
+    engine = HyperelasticEngine(without_symmetry(), residual=RESIDUAL)
     atoms = strained(engine)
     BFGS(wrapping(atoms), logfile=None).run(fmax=1e-5, steps=200)
     expected = stress_free(engine, tolerance=1e-10).deformation.as_array()

@@ -286,16 +286,6 @@ def test_the_curve_as_json():
     assert set(table["points"][0]) >= {"deformation", "stress", "free_energy", "evaluations"}
 
 
-def test_the_stress_free_cell():
-    law = engine(constants=tilted_constants())
-    state = stress_free(law, tolerance=1e-10)
-    assert np.abs(state.stress).max() < 1e-9
-    assert np.abs(np.array(state.deformation.angles) - 90).max() > 1e-4
-    boxed = stress_free(law, components="axial", begin=Deformation((1.02, 0.99, 1.0), (90, 90, 90)), tolerance=1e-10)
-    assert np.abs(np.diagonal(boxed.stress)).max() < 1e-9
-    assert boxed.deformation.angles == (90.0, 90.0, 90.0)
-
-
 @pytest.mark.slow
 def test_the_embedded_engine():
     """From first principles, coarsely: the other stresses vanish, and solves continue from one another."""

@@ -65,7 +65,11 @@ class _Counted:
         except InputError as error:
             if not self.history:
                 raise  # of the engine or of the start, not of where the search went
-            raise ConvergenceError(f"a strain on the way has no answer: {error}", self.history) from error
+            raise ConvergenceError(
+                f"the search ran away: it began with a largest free stress of {self.history[0]['residual']:.1e} "
+                f"Ha/Bohr³, and after {len(self.history)} evaluations came to a strain that has no answer ({error})",
+                self.history,
+            ) from error
         self.history.append({"residual": residual(gradient, self.free)})
         return gradient
 

@@ -1,0 +1,142 @@
+"""The strains of a cell that keep the symmetry of its crystal, and the stress that does work on them.
+
+    C = FᵀF = 1 + 2 Σ_k y_k M_k ,   Q M_k Qᵀ = M_k  for all Q ∈ G ,   g_k = ∂w/∂y_k = S : M_k           w = 𝓕/V⁰
+
+A search in y cannot leave the symmetry: noise in the stress does not make a cubic crystal tetragonal. G are those
+rotations and reflections of the crystal that its k mesh shares, because only these does the computed energy have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.deformation import Deformation
+from cellfields.errors import InputError
+from cellfields.mechanics._coordinates import Components, active_components
+from cellfields.mechanics.moduli import point_group
+from cellfields.mechanics.stress import VOIGT, Stress
+from cellfields.state import CellState, Engine
+
+_INTEGER = 1e-6
+_INDEPENDENT = 1e-6
+
+
+def kmesh_of(engine: Engine) -> Sequence[int] | None:
+    """The k mesh on the crystal's own cell that an engine's numbers belong to, or None where it is not known."""
+    settings: Any = getattr(engine, "settings", None)
+    if settings is not None and hasattr(settings, "kmesh"):
+        return tuple(settings.kmesh)
+    metadata: Mapping[str, Any] = getattr(engine, "metadata", None) or {}
+    table = metadata.get("engine_table") or {}
+    known = (table.get("settings") or {}).get("kmesh", table.get("kmesh"))
+    return None if known is None else tuple(known)
+
+
+def shared_by_mesh(crystal: Crystal, operations: FloatArray, kmesh: Sequence[int] | None) -> FloatArray:
+    """Those of the operations (n, 3, 3), Cartesian, that map a Γ-centred mesh onto itself.
+
+    Of an unknown mesh (None) only operations that map each axis of the cell onto itself or its reverse are kept: every
+    mesh shares these.
+    """
+    lattice = crystal.lattice_ref
+    turned = lattice @ np.swapaxes(operations, 1, 2) @ np.linalg.inv(lattice)  # a'_i = Σ_j W_ij a_j
+    if kmesh is None:
+        kept = np.abs(turned - turned * np.eye(3)).max(axis=(1, 2)) < _INTEGER
+    else:
+        # The mesh is the lattice of b_i / n_i; it is the reciprocal one of the cell n_i a_i.
+        size = np.asarray(kmesh, dtype=float)
+        large = turned * size[:, None] / size[None, :]
+        kept = np.abs(large - np.rint(large)).max(axis=(1, 2)) < _INTEGER
+    return np.asarray(operations[kept])
+
+
+def lost_to_the_mesh(engine: Engine) -> bool:
+    """Whether the engine's k mesh is known and lacks a symmetry that its reference crystal has."""
+    kmesh, operations = kmesh_of(engine), point_group(engine.crystal)
+    return kmesh is not None and len(shared_by_mesh(engine.crystal, operations, kmesh)) < len(operations)
+
+
+@dataclass(frozen=True, eq=False)
+class SymmetricCell:
+    """Coordinates y of cells that keep a symmetry.
+
+    Attributes:
+        crystal: the reference crystal.
+        patterns: (m, 3, 3) M_k, orthonormal; those without shear come first.
+        base: (3, 3) C at y = 0.
+    """
+
+    crystal: Crystal
+    patterns: FloatArray
+    base: FloatArray
+
+    @classmethod
+    def of(cls, engine: Engine, components: Components, begin: Deformation | None) -> SymmetricCell:
+        """The symmetry of the crystal, of the mesh, and of a strain to begin with.
+
+        Args:
+            engine: with the crystal and, where it is known, the k mesh.
+            components: "axial" keeps right angles, "all" frees all six components.
+            begin: D where y = 0, or None for the reference cell.
+
+        Raises:
+            InputError: components of another name.
+        """
+        crystal, count = engine.crystal, len(active_components(components))
+        operations = shared_by_mesh(crystal, point_group(crystal), kmesh_of(engine))
+        base = np.eye(3)
+        if begin is not None:
+            gradient = begin.deformation_gradient(crystal)
+            base = gradient.T @ gradient
+            change = operations @ base @ np.swapaxes(operations, 1, 2) - base
+            operations = operations[np.abs(change).max(axis=(1, 2)) < _INTEGER]
+        return cls(crystal, _patterns(operations, count), base)
+
+    def deformation(self, y: FloatArray) -> Deformation:
+        """D of y (m,).
+
+        Raises:
+            InputError: y closes no cell, or D is out of its range.
+        """
+        metric = self.base + 2 * np.einsum("k,kij->ij", y, self.patterns)
+        try:
+            upper = np.asarray(np.linalg.cholesky(metric).T)
+        except np.linalg.LinAlgError:
+            raise InputError(f"strain components {np.round(y, 6).tolist()} close no cell") from None
+        return Deformation.from_deformation_gradient(upper, self.crystal)
+
+    def gradient(self, state: CellState) -> FloatArray:
+        """g (m,), Hartree/Bohr³.
+
+        Raises:
+            InputError: the state does not know its stress.
+        """
+        return np.asarray(np.einsum("kij,ij->k", self.patterns, Stress.of(state, self.crystal).second_piola))
+
+    def forbidden(self, state: CellState) -> float:
+        """Largest component of the second Piola–Kirchhoff stress outside the patterns, Hartree/Bohr³."""
+        second = Stress.of(state, self.crystal).second_piola
+        return float(np.abs(second - np.einsum("k,kij->ij", self.gradient(state), self.patterns)).max())
+
+
+def _patterns(operations: FloatArray, count: int) -> FloatArray:
+    """Orthonormal symmetric matrices that the operations leave alone, from the first ``count`` Voigt components."""
+    found: list[FloatArray] = []
+    for i, j in VOIGT[:count]:
+        unit = np.zeros((3, 3))
+        unit[i, j] = unit[j, i] = 1.0
+        average = np.einsum("nai,nbj,ij->ab", operations, operations, unit) / len(operations)
+        if count < 6 and np.abs(average - np.diag(np.diagonal(average))).max() > _INDEPENDENT:
+            average = unit  # the operations mix what is free with what is kept: no symmetry is used
+        for other in found:
+            average = average - np.sum(other * average) * other
+        length = float(np.linalg.norm(average))
+        if length > _INDEPENDENT:
+            found.append(average / length)
+    return np.array(found)
