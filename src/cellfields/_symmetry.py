@@ -104,6 +104,17 @@ def space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, t
             return None
 
 
+def space_group_dataset(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:
+    """spglib's dataset of a structure (number, standard axes, …), or None where it finds no symmetry."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            cell = (lattice.tolist(), positions.tolist(), numbers.tolist())
+            return spglib.get_symmetry_dataset(cell, symprec=tolerance)
+        except Exception:  # as in space_group
+            return None
+
+
 def _snap(translations: FloatArray, order: int) -> FloatArray:
     """The translations form a group of this order, so each is a fraction with this denominator."""
     snapped: FloatArray = np.rint(translations * order) % order / order

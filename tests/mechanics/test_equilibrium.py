@@ -97,9 +97,7 @@ class Bounded(HyperelasticEngine):
 
 def test_a_search_that_leaves_what_a_model_knows_fails_by_name() -> None:
     far = Bounded(magnesium(), residual=np.array([2e-4, 0, 0, 0, 0, 0]))
-    with pytest.raises(
-        LeftDomainError, match=r"λa = 0\.9\d+ \(trained on 0\.98 … 1\.02\); its stress is zero"
-    ) as caught:
+    with pytest.raises(LeftDomainError, match=r"λa = 0\.9\d+ \(trained on 0\.98 … 1\.02\), λb") as caught:
         stress_free(far)
     assert caught.value.history[0]["λa"] == 1.0  # where it was still inside
     assert stress_free(far, outside="flag").provenance["in_domain"] is False
@@ -108,5 +106,5 @@ def test_a_search_that_leaves_what_a_model_knows_fails_by_name() -> None:
 
 def test_a_search_without_an_end_says_where_it_came() -> None:
     with pytest.raises(ConvergenceError, match=r"The nearest was D = \(.*go on from there") as caught:
-        stress_free(engine(), tolerance=1e-12, max_evaluations=12)
+        stress_free(engine(), tolerance=1e-12, max_evaluations=6)
     assert {"λa", "θc", "residual"} <= caught.value.history[-1].keys()

@@ -14,6 +14,7 @@ from cellfields.deformation import Deformation
 from cellfields.errors import ConvergenceError, CorruptFileError, InputError, SettingsMismatchError
 from cellfields.mechanics import Stress, UniaxialTable, stress_free, uniaxial_test
 from cellfields.mechanics._coordinates import conjugate_stress, coordinates_of, deformation_of
+from cellfields.mechanics.uniaxial import UniaxialPoint
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.state import CellState
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
@@ -272,7 +273,10 @@ def test_atoms_that_are_not_known_are_null_in_json():
             return replace(state, internal=np.full_like(state.internal, np.nan), unknown=frozenset({"internal"}))
 
     curve = uniaxial_test(Blind(magnesium()), 1, [0.01])
-    assert json.loads(json.dumps(curve.to_dict(), allow_nan=False))["points"][0]["internal"] is None
+    table = json.loads(json.dumps(curve.to_dict(), allow_nan=False))["points"][0]
+    assert table["internal"] is None and UniaxialPoint.from_dict(table).internal is None
+    known = UniaxialPoint.from_dict(table | {"internal": []}).internal  # of a crystal without free coordinates
+    assert known is not None and known.shape == (0,)
 
 
 def test_no_patience():

@@ -107,6 +107,19 @@ def test_it_is_as_symmetric_as_the_crystal_and_grows_outwards(best: Surrogate, c
     assert far["density.relative_l2"] > 3 * centre["density.relative_l2"]
 
 
+def test_outside_it_grows_with_the_distance_from_the_training_strains(best: Surrogate) -> None:
+    """At λa = 1.3, twenty times outside what was trained on, no digit of a prediction is left."""
+    table = [best.uncertainty(Deformation((x, 1.0, 1.0), (90.0, 90.0, 90.0))) for x in (1.0, 1.05, 1.1, 1.2, 1.3)]
+    assert (
+        best.domain.excess(np.array([1.0, 1, 1, 90, 90, 90]))
+        == 1.0
+        < best.domain.excess(np.array([1.05, 1, 1, 90, 90, 90]))
+    )
+    for name in table[0]:
+        values = [entry[name] for entry in table]
+        assert values == sorted(values) and values[-1] > 1e3 * values[0] > 0, name
+
+
 def test_it_survives_its_file_and_old_files_have_none(best: Surrogate, crystal: Crystal, tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "model.safetensors"
     best.save(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from cellfields.cli._arguments import JsonOption
 from cellfields.cli._engine import EngineArgument
 from cellfields.cli._mechanics import PlotOption
 from cellfields.cli._stress_check import CheckOption
+
+if TYPE_CHECKING:
+    from cellfields.mechanics import ElasticConstants
 
 _NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
@@ -30,6 +33,10 @@ def elastic(
     relax: Annotated[bool, typer.Option("--stress-free", help="Relax the cell first, to zero stress.")] = False,
     clamped: Annotated[bool, typer.Option("--clamped", help="Keep the atoms' fractional coordinates.")] = False,
     plot: PlotOption = None,
+    outside: Annotated[
+        str,
+        typer.Option(metavar="raise|flag", help="What --stress-free does where a model has not been trained."),
+    ] = "raise",
     check: CheckOption = True,
 ) -> None:
     """Elastic constants, by differences of stress; --plot draws Young's modulus.
@@ -44,21 +51,29 @@ def elastic(
     from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
-    from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised
+    from cellfields.mechanics._symmetric_cell import lost_to_the_mesh
+    from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
+    from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised, zener_anisotropy
 
+    if outside not in ("raise", "flag"):
+        raise InputError(f"--outside {outside!r} must be raise or flag")
     deformation = None if d is None else parse_deformation(d)
     check_target(json, "--json")
     check_plot(plot)
     solver = open_engine(engine)
     if relax:
-        deformation = stress_free(solver, begin=deformation).deformation
+        if lost_to_the_mesh(solver):
+            warn("the k mesh does not have the crystal's symmetry: neither have the stress-free cell and its constants")
+        deformation = stress_free(solver, begin=deformation, outside=outside).deformation
     agreement = check_stress(solver, check, deformation)
     trusted = agreement.is_consistent() is not False
     found = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
-    known = getattr(solver, "in_domain", None)
-    warn_outside([known(found.deformation) if known else None])
+    warn_outside([found.in_domain])
     strained = None if d is None or relax else found.deformation  # free of stress it is the reference crystal again
-    symmetric, outside = symmetrised(found.constants, point_group(solver.crystal, strained))
+    symmetric, forbidden = symmetrised(found.constants, point_group(solver.crystal, strained))
+    axes, group = crystal_axes(solver.crystal, strained)
+    conventional = rotated(symmetric, axes)
+    cubic = is_cubic(group) and strained is None
     averages: Moduli | None = None
     try:
         averages = moduli(found.constants)
@@ -72,26 +87,50 @@ def elastic(
         extra = {
             "bulk_modulus": None if averages is None else averages.bulk,
             "shear_modulus": None if averages is None else averages.shear,
+            "young_modulus": None if averages is None else averages.young,
+            "poisson_ratio": None if averages is None else averages.poisson,
+            "universal_anisotropy": None if averages is None else averages.universal_anisotropy,
+            "zener_anisotropy": zener_anisotropy(conventional) if cubic else None,
             "symmetrised": symmetric.tolist(),
-            "largest_outside_symmetry": outside,
-            "stable": found.is_stable if trusted else None,
+            "in_crystal_axes": conventional.tolist(),
+            "crystal_axes": axes.tolist(),
+            "largest_outside_symmetry": forbidden,
+            "stable": found.is_stable if trusted and found.in_domain is not False else None,
             "stress_consistency": consistency_table(solver, agreement),
         }
         write_json(json, found.to_dict() | extra)
         return
-    rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(_NAMES, gpa(found.constants), strict=True)]
-    print_table(f"elastic constants, {found.ions} ions, GPa", ("", *_NAMES), rows)
+    for title, constants in (
+        (f"elastic constants, {found.ions} ions, GPa, as computed, a ∥ x and b in the xy plane", found.constants),
+        (f"the same with the crystal's symmetry (space group {group}), in the conventional crystal axes", conventional),
+    ):
+        rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(_NAMES, gpa(constants), strict=True)]
+        print_table(title, ("", *_NAMES), rows)
     values = ", ".join(f"{x:.6g}" for x in found.deformation.as_array())
     rows = [("at D", values, "")]
     if averages is not None:
         rows += [
             ("bulk modulus (Hill)", fixed(gpa(averages.bulk), 2), "GPa"),
             ("shear modulus (Hill)", fixed(gpa(averages.shear), 2), "GPa"),
+            ("Young's modulus (Hill)", fixed(gpa(averages.young), 2), "GPa"),
+            ("Poisson's ratio (Hill)", fixed(averages.poisson, 3), ""),
+            ("universal anisotropy (0: isotropic)", fixed(averages.universal_anisotropy, 3), ""),
         ]
+    if cubic:
+        rows.append(("Zener's anisotropy 2C44/(C11 − C12)", fixed(zener_anisotropy(conventional), 3), ""))
     rows += [
         ("largest stress of the state", fixed(gpa(abs(found.stress).max()), 4), "GPa"),
         ("largest C_IJ − C_JI", fixed(gpa(found.asymmetry), 3), "GPa"),
-        ("largest part that the crystal's symmetry forbids", fixed(gpa(outside), 3), "GPa"),
-        ("stable", ("yes" if found.is_stable else "no") if trusted else "not known: the stress is wrong", ""),
+        ("largest part that the crystal's symmetry forbids", fixed(gpa(forbidden), 3), "GPa"),
+        ("stable against small strains of this cell under its load", _stability(found, trusted), ""),
     ]
     print_table("", ("", "", ""), rows)
+
+
+def _stability(found: ElasticConstants, trusted: bool) -> str:
+    """Whether B is positive definite, in words; not known where the numbers are not to be believed."""
+    if not trusted:
+        return "not known: the stress is wrong"
+    if found.in_domain is False:
+        return "not known: an extrapolation"
+    return "yes" if found.is_stable else "no"

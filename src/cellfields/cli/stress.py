@@ -37,7 +37,8 @@ def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None
     table = Stress.of(state, solver.crystal).to_dict()
     found = check_stress(solver, check, state=state)
     if json is not None:
-        write_json(json, table | {"stress_consistency": consistency_table(solver, found)})
+        known = {"in_domain": state.provenance.get("in_domain")}
+        write_json(json, table | known | {"stress_consistency": consistency_table(solver, found)})
         return
     for name in (name for name in _TITLES if name in table):
         rows = [(axis, *(fixed(x) for x in row)) for axis, row in zip("xyz", gpa(np.array(table[name])), strict=True)]

@@ -30,6 +30,9 @@ from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics.stress import Stress, from_voigt, to_voigt
 from cellfields.state import CellState, Engine, FirstPrinciplesEngine
 
+STABILITY_OF = "the symmetric part of B (Birch), all homogeneous strains of this cell, under constant load"
+"""What "stable" means: not that of phonons, of other cells, or of the crystal without its load."""
+
 Ions = Literal["relaxed", "clamped"]
 _SHEAR = np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5])  # engineering components → tensor components
 # Differences balance the noise of a self-consistent stress (3e-8 Ha/Bohr³) against the next order; a formula has none.
@@ -46,6 +49,8 @@ class ElasticConstants:
         constants: (6, 6) C, symmetric, Hartree/Bohr³.
         asymmetry: largest |C_IJ − C_JI| of the differences before they were made symmetric: how far to trust them.
         ions: "relaxed" or "clamped".
+        in_domain: whether the state and all strained ones lie where a model was trained; None for engines without a
+            domain.
     """
 
     deformation: Deformation
@@ -53,6 +58,7 @@ class ElasticConstants:
     constants: FloatArray
     asymmetry: float
     ions: Ions
+    in_domain: bool | None = None
 
     @property
     def birch(self) -> FloatArray:
@@ -61,7 +67,7 @@ class ElasticConstants:
 
     @property
     def is_stable(self) -> bool:
-        """Whether the symmetric part of B is positive definite."""
+        """Whether the symmetric part of B is positive definite: see :data:`STABILITY_OF`."""
         return bool(np.linalg.eigvalsh(self.birch + self.birch.T)[0] > 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +79,9 @@ class ElasticConstants:
             "constants": self.constants.tolist(),
             "birch": self.birch.tolist(),
             "asymmetry": self.asymmetry,
-            "stable": self.is_stable,
+            "stable": None if self.in_domain is False else self.is_stable,
+            "stability_of": STABILITY_OF,
+            "in_domain": self.in_domain,
             "units": {"constants": "Hartree/Bohr^3", "order": "xx, yy, zz, yz, xz, xy", "angles": "degrees"},
         }
 
@@ -107,6 +115,7 @@ def elastic_constants(
         constants=0.5 * (raw + raw.T),
         asymmetry=float(np.abs(raw - raw.T).max()),
         ions=ions,
+        in_domain=strained.in_domain,
     )
 
 
@@ -144,6 +153,7 @@ class _StrainedStress:
         evaluator = Evaluator(engine)
         centre = evaluator.solve(deformation)
         self.stress = Stress.of(centre, engine.crystal).cauchy
+        self.in_domain: bool | None = centre.provenance.get("in_domain")
         self._solve: Callable[[Deformation], CellState] = evaluator.solve
         if ions == "clamped":
             if not isinstance(engine, FirstPrinciplesEngine):
@@ -158,6 +168,8 @@ class _StrainedStress:
         stretch = np.real(sqrtm(np.eye(3) + 2 * from_voigt(strain * _SHEAR)))
         wanted = stretch @ self._gradient
         state = self._solve(Deformation.from_deformation_gradient(wanted, self._crystal))
+        if state.provenance.get("in_domain") is False:
+            self.in_domain = False
         stress = Stress.of(state, self._crystal)
         rotation = wanted @ np.linalg.inv(stress.gradient)  # the engine answers in the standard frame
         cauchy = rotation @ stress.cauchy @ rotation.T

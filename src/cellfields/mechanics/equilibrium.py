@@ -83,7 +83,8 @@ def stress_free(
     if forbidden > _NOISE * tolerance:
         warnings.warn(
             f"the cell is relaxed with its symmetry kept, but {forbidden * GPA:.3g} GPa of stress is left that this "
-            "symmetry forbids: the computed energy does not have the crystal's symmetry (is the k mesh dense enough?)",
+            "symmetry forbids: the energy does not have the crystal's symmetry (of first principles: is the k mesh "
+            "dense enough? of a model: has it learned from symmetry images?)",
             PhysicsWarning,
             stacklevel=2,
         )

@@ -43,6 +43,26 @@ class Moduli:
         """Hill's shear modulus."""
         return 0.5 * (self.shear_voigt + self.shear_reuss)
 
+    @property
+    def young(self) -> float:
+        """Hill's Young's modulus, 9KG/(3K + G)."""
+        return 9 * self.bulk * self.shear / (3 * self.bulk + self.shear)
+
+    @property
+    def poisson(self) -> float:
+        """Hill's Poisson's ratio, (3K − 2G)/(6K + 2G)."""
+        return (3 * self.bulk - 2 * self.shear) / (6 * self.bulk + 2 * self.shear)
+
+    @property
+    def universal_anisotropy(self) -> float:
+        """5 G_V/G_R + K_V/K_R − 6, zero for an isotropic solid (Ranganathan and Ostoja-Starzewski 2008)."""
+        return 5 * self.shear_voigt / self.shear_reuss + self.bulk_voigt / self.bulk_reuss - 6
+
+
+def zener_anisotropy(constants: FloatArray) -> float:
+    """2 C44/(C11 − C12) of constants (6, 6) of a cubic crystal in its own axes, one for an isotropic solid."""
+    return float(2 * constants[3, 3] / (constants[0, 0] - constants[0, 1]))
+
 
 def moduli(constants: FloatArray) -> Moduli:
     """Averages over all orientations.

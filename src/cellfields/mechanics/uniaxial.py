@@ -47,7 +47,7 @@ class UniaxialPoint:
         deformation: D.
         stress: (3, 3) Cauchy, Hartree/Bohr³.
         free_energy: Hartree per cell.
-        internal: (n_int,) relaxed internal coordinates, fractional.
+        internal: (n_int,) relaxed internal coordinates, fractional, or None where the engine does not know them.
         evaluations: solves that it took.
         in_domain: whether a surrogate knows such strains; None for engines without a domain.
         minimum: z, g and carried stiffness K in the active components, for the points that follow.
@@ -57,7 +57,7 @@ class UniaxialPoint:
     deformation: Deformation
     stress: FloatArray
     free_energy: float
-    internal: FloatArray
+    internal: FloatArray | None
     evaluations: int
     in_domain: bool | None
     minimum: Minimum
@@ -69,7 +69,7 @@ class UniaxialPoint:
             "deformation": self.deformation.as_array().tolist(),
             "stress": self.stress.tolist(),
             "free_energy": self.free_energy,
-            "internal": self.internal.tolist() if np.isfinite(self.internal).all() else None,  # None: not known
+            "internal": None if self.internal is None else self.internal.tolist(),
             "evaluations": self.evaluations,
             "in_domain": self.in_domain,
             "z": self.minimum.z.tolist(),
@@ -86,7 +86,7 @@ class UniaxialPoint:
             deformation=Deformation.from_array(table["deformation"]),
             stress=np.array(table["stress"]),
             free_energy=float(table["free_energy"]),
-            internal=np.array([] if table["internal"] is None else table["internal"]),
+            internal=None if table["internal"] is None else np.array(table["internal"], dtype=float),
             evaluations=int(table["evaluations"]),
             in_domain=table["in_domain"],
             minimum=Minimum(z, gradient, stiffness, int(table["evaluations"])),
@@ -325,7 +325,7 @@ def _point(strain: float, state: CellState, minimum: Minimum) -> UniaxialPoint:
         deformation=state.deformation,
         stress=state.stress,
         free_energy=state.free_energy,
-        internal=state.internal,
+        internal=state.internal if state.knows("internal") else None,
         evaluations=minimum.evaluations,
         in_domain=state.provenance.get("in_domain"),
         minimum=minimum,

@@ -104,3 +104,15 @@ class TrainingDomain:
         slack = _ROUNDING * np.abs(self.mean)
         boxed = ((deformation >= self.lower - slack) & (deformation <= self.upper + slack)).all(axis=-1)
         return np.asarray(boxed & (self.distance(deformation) <= self.reach))
+
+    def excess(self, deformation: FloatArray) -> float:
+        """How many times farther from the mean training strain D (6,) lies than the domain reaches; 1 inside.
+
+        The larger of two ratios: of the Mahalanobis distances, and of the deviations of a single component from the
+        middle of its box. A component that did not vary in training counts with a millionth of its value.
+        """
+        middle, half = 0.5 * (self.lower + self.upper), 0.5 * (self.upper - self.lower)
+        single = np.abs(deformation - middle) / np.maximum(half, 1e-6 * np.abs(middle))
+        if bool(self.contains(deformation)):
+            return 1.0
+        return float(max(1.0, single.max(), float(self.distance(deformation)) / self.reach))

@@ -287,6 +287,10 @@ class Surrogate:
     def uncertainty(self, deformation: Deformation) -> dict[str, float]:
         """Standard deviation of each prediction: two of three errors are smaller, one in twenty is twice as large.
 
+        Outside the training strains nothing was left out that could tell. A polynomial of degree n that fits within a
+        reach errs at r times that reach by some r^(n + 1) times as much: so much larger are the numbers there, with r
+        from :meth:`TrainingDomain.excess`.
+
         Returns:
             ``free_energy``, ``band_energy``, ``entropic_energy``, ``fermi_energy`` in Hartree, ``position`` in Bohr (of
             an atom), ``<field>.relative_l2``: error of a field relative to the field.
@@ -296,7 +300,8 @@ class Surrogate:
         """
         if self.uncertainties is None:
             raise InputError(f'recipe "{self.recipe.name}" knows no uncertainties; "best" does')
-        return self.uncertainties(deformation)
+        factor = self.domain.excess(deformation.as_array()) ** (self.recipe.degree + 1)
+        return {name: factor * value for name, value in self.uncertainties(deformation).items()}
 
     @cached_property
     def _in_double(self) -> dict[str, Regressor]:
