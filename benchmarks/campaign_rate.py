@@ -35,7 +35,9 @@ def main() -> None:
     arguments = parser.parse_args()
     crystal = Crystal.from_lengths_and_angles(**MAGNESIUM)
     files = {"Mg": arguments.pseudopotential.resolve()} if arguments.pseudopotential else {}
-    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=24, kmesh=(12, 12, 12), pseudopotentials=files))
+    engine = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(smearing="cold", cutoff=24, kmesh=(12, 12, 12), pseudopotentials=files)
+    )
     store = DatasetStore.create_or_open(arguments.directory, crystal, engine.fingerprint_table())
     strains = sample_deformations(crystal, arguments.strains, seed=arguments.seed)
     missing = len(store.missing(strains))

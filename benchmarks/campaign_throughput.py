@@ -60,7 +60,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     crystal = Crystal.from_lengths_and_angles(**MAGNESIUM)
-    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=arguments.cutoff, kmesh=tuple(arguments.kmesh)))
+    engine = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(smearing="cold", cutoff=arguments.cutoff, kmesh=tuple(arguments.kmesh))
+    )
     one, two = measure(engine, arguments.strains, 1), measure(engine, arguments.strains, 2)
     report = {
         "strains": arguments.strains,

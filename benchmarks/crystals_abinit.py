@@ -86,7 +86,7 @@ def format_case(name: str) -> dict[str, Any]:
     theirs = json.loads((REFERENCES / name / "result.json").read_text())
     files = {symbol: PSEUDOPOTENTIAL_FOLDER / file for symbol, file in theirs.get("pseudopotentials", {}).items()}
     crystal = Crystal.from_lengths_and_angles(**theirs["crystal"])
-    settings = PlaneWaveSettings(**theirs["settings"], pseudopotentials=files)
+    settings = PlaneWaveSettings(**{"smearing": "cold", **theirs["settings"]}, pseudopotentials=files)
     strain, internal = Deformation.from_array(theirs["deformation"]), np.array(theirs["internal"])
     full = _engine(crystal, settings, basis="full", scf_tolerance=1e-11).evaluate(strain, internal)
     atoms, copies = len(crystal.primitive_atoms), crystal.n_translations

@@ -36,7 +36,12 @@ def main() -> None:
             found = []
             for plane_waves in ("k_sphere", "union"):
                 settings = PlaneWaveSettings(
-                    cutoff=cutoff, kmesh=kmesh, basis="full", plane_waves=plane_waves, scf_tolerance=1e-8
+                    smearing="cold",
+                    cutoff=cutoff,
+                    kmesh=kmesh,
+                    basis="full",
+                    plane_waves=plane_waves,
+                    scf_tolerance=1e-8,
                 )
                 state = PlaneWaveEngine(crystal, settings).evaluate(
                     Deformation.identity(crystal), np.zeros(crystal.n_internal)

@@ -84,7 +84,9 @@ def measure(crystal: Crystal, cutoff: float, mesh: tuple[int, int, int], occupat
     held = np.zeros(crystal.n_internal)
 
     def engine(at: float) -> PlaneWaveEngine:
-        return PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=at, kmesh=mesh, basis="full", **occupation))
+        return PlaneWaveEngine(
+            crystal, PlaneWaveSettings(cutoff=at, kmesh=mesh, basis="full", **{"smearing": "cold", **occupation})
+        )
 
     own = engine(cutoff)
     begin = time.process_time()

@@ -27,15 +27,15 @@ def crystals() -> Iterator[tuple[str, Crystal, PlaneWaveSettings]]:
     magnesium = Crystal.from_lengths_and_angles(
         [5.95, 5.95, 9.66], [90, 90, 120], ["Mg", "Mg"], [[1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]]
     )
-    yield "Mg", magnesium, PlaneWaveSettings(cutoff=5, kmesh=(3, 3, 2))
-    yield "Mg, reduced basis", magnesium, PlaneWaveSettings(cutoff=5, kmesh=(4, 4, 3), basis="reduced")
+    yield "Mg", magnesium, PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(3, 3, 2))
+    yield "Mg, reduced basis", magnesium, PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(4, 4, 3), basis="reduced")
     diamond = [[0, 0, 0], [0.25, 0.25, 0.25]]
     silicon = Crystal.from_lengths_and_angles([7.2] * 3, [60] * 3, ["Si", "Si"], diamond)
-    yield "Si", silicon, PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2))
+    yield "Si", silicon, PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2))
     silicide = Crystal.from_lengths_and_angles([8.4] * 3, [60] * 3, ["Si", "Mg", "Mg"], [*diamond, [0.75] * 3])
-    yield "Mg2Si", silicide, PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2))
+    yield "Mg2Si", silicide, PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2))
     arsenide = Crystal.from_lengths_and_angles([7.5] * 3, [60] * 3, ["Ga", "As"], diamond)
-    yield "GaAs, no inversion centre", arsenide, PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2))
+    yield "GaAs, no inversion centre", arsenide, PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2))
 
 
 def molecules() -> Iterator[tuple[str, Crystal, PlaneWaveSettings]]:

@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     crystal = Crystal.from_lengths_and_angles(**MAGNESIUM)
-    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=arguments.cutoff, kmesh=tuple(arguments.kmesh)))
+    engine = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(smearing="cold", cutoff=arguments.cutoff, kmesh=tuple(arguments.kmesh))
+    )
     strains = sample_deformations(crystal, arguments.pool + arguments.targets, seed=3)
     pool = strains[: arguments.pool]
     places = np.array([d.as_array() for d in pool]) / SPREAD

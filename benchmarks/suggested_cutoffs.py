@@ -68,7 +68,10 @@ def measure(crystal: Crystal, valences: dict[str, int]) -> dict[str, float]:
     common: dict[str, Any] = {"kmesh": (2, 2, 2), "smearing": "fermi-dirac", "smearing_width": 0.02, "basis": "full"}
 
     def engine(at: float) -> PlaneWaveEngine:
-        return PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=at, valences=valences, scf_tolerance=1e-8, **common))
+        return PlaneWaveEngine(
+            crystal,
+            PlaneWaveSettings(cutoff=at, valences=valences, scf_tolerance=1e-8, **{"smearing": "cold", **common}),
+        )
 
     own = engine(cutoff)
     identity, held = Deformation.identity(crystal), np.zeros(crystal.n_internal)

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     crystal = Crystal.from_lengths_and_angles(**MAGNESIUM)
-    settings = PlaneWaveSettings(cutoff=12, kmesh=(8, 8, 8))
+    settings = PlaneWaveSettings(smearing="cold", cutoff=12, kmesh=(8, 8, 8))
     two_level, direct = PlaneWaveEngine(crystal, settings), PlaneWaveEngine(crystal, settings)
     direct.__dict__["_coarser"] = None  # what the cached property would hold for a small mesh
     rows = []

@@ -35,7 +35,9 @@ def main() -> None:
     crystal = magnesium()
     engines = {"formula": HyperelasticEngine(crystal, residual=1e-5 * np.array([1, -0.5, 0.5, 0, 0, 0]))}
     if arguments.dft:
-        engines["plane waves"] = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=12, kmesh=(4, 4, 4)))
+        engines["plane waves"] = PlaneWaveEngine(
+            crystal, PlaneWaveSettings(smearing="cold", cutoff=12, kmesh=(4, 4, 4))
+        )
     strains = np.round(np.linspace(-0.1, 0.1, arguments.strains), 10).tolist()
     rows = []
     for name, engine in engines.items():

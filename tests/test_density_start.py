@@ -67,7 +67,7 @@ def test_a_density_with_another_periodicity_is_refused(start: DensityStart) -> N
 
 
 def test_the_embedded_engine_refuses_too(start: DensityStart) -> None:
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=2, kmesh=(1, 1, 1)))
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=2, kmesh=(1, 1, 1)))
     wrong = with_density(start, start.fields.basis, 1.5 * start.fields.coefficients["density"])
     with pytest.raises(InputError, match="other pseudopotentials"):
         engine.evaluate(D, np.zeros(3), start=wrong)
@@ -75,7 +75,9 @@ def test_the_embedded_engine_refuses_too(start: DensityStart) -> None:
 
 def test_predicted_atoms_and_a_measured_curvature_save_solves() -> None:
     """… and lead to the minimum that the reference coordinates lead to: the audit of such starts."""
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), smearing_width=0.02))
+    engine = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 1), smearing_width=0.02)
+    )
     cold, continuation = engine.solve_and_continue(D)
     near, curvature = replace(cold, internal=cold.internal + 2e-5), continuation.hessian
     start = DensityStart.of(near, with_atoms=True, curvature=curvature)

@@ -62,7 +62,14 @@ def test_images_of_a_dft_state_are_dft_states(name: str) -> None:
         strain = Deformation.from_array([1.012, 0.994, 1.003, 60.6, 59.2, 60.3])
         internal, kmesh = (0.004, -0.003, 0.002), (2, 2, 2)
     settings = PlaneWaveSettings(
-        cutoff=5, kmesh=kmesh, smearing_width=0.02, basis="full", scf_tolerance=1e-13, field_cutoff=10, bands=8
+        smearing="cold",
+        cutoff=5,
+        kmesh=kmesh,
+        smearing_width=0.02,
+        basis="full",
+        scf_tolerance=1e-13,
+        field_cutoff=10,
+        bands=8,
     )
     engine = PlaneWaveEngine(crystal, settings)
     state = engine.evaluate(strain, np.array(internal))
@@ -76,8 +83,8 @@ def test_images_of_a_dft_state_are_dft_states(name: str) -> None:
 
 def test_operations_undo_each_other() -> None:
     crystal = magnesium()
-    state = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=4, kmesh=(1, 1, 1), smearing_width=0.02)).evaluate(
-        STRAIN, np.array([0.012, 0.018, -0.006])
-    )
+    state = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(1, 1, 1), smearing_width=0.02)
+    ).evaluate(STRAIN, np.array([0.012, 0.018, -0.006]))
     for operation in axis_operations(crystal):
         same(operation.state(crystal, operation.state(crystal, state)), state, 1e-9)

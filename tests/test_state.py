@@ -69,7 +69,7 @@ def test_states_are_immutable(state: CellState) -> None:
 
 def test_engines_satisfy_the_protocols() -> None:
     toy = ToyEngine(magnesium())
-    plane_waves = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=4, kmesh=(1, 1, 1)))
+    plane_waves = PlaneWaveEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(1, 1, 1)))
     assert isinstance(toy, Engine)
     assert not isinstance(toy, FirstPrinciplesEngine)  # it cannot hold atoms where you put them
     assert isinstance(plane_waves, Engine)

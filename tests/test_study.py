@@ -23,6 +23,7 @@ positions = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
 [engine]
 cutoff = 5
 kmesh = [2, 2, 2]
+smearing = "cold"
 
 [sampling]
 train = 8

@@ -13,7 +13,7 @@ from cellfields.errors import PhysicsWarning
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.unmodelled import layer_distance, magnetic_elements, missing_physics
 
-SETTINGS = PlaneWaveSettings(cutoff=10, kmesh=(1, 1, 1))
+SETTINGS = PlaneWaveSettings(smearing="cold", cutoff=10, kmesh=(1, 1, 1))
 
 
 def crystal(atoms: Atoms) -> Crystal:

@@ -20,7 +20,14 @@ STRAIN = Deformation((0.98, 1.03, 1.01), (91.5, 87.0, 92.0))
 INTERNAL = np.array([0.012, 0.018, -0.006])
 # The grid is one that both FFTs know; one sphere of plane waves a k point.
 MG_SETTINGS = PlaneWaveSettings(
-    cutoff=6, kmesh=(2, 1, 1), smearing_width=0.02, bands=7, basis="full", fft_grid=(16, 16, 24), scf_tolerance=1e-11
+    smearing="cold",
+    cutoff=6,
+    kmesh=(2, 1, 1),
+    smearing_width=0.02,
+    bands=7,
+    basis="full",
+    fft_grid=(16, 16, 24),
+    scf_tolerance=1e-11,
 )
 SI_STRAIN = Deformation((1.012, 0.994, 1.003), (60.6, 59.2, 60.3))
 SI_INTERNAL = np.array([0.004, -0.003, 0.002])

@@ -285,6 +285,6 @@ def test_remedy_mixes_more_slowly(engine: AbinitEngine) -> None:
 
 
 def test_defaults() -> None:
-    engine = AbinitEngine(magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 1, 1)))
+    engine = AbinitEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 1, 1)))
     assert engine.options == AbinitOptions()
     assert engine.electrons == 4

@@ -91,7 +91,7 @@ def test_further_variables() -> None:
 
 
 def test_folder_is_ready_to_run(tmp_path: Path) -> None:
-    engine = AbinitEngine(magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 1, 1)))
+    engine = AbinitEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 1, 1)))
     made = engine.input(STRAIN, INTERNAL)
     assert made.write(tmp_path) == tmp_path / "run.abi"
     assert (tmp_path / "run.abi").read_text() == made.text

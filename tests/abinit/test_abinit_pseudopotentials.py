@@ -22,7 +22,7 @@ from tests.planewave.test_psp5 import file_lines
 def made(symbol: str = "Mg", path: Path | None = None, **settings: object) -> PseudopotentialFile:
     files = {} if path is None else {symbol: path}
     return pseudopotential_file(
-        symbol, PlaneWaveSettings(cutoff=6, kmesh=(1, 1, 1), pseudopotentials=files, **settings)
+        symbol, PlaneWaveSettings(cutoff=6, kmesh=(1, 1, 1), pseudopotentials=files, **{"smearing": "cold", **settings})
     )
 
 

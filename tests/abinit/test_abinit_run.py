@@ -107,7 +107,9 @@ def test_program_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_missing_program_ends_a_campaign_and_is_held_against_no_strain(tmp_path: Path) -> None:
     engine = AbinitEngine(
-        magnesium(), PlaneWaveSettings(cutoff=4, kmesh=(1, 1, 1)), AbinitOptions(command="no-such-abinit")
+        magnesium(),
+        PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(1, 1, 1)),
+        AbinitOptions(command="no-such-abinit"),
     )
     store = DatasetStore.create_or_open(tmp_path / "dataset", engine.crystal, engine.fingerprint_table())
     with pytest.raises(AbinitNotFound):

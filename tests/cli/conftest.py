@@ -29,6 +29,7 @@ positions = [[0, 0, 0], [0.5, 0.5, 0], [0, 0.6666666666666667, 0.5], [0.5, 0.166
 [engine]
 cutoff = 2
 kmesh = [1, 1, 1]
+smearing = "cold"
 
 [sampling]
 train = 24

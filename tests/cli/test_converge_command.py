@@ -17,7 +17,10 @@ TIGHT = ("--tolerance", "1e-3", "--stress-tolerance", "300")
 @pytest.fixture
 def lawful(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setattr(study, "make_engine", lambda configuration, crystal: Law(configuration.engine, crystal))
-    shell.edit("cutoff = 2\nkmesh = [1, 1, 1]", 'cutoff = 10\nkmesh = [12, 12, 12]\nsmearing = "fermi-dirac"')
+    shell.edit(
+        'cutoff = 2\nkmesh = [1, 1, 1]\nsmearing = "cold"',
+        'cutoff = 10\nkmesh = [12, 12, 12]\nsmearing = "fermi-dirac"',
+    )
     return shell
 
 

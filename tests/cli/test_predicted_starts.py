@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Shell
 
 D = "1.005,1,0.995,90,90.4,90"
-SETTINGS = PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), smearing_width=0.02)
+SETTINGS = PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 1), smearing_width=0.02)
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def aluminium(**settings: Any) -> PlaneWaveEngine:
     crystal = Crystal.from_lengths_and_angles(
         [7.6] * 3, [90] * 3, ["Al"] * 4, [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     )
-    return PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), **settings))
+    return PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), **{"smearing": "cold", **settings}))
 
 
 @pytest.mark.parametrize(("patience", "remedy"), [(4, "smaller mixing"), (3, "full basis")])

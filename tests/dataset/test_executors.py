@@ -218,6 +218,7 @@ positions = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
 [engine]
 cutoff = 4
 kmesh = [2, 2, 2]
+smearing = "cold"
 
 [sampling]
 train = 14

@@ -56,7 +56,7 @@ def case(name: str) -> Case:
     crystal = make()
     table = {"cutoff": 6, "kmesh": (2, 1, 1), "smearing_width": 0.02, "basis": "full", "scf_tolerance": 1e-12, **given}
     cored = table.pop("core", False)
-    settings = PlaneWaveSettings(**table)
+    settings = PlaneWaveSettings(**{"smearing": "cold", **table})
     ions = {s: builtin_pseudopotential(s, functional=settings.functional) for s in dict.fromkeys(crystal.species)}
     if cored:
         core = CoreCharge.teter(0.3, 0.9)

@@ -188,7 +188,9 @@ def test_held_atoms_need_an_engine_that_holds_them(engine):
 
 @pytest.mark.slow
 def test_held_atoms_feel_real_forces():
-    dft = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 1, 1), scf_tolerance=1e-12))
+    dft = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 1, 1), scf_tolerance=1e-12)
+    )
     crystal = dft.crystal
     internal = np.array([0.01, 0.015, -0.005])
     atoms = crystal.to_atoms(STRAIN.lattice(crystal), crystal.positions(internal) + SHIFT)[[1, 3, 0, 2]]

@@ -161,7 +161,7 @@ def test_the_set_of_plane_waves_depends_on_cutoff_and_volume_together(plane_wave
     crystal = Crystal(FCC * 7.5, ["Al"], [[0, 0, 0]])
 
     def waves(cutoff: float, stretch: float) -> list[set[tuple[int, ...]]]:
-        settings = PlaneWaveSettings(cutoff=cutoff, plane_waves=plane_waves, **ALUMINIUM)
+        settings = PlaneWaveSettings(cutoff=cutoff, plane_waves=plane_waves, **{"smearing": "cold", **ALUMINIUM})
         cell = PlaneWaveEngine(crystal, settings).held(Deformation((stretch,) * 3, (60, 60, 60)), np.zeros(0))
         return [{tuple(m) for m in sphere.tolist()} for sphere in cell.problem.basis.wave_m]
 
@@ -172,7 +172,7 @@ def test_the_set_of_plane_waves_depends_on_cutoff_and_volume_together(plane_wave
 def test_aluminium_in_few_plane_waves() -> None:
     """The estimate against the energy itself: a polynomial through F of many volumes averages the jumps."""
     crystal = Crystal(FCC * 7.5, ["Al"], [[0, 0, 0]])
-    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=6, **ALUMINIUM))
+    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=6, **{"smearing": "cold", **ALUMINIUM}))
     states = [
         engine.evaluate(Deformation((1 + x,) * 3, (60, 60, 60)), np.zeros(0)) for x in np.linspace(-0.04, 0.04, 9)
     ]

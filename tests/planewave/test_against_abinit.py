@@ -34,7 +34,9 @@ def load(case: str) -> dict[str, Any]:
 def solved(request: pytest.FixtureRequest) -> tuple[dict[str, Any], Crystal, CellState]:
     theirs = load(request.param)
     crystal = Crystal.from_lengths_and_angles(**theirs["crystal"])
-    settings = PlaneWaveSettings(**theirs["settings"], basis="full", plane_waves="k_sphere", scf_tolerance=1e-11)
+    settings = PlaneWaveSettings(
+        **{"smearing": "cold", **theirs["settings"]}, basis="full", plane_waves="k_sphere", scf_tolerance=1e-11
+    )
     engine = PlaneWaveEngine(crystal, settings)
     deformation = Deformation.from_array(theirs["deformation"])
     if theirs.get("relax"):

@@ -26,7 +26,7 @@ from tests.toy import magnesium
 
 
 def evaluate(crystal: Crystal, strain: Deformation, positions: np.ndarray, **settings) -> CellState:
-    made = PlaneWaveSettings(basis="full", scf_tolerance=1e-13, smearing_width=0.02, **settings)
+    made = PlaneWaveSettings(basis="full", scf_tolerance=1e-13, smearing_width=0.02, **{"smearing": "cold", **settings})
     return PlaneWaveEngine(crystal, made).evaluate(strain, crystal.internal(positions))
 
 
@@ -87,7 +87,7 @@ def test_conventional_aluminium_equals_the_primitive_cell(cubic_aluminium) -> No
         lattice, np.zeros((1, 3)), ("Al",), {"Al": builtin_pseudopotential("Al")}, np.zeros(1, dtype=np.int64)
     )
     basis = PlaneWaveBasis.build(geometry, mesh, AL["cutoff"], shape=(36, 30, 36))
-    settings = PlaneWaveSettings(basis="full", scf_tolerance=1e-13, smearing_width=0.02, **AL)
+    settings = PlaneWaveSettings(basis="full", scf_tolerance=1e-13, smearing_width=0.02, **{"smearing": "cold", **AL})
     ground = ground_state(KohnShamProblem(geometry, basis, 3.0), settings)
     assert abs(state.free_energy / 4 - ground.free_energy) < 1e-10
     assert abs(state.band_energy / 4 - ground.occupations.band_energy) < 1e-8

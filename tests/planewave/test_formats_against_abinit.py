@@ -36,7 +36,9 @@ def solve(case: str, files: dict[str, Path] | None = None) -> tuple[dict[str, An
         if not all(path.is_file() for path in files.values()):
             pytest.skip("abinit-data is not installed")
     crystal = Crystal.from_lengths_and_angles(**theirs["crystal"])
-    settings = PlaneWaveSettings(**theirs["settings"], basis="full", scf_tolerance=1e-11, pseudopotentials=files)
+    settings = PlaneWaveSettings(
+        **{"smearing": "cold", **theirs["settings"]}, basis="full", scf_tolerance=1e-11, pseudopotentials=files
+    )
     engine = PlaneWaveEngine(crystal, settings)
     return theirs, crystal, engine.evaluate(Deformation.from_array(theirs["deformation"]), np.array(theirs["internal"]))
 

@@ -12,8 +12,8 @@ from cellfields.abinit import AbinitEngine
 from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from tests.toy import ToyEngine, magnesium
 
-SETTINGS = PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2))
-DENSER = PlaneWaveSettings(cutoff=6, kmesh=(4, 4, 4))
+SETTINGS = PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2))
+DENSER = PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(4, 4, 4))
 
 
 @pytest.mark.parametrize("kind", [PlaneWaveEngine, AbinitEngine])

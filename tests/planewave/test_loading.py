@@ -83,12 +83,14 @@ def test_missing_files_folders_and_giants_are_refused(tmp_path: Path) -> None:
 
 def test_the_engine_asks_for_its_functional() -> None:
     def engine(**more: object) -> PlaneWaveEngine:
-        return PlaneWaveEngine(aluminium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 2), **more))  # type: ignore[arg-type]
+        return PlaneWaveEngine(
+            aluminium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 2), **{"smearing": "cold", **more})
+        )  # type: ignore[arg-type]
 
     assert engine().pseudopotentials["Al"].functional == "lda"
     assert engine(functional="pbe").pseudopotentials["Al"].functional == "pbe"
     with pytest.raises(InputError, match='made for lda, not for functional = "pbe"'):
-        settings = PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 2), functional="pbe")
+        settings = PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 2), functional="pbe")
         PlaneWaveEngine(aluminium(), settings, pseudopotentials=engine().pseudopotentials)
     with pytest.raises(InputError, match=r"valences\.Al = 11"):
         engine(valences={"Al": 11})

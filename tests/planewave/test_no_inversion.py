@@ -55,7 +55,7 @@ def both(name: str, **more) -> tuple[CellState, CellState]:  # type: ignore[no-u
     make, strain, internal, settings = CENTROSYMMETRIC[name]
     crystal, deformation = make(), Deformation.from_array(strain)
     free = crystal.with_inversion("free")
-    made = PlaneWaveSettings(scf_tolerance=1e-13, **{**settings, **more})
+    made = PlaneWaveSettings(scf_tolerance=1e-13, **{"smearing": "cold", **settings, **more})
     positions = crystal.positions(internal)
     return (
         PlaneWaveEngine(crystal, made).evaluate(deformation, np.array(internal)),
@@ -272,7 +272,9 @@ def test_mesh_is_the_mesh(frozen) -> None:
 
 
 def test_relaxed_state_is_a_minimum() -> None:
-    settings = PlaneWaveSettings(cutoff=4, kmesh=(3, 1, 1), smearing_width=0.02, basis="full", fft_grid=(20, 20, 20))
+    settings = PlaneWaveSettings(
+        smearing="cold", cutoff=4, kmesh=(3, 1, 1), smearing_width=0.02, basis="full", fft_grid=(20, 20, 20)
+    )
     engine = PlaneWaveEngine(zinc_blende(), settings)
     strain = Deformation.from_array((1.0, 1.02, 0.99, 62.0, 59.0, 60.0))
     found = engine.solve(strain)
@@ -287,7 +289,7 @@ def test_relaxed_state_is_a_minimum() -> None:
 
 def test_relaxation_in_the_reduced_basis_with_many_k_points() -> None:
     """Coarse mesh first, basis carried along: the path that labels take."""
-    settings = PlaneWaveSettings(cutoff=3, kmesh=(7, 7, 7), smearing_width=0.02)
+    settings = PlaneWaveSettings(smearing="cold", cutoff=3, kmesh=(7, 7, 7), smearing_width=0.02)
     engine = PlaneWaveEngine(zinc_blende(), settings)
     strain = Deformation.from_array((1.0, 1.02, 0.99, 62.0, 59.0, 60.0))
     found = engine.solve(strain)
@@ -309,7 +311,7 @@ def test_a_density_starts_real_and_complex_arithmetic_alike(name: str) -> None:
     """From one kind of crystal to the other; about other origins it is turned."""
     make, strain, internal, settings = CENTROSYMMETRIC[name]
     crystal, deformation = make(), Deformation.from_array(strain)
-    made = PlaneWaveSettings(kmesh=(2, 1, 1), basis="full", **settings)
+    made = PlaneWaveSettings(kmesh=(2, 1, 1), basis="full", **{"smearing": "cold", **settings})
     engines = [PlaneWaveEngine(c, made) for c in (crystal, crystal.with_inversion("free"))]
     inner = [e.crystal.internal(crystal.positions(internal)) for e in engines]
     states = [e.evaluate(deformation, xi) for e, xi in zip(engines, inner, strict=True)]

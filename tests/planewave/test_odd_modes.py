@@ -22,7 +22,7 @@ from tests.planewave.problems import aluminium, four_point, magnesium_silicide, 
 from tests.toy import ToyEngine, magnesium
 
 STRAIN = Deformation((1.01, 0.99, 1.0), (60.6, 59.2, 60.3))
-SETTINGS = PlaneWaveSettings(cutoff=4, kmesh=(2, 2, 2), basis="full", force_tolerance=1e-5)
+SETTINGS = PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(2, 2, 2), basis="full", force_tolerance=1e-5)
 
 
 def rock_salt(edge: float) -> Crystal:

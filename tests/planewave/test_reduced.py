@@ -38,12 +38,14 @@ CASES = {
 def case(request: pytest.FixtureRequest) -> tuple[Crystal, Deformation, np.ndarray, dict, CellState]:
     make, strain, internal, settings = CASES[request.param]
     crystal, deformation, xi = make(), Deformation.from_array(strain), np.array(internal, dtype=float)
-    full = PlaneWaveSettings(basis="full", plane_waves="union", scf_tolerance=1e-12, **settings)
+    full = PlaneWaveSettings(basis="full", plane_waves="union", scf_tolerance=1e-12, **{"smearing": "cold", **settings})
     return crystal, deformation, xi, settings, PlaneWaveEngine(crystal, full).evaluate(deformation, xi)
 
 
 def reduced_engine(crystal: Crystal, settings: dict, tolerance: float) -> PlaneWaveEngine:
-    made = PlaneWaveSettings(basis="reduced", basis_tolerance=tolerance, scf_tolerance=1e-12, **settings)
+    made = PlaneWaveSettings(
+        basis="reduced", basis_tolerance=tolerance, scf_tolerance=1e-12, **{"smearing": "cold", **settings}
+    )
     return PlaneWaveEngine(crystal, made)
 
 
@@ -95,16 +97,21 @@ def test_relaxed_state_is_relaxed_in_full_plane_waves() -> None:
     """Forces below the tolerance in the engine's own basis, and what is left of them in full plane waves."""
     crystal, deformation = magnesium(), Deformation.from_array(STRAIN)
     settings = {"cutoff": 4, "kmesh": (4, 4, 4), "smearing_width": 0.02}
-    state = PlaneWaveEngine(crystal, PlaneWaveSettings(basis="reduced", **settings)).solve(deformation)
+    state = PlaneWaveEngine(crystal, PlaneWaveSettings(basis="reduced", **{"smearing": "cold", **settings})).solve(
+        deformation
+    )
     assert np.abs(state.forces).max() <= 5e-7
-    full = PlaneWaveEngine(crystal, PlaneWaveSettings(basis="full", plane_waves="union", **settings))
+    full = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(basis="full", plane_waves="union", **{"smearing": "cold", **settings})
+    )
     # The basis' own force error at the default basis_tolerance; over the softest curvature, 1e-2 Bohr at most.
     assert np.abs(full.evaluate(deformation, state.internal).forces).max() < 1e-5
 
 
 def test_auto_chooses_by_the_number_of_k_points() -> None:
     few, many = (
-        PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=mesh)) for mesh in ((1, 1, 1), (12, 12, 12))
+        PlaneWaveEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=mesh))
+        for mesh in ((1, 1, 1), (12, 12, 12))
     )
     assert not few.reduced
     assert many.reduced
@@ -115,7 +122,7 @@ def test_the_union_does_not_depend_on_which_of_equal_images_is_taken() -> None:
     crystal = aluminium()
     settings = {"cutoff": 4, "kmesh": (4, 4, 4), "basis": "reduced", "scf_tolerance": 1e-12, "basis_tolerance": 1e-8}
     with_it, without = (
-        PlaneWaveEngine(crystal, PlaneWaveSettings(time_reversal=on, **settings)).evaluate(
+        PlaneWaveEngine(crystal, PlaneWaveSettings(time_reversal=on, **{"smearing": "cold", **settings})).evaluate(
             Deformation.identity(crystal), np.zeros(0)
         )
         for on in (True, False)
@@ -126,19 +133,23 @@ def test_the_union_does_not_depend_on_which_of_equal_images_is_taken() -> None:
 def test_a_basis_that_stays_too_small_is_said(monkeypatch) -> None:
     """Extensions that bring nothing: the tolerance is not reached, and no number comes out as if it were."""
     monkeypatch.setattr(solver, "extended_basis", lambda problem, settings, bloch, *_: bloch)
-    settings = PlaneWaveSettings(cutoff=6, kmesh=(3, 3, 3), basis="reduced", basis_tolerance=1e-9)
+    settings = PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(3, 3, 3), basis="reduced", basis_tolerance=1e-9)
     with pytest.raises(ConvergenceError, match=r'extended 4 times and still errs by .* basis = "full"') as caught:
         PlaneWaveEngine(aluminium(), settings).solve(Deformation.from_array(STRAIN))
     assert len(caught.value.history) == 5 and caught.value.history[-1]["basis_error"] > 2e-9
 
 
 def test_a_grid_too_small_for_the_plane_waves_is_refused() -> None:
-    engine = PlaneWaveEngine(aluminium(), PlaneWaveSettings(cutoff=3, kmesh=(1, 1, 1), fft_grid=(3, 3, 3)))
+    engine = PlaneWaveEngine(
+        aluminium(), PlaneWaveSettings(smearing="cold", cutoff=3, kmesh=(1, 1, 1), fft_grid=(3, 3, 3))
+    )
     with pytest.raises(InputError, match="fft_grid"):
         engine.evaluate(Deformation.identity(engine.crystal), np.zeros(0))
 
 
 def test_one_k_point_and_few_plane_waves() -> None:
     """Extensions may add functions of one parity only."""
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=3, kmesh=(1, 1, 1), basis="reduced"))
+    engine = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(smearing="cold", cutoff=3, kmesh=(1, 1, 1), basis="reduced")
+    )
     assert np.isfinite(engine.solve(Deformation.identity(engine.crystal)).free_energy)

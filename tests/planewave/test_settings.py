@@ -40,21 +40,21 @@ GOOD = {"cutoff": 10, "kmesh": (4, 2, 2)}
 def test_bad_settings_are_refused_by_name(change: dict, field: str) -> None:
     """One sentence, as a study's TOML file gets it, not pydantic's list."""
     with pytest.raises(InputError, match=rf"^(unknown key )?{field}\b") as caught:
-        PlaneWaveSettings(**{**GOOD, **change})
+        PlaneWaveSettings(**{"smearing": "cold", **GOOD, **change})
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)
 
 
 def test_a_value_out_of_range_is_told_the_range() -> None:
     with pytest.raises(InputError, match=r"^smearing_width = 1e-06 must be in 1e-05 … 1$"):
-        PlaneWaveSettings(**GOOD, smearing_width=1e-6)
+        PlaneWaveSettings(**{"smearing": "cold", **GOOD}, smearing_width=1e-6)
 
 
 def test_cutoff_and_mesh_have_no_default() -> None:
     with pytest.raises(InputError, match=r"^cutoff is missing$"):
-        PlaneWaveSettings(kmesh=(4, 2, 2))  # type: ignore[call-arg]
+        PlaneWaveSettings(smearing="cold", kmesh=(4, 2, 2))  # type: ignore[call-arg]
     with pytest.raises(InputError, match=r"^kmesh is missing$"):
-        PlaneWaveSettings(cutoff=10)  # type: ignore[call-arg]
+        PlaneWaveSettings(smearing="cold", cutoff=10)  # type: ignore[call-arg]
 
 
 def test_settings_are_immutable_and_survive_json() -> None:
@@ -66,5 +66,5 @@ def test_settings_are_immutable_and_survive_json() -> None:
 
 def test_all_of_the_density_is_stored_by_default() -> None:
     """ρ reaches to twice the wave vectors of the orbitals: four times the cutoff."""
-    assert PlaneWaveSettings(**GOOD).stored_cutoff == 40
-    assert PlaneWaveSettings(**GOOD, field_cutoff=7.5).stored_cutoff == 7.5
+    assert PlaneWaveSettings(**{"smearing": "cold", **GOOD}).stored_cutoff == 40
+    assert PlaneWaveSettings(**{"smearing": "cold", **GOOD}, field_cutoff=7.5).stored_cutoff == 7.5

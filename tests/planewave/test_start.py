@@ -74,7 +74,9 @@ def test_other_meshes_get_a_density_but_no_orbitals(magnesium_ground: GroundStat
 
 def test_a_states_density_is_a_start() -> None:
     """Stored fields bring the SCF back to where they came from, and give another strain the answer of a cold solve."""
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02))
+    engine = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02)
+    )
     here, there = Deformation.from_array(STRAIN), Deformation.from_array(NEIGHBOUR)
     cold = engine.evaluate(here, MG_INTERNAL)
     again = engine.evaluate(here, MG_INTERNAL, start=DensityStart.of(cold))
@@ -98,7 +100,8 @@ def test_stored_density_arrives_whole(magnesium_ground: GroundState) -> None:
 def test_atoms_that_are_in_place_stay_there() -> None:
     """A relaxation that is told where the atoms are needs one solve; without that it is the cold relaxation."""
     engine = PlaneWaveEngine(
-        magnesium(), PlaneWaveSettings(cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02, force_tolerance=1e-5)
+        magnesium(),
+        PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02, force_tolerance=1e-5),
     )
     relaxed = engine.solve(Deformation.from_array(STRAIN))
     placed = engine.solve(Deformation.from_array(STRAIN), start=DensityStart.of(relaxed, with_atoms=True))
@@ -119,7 +122,9 @@ def test_a_state_without_density_is_no_start() -> None:
 
 def test_a_state_itself_is_a_start() -> None:
     """Its density without its atoms, as DensityStart.of takes it."""
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-4))
+    engine = PlaneWaveEngine(
+        magnesium(), PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-4)
+    )
     here = Deformation.from_array(STRAIN)
     state = engine.solve(here)
     again = engine.solve(here, start=state)
@@ -131,7 +136,7 @@ def test_a_state_itself_is_a_start() -> None:
 
 @pytest.mark.parametrize("wrong", [{"density": 1}, "state", 3.0])
 def test_what_is_no_start_is_refused_by_name(wrong: object) -> None:
-    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(cutoff=5, kmesh=(1, 1, 1)))
+    engine = PlaneWaveEngine(magnesium(), PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(1, 1, 1)))
     for ask in (engine.solve, lambda d, start: engine.evaluate(d, MG_INTERNAL, start=start)):
         with pytest.raises(InputError, match=f"start: a {type(wrong).__name__} cannot be .*give a CellState"):
             ask(Deformation.from_array(STRAIN), start=wrong)
@@ -140,7 +145,9 @@ def test_what_is_no_start_is_refused_by_name(wrong: object) -> None:
 def test_a_start_is_used_where_the_inversion_centre_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Density and curvature of a continuation reach the relaxation that keeps the centre, and the free one after it."""
     crystal = magnesium().with_inversion("free")
-    engine = PlaneWaveEngine(crystal, PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-6))
+    engine = PlaneWaveEngine(
+        crystal, PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 1), force_tolerance=1e-6)
+    )
     here = Deformation.from_array(STRAIN)
     state, continuation = engine.solve_and_continue(here)
     given: list[DensityStart | None] = []

@@ -21,7 +21,9 @@ class PlaneWaveSettings(Table):
     Attributes:
         cutoff: kinetic-energy cutoff, Hartree.
         kmesh: Γ-centred mesh on the *crystal's own* cell; folded to the primitive cell with the same k points.
-        smearing: "cold" (Marzari's cubic form, ABINIT occopt 4), "fermi-dirac", "gaussian", or "none" (insulators).
+        smearing: "fermi-dirac", "cold" (Marzari's cubic form, ABINIT occopt 4; the paper's), "gaussian", or "none"
+            (insulators). Fermi–Dirac's long tails make it the one whose stiffness is right, or nearly, on meshes on
+            which the others give it the wrong sign (benchmarks/smearing_and_mesh.py).
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
         local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
@@ -53,7 +55,7 @@ class PlaneWaveSettings(Table):
 
     cutoff: float = Field(ge=1, le=500)
     kmesh: tuple[MeshSize, MeshSize, MeshSize]
-    smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "cold"
+    smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "fermi-dirac"
     smearing_width: float = Field(default=0.01, ge=1e-5, le=1)
     pseudopotentials: dict[str, Path] = Field(default_factory=dict)
     local_channels: dict[str, int] = Field(default_factory=dict)

@@ -25,7 +25,13 @@ CRYSTAL = magnesium()
 STRAIN = Deformation((1.01, 0.98, 1.02), (90.5, 89.0, 91.0))
 INTERNAL = np.array([0.002, 0.01, -0.004])
 SETTINGS = PlaneWaveSettings(
-    cutoff=6, kmesh=(2, 2, 2), smearing_width=0.02, basis="full", plane_waves="k_sphere", scf_tolerance=1e-11
+    smearing="cold",
+    cutoff=6,
+    kmesh=(2, 2, 2),
+    smearing_width=0.02,
+    basis="full",
+    plane_waves="k_sphere",
+    scf_tolerance=1e-11,
 )
 INPUT = """\
 pseudos "Mg.gth"

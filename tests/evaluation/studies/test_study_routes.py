@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::cellfields.errors.PhysicsWarnin
 def plan() -> Plan:
     """One atom a cell, nothing to relax: a label takes a tenth of a second."""
     crystal = aluminium()
-    settings = PlaneWaveSettings(cutoff=4, kmesh=(2, 2, 1), smearing_width=0.05, basis="full")
+    settings = PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(2, 2, 1), smearing_width=0.05, basis="full")
     recipe = Recipe(field_widths=(8,), small_widths=(8,), modes=4, epochs=40, degree=2)
     strains = sample_deformations(crystal, 12, seed=1, stretch_sigma=0.01, angle_sigma=0.5)
     return replace(

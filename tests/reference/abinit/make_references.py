@@ -205,7 +205,7 @@ def make_input(case: Mapping[str, Any], command: str = "abinit") -> tuple[Abinit
     crystal = Crystal.from_lengths_and_angles(**case["crystal"])
     options = AbinitOptions(command=command, variables=case.get("variables", {"tolvrs": 1e-20}))
     files = {symbol: PSEUDOPOTENTIAL_FOLDER / name for symbol, name in case.get("pseudopotentials", {}).items()}
-    settings = PlaneWaveSettings(**case["settings"], pseudopotentials=files)
+    settings = PlaneWaveSettings(**{"smearing": "cold", **case["settings"]}, pseudopotentials=files)
     engine = AbinitEngine(crystal, settings, options)
     internal = np.array(case["internal"])
     deformation = Deformation.from_array(case["deformation"])

@@ -189,7 +189,7 @@ def teh2021(reference: Path | None = None, *, quick: bool = False) -> Plan:
 
 
 def _miniature(crystal: Crystal, published: Published | None) -> Plan:
-    settings = PlaneWaveSettings(cutoff=4, kmesh=(2, 2, 2), force_tolerance=1e-4, scf_tolerance=1e-7)
+    settings = PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(2, 2, 2), force_tolerance=1e-4, scf_tolerance=1e-7)
     draw = partial(sample_deformations, crystal, stretch_sigma=0.02, angle_sigma=1.2)
     small = Recipe(field_widths=(24, 24), small_widths=(16, 16), modes=8, epochs=200, degree=3, lengths=(4.5,))
     return Plan(
