@@ -242,7 +242,7 @@ def test_files_that_are_no_study(tmp_path: Path) -> None:
         ("syntax.toml", b"[crystal]\nlengths = [1, 2\nx = 3\n", ["not valid TOML", "line 3"]),
         ("twice.toml", b"[output]\nworkers = 1\nworkers = 2\n", ["not valid TOML", "line 3"]),
         ("binary.toml", b"# \xe9\0\n", ["is no text file"]),
-        (".", None, ["cannot be read"]),
+        (".", None, ["is a folder"]),
         ("missing.toml", None, ["does not exist"]),
     ):
         path = tmp_path / name

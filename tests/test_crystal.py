@@ -348,7 +348,7 @@ CUBE = np.eye(3) * 6.0
         ((CUBE, ["Mg", "Mg"], [[0, 0, 0], [1, 0, 0]]), "atoms 0 and 1 are 0.000 Bohr apart"),
         ((CUBE, ["Mg", "Al"], [[0, 0, 0], [0.01, 0, 0]]), "atoms 0 and 1 are 0.060 Bohr apart"),
         ((CUBE, ["Mg", "Mg"], [[0, 0, 0]]), "positions must be 2 rows"),
-        ((CUBE, [], np.zeros((0, 3))), "positions must be 0 rows"),
+        ((CUBE, [], np.zeros((0, 3))), "species is empty"),
         ((CUBE, ["Mg"], [[0, 0, np.inf]]), "positions must be 1 rows"),
     ],
 )

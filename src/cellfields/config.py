@@ -229,6 +229,8 @@ def load_study(path: str | Path) -> Configuration | ImportedConfiguration:
     path = Path(path)
     if path.suffix.lower() in _NO_STUDIES:
         raise InputError(f"{path} is {_NO_STUDIES[path.suffix.lower()]}, where a study file (TOML) is wanted")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, where a study file (TOML) is wanted; name the file in it")
     try:
         table = tomllib.loads(decode_text(path.read_bytes(), str(path)))
     except FileNotFoundError:
@@ -241,6 +243,8 @@ def load_study(path: str | Path) -> Configuration | ImportedConfiguration:
         raise InputError(f"{path} is not valid TOML: it is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError, or an integer of thousands of digits
         raise InputError(f"{path} is not valid TOML: {str(error)[:200]}") from None
+    if not table:
+        raise InputError(f"configuration file {path} is empty (`cellfields init` writes one to start from)")
     return parse_configuration(table, path.resolve().parent)
 
 

@@ -100,13 +100,15 @@ class Crystal:
         for symbol in self.species:
             if symbol not in atomic_numbers or symbol == "X":
                 raise InputError(f"species: {str(symbol)[:20]!r} is not a chemical symbol")
+        if not self.species:
+            raise InputError("species is empty: a crystal has at least one atom")
         positions = np.array(positions, dtype=float)
         if positions.ndim == 2 and positions.shape[1] == 3 and len(positions) != len(self.species):
             raise InputError(
                 f"positions must be {len(self.species)} rows, one an atom: species names {len(self.species)} atoms and "
                 f"positions places {len(positions)}"
             )
-        if positions.shape != (len(self.species), 3) or len(self.species) == 0 or not np.isfinite(positions).all():
+        if positions.shape != (len(self.species), 3) or not np.isfinite(positions).all():
             raise InputError(f"positions must be {len(self.species)} rows of three finite numbers, one row per species")
         _refuse_coinciding(self.lattice_ref, self.species, positions)
         numbers = np.array([atomic_numbers[s] for s in self.species])

@@ -282,3 +282,16 @@ def _deformation(values: list[float]):  # type: ignore[no-untyped-def]
 
 def _solved_column(text: str) -> list[str]:
     return [line.split()[-1] for line in text.splitlines() if line.split()[:1] in (["training"], ["test"])]
+
+
+def test_the_report_of_a_magnetic_crystal_says_that_spin_is_left_out(shell: Shell) -> None:
+    shell.edit('species = ["Mg", "Mg", "Mg", "Mg"]', 'species = ["Ni", "Ni", "Ni", "Ni"]')
+    result = shell("run", shell.config)
+    assert result.code == 0, result.err
+    sentence = "Ni may carry magnetic moments, and spin polarisation is not there"
+    assert sentence in result.out
+    assert sentence in (shell.folder / "run" / "report.html").read_text(encoding="utf-8")
+    findings = json.loads((shell.folder / "run" / "evaluation.json").read_text())["verdict"]["findings"]
+    assert [(f["level"], f["topic"]) for f in findings if sentence in f["sentence"]] == [
+        ("caution", "physics left out")
+    ]

@@ -107,3 +107,10 @@ def test_outside_survives_a_file() -> None:
     again = Evaluation.from_dict(found.to_dict())
     assert again.outside is not None and (again.outside == outside).all()
     assert Evaluation.from_dict(evaluation(1e-3, 4e-3).to_dict()).outside is None
+
+
+def test_physics_that_is_left_out_asks_for_caution_however_small_the_errors() -> None:
+    found = verdict(evaluation(1e-3, 4e-3), solved=64, asked_for=64, left_out=("Ni may carry magnetic moments",))
+    assert found.level == "caution"
+    assert [f.sentence for f in found.findings if f.topic == "physics left out"] == ["Ni may carry magnetic moments."]
+    assert verdict(evaluation(1e-3, 4e-3), solved=64, asked_for=64).level == "good"

@@ -29,7 +29,6 @@ app = typer.Typer(
     help="Deformation in, electronic fields out: learn how a crystal's electronic structure answers to strain.",
     epilog="Start with: cellfields init study && cellfields run study/magnesium.toml",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: quick to import, and a usage error is one line
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -75,13 +75,19 @@ def parse_deformation(text: str) -> Deformation:
     return Deformation.from_array(_numbers(text, float, 6, "--D", "six numbers λa,λb,λc,θa,θb,θc"))
 
 
-def parse_grid(text: str | None) -> tuple[int, int, int] | None:
-    """From ``n1,n2,n3``, each in 1 … 1000; None stays None."""
+def parse_grid(text: str | None, *, written: bool = True) -> tuple[int, int, int] | None:
+    """From ``n1,n2,n3``, each in 1 … 1000; None stays None.
+
+    Raises:
+        InputError: something else, or a grid although no fields are ``written`` on it.
+    """
     if text is None:
         return None
     n1, n2, n3 = (int(x) for x in _numbers(text, int, 3, "--grid", "three whole numbers n1,n2,n3 in 1 … 1000"))
     if not all(1 <= n <= 1000 for n in (n1, n2, n3)):
         raise InputError(f"--grid = {text!r} must be three whole numbers n1,n2,n3 in 1 … 1000")
+    if not written:
+        raise InputError(f"--grid {text} is the grid of --fields, which is missing: add --fields FILE.npz")
     return n1, n2, n3
 
 

@@ -51,14 +51,11 @@ def results() -> Console:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on stdout; the first column is left-aligned, the others right-aligned."""
+    """A title and a table on stdout; the first column is left-aligned, the others right-aligned."""
     from rich import box
     from rich.table import Table
 
     table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         show_header=any(columns),
         pad_edge=False,
@@ -70,6 +67,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify=justify, no_wrap=index == 0, min_width=words, overflow="fold")
     for row in rows:
         table.add_row(*row)
+    results().print(title, style="bold", markup=False, highlight=False)  # rich's own titles wrap at the table's width
     results().print(table)
 
 

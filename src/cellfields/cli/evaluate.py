@@ -44,6 +44,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     from cellfields.evaluation.stress_agreement import StressAgreement
     from cellfields.evaluation.summary import headline
     from cellfields.mechanics.stress_consistency import dataset_stress_consistency
+    from cellfields.unmodelled import missing_physics
 
     surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal
@@ -65,9 +66,11 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     if walls:
         timings["one first-principles solve"] = float(sorted(walls)[len(walls) // 2])
     pseudopotentials: dict[str, str] = {}
+    left_out: tuple[str, ...] = ()  # imported labels: whoever made them may have had it
     if isinstance(configuration, Configuration):
         ions, settings = getattr(study.engine, "pseudopotentials", {}), configuration.engine
         pseudopotentials = pseudopotential_names(ions, settings.pseudopotentials, settings.functional)
+        left_out = missing_physics(crystal)
     page = ReportInput(
         crystal=crystal,
         evaluation=evaluation,
@@ -83,6 +86,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
         stress_check=agreement.finding,
         stress_remark=agreement.remark,
         slopes=agreement.slopes,
+        left_out=left_out,
     )
     html = render_report(page)
     found = page.verdict

@@ -50,7 +50,8 @@ def info(
         return
     failures = [Failure.from_dict(entry, str(path)) for entry in table.pop("failures", [])]
     card = table.pop("card", None)
-    print_table(f"{table['kind']} {path}", ("", ""), _rows(table))
+    units = " (Hartree atomic units: lengths in Bohr, volumes in Bohr³)" if table["kind"] in ("study", "model") else ""
+    print_table(f"{table['kind']} {path}{units}", ("", ""), _rows(table))
     if card is not None:
         print(f"\n{card}", end="")
     print_failures(failures)

@@ -34,7 +34,7 @@ def predict(
     from cellfields.cli._state import hand_out
     from cellfields.surrogate._domain import check_choice
 
-    deformation, shape = parse_deformation(d), parse_grid(grid)
+    deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
     check_target(json, "--json")
     check_target(fields, "--fields")
     check_choice(outside)

@@ -33,7 +33,7 @@ def solve(
     from cellfields.config import load_configuration
     from cellfields.study import make_engine
 
-    deformation, shape = parse_deformation(d), parse_grid(grid)
+    deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
     check_target(json, "--json")
     check_target(fields, "--fields")
     configuration = load_configuration(config)

@@ -65,6 +65,7 @@ class ReportInput:
         stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
         stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
         slopes: whether F was learned from the stress too (the surrogate's ``metadata["slopes"]``), or empty.
+        left_out: sentences about physics that the engine does not have (:func:`cellfields.unmodelled.missing_physics`).
     """
 
     crystal: Crystal
@@ -81,6 +82,7 @@ class ReportInput:
     stress_check: Finding | None = None
     stress_remark: str = ""
     slopes: str = ""
+    left_out: Sequence[str] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -94,6 +96,7 @@ class ReportInput:
             asked_for=sum(self.asked_for),
             failures=len(self.failures),
             stress_check=check,
+            left_out=self.left_out,
         )
 
 

@@ -1,12 +1,13 @@
 """What an evaluation comes to, in words: quantities won, drawn and lost; strains outside; strains that failed.
 
 The whole is bad if one of the quantities that matter most is (``judging.HEADLINE``), or if the stress contradicts the
-energy; it is good if all of these are, and nothing else is bad. How a quantity is judged: see
-``judging.py``.
+energy; it is good if all of these are, nothing else is bad, and the engine leaves out no physics that the crystal is
+likely to need. How a quantity is judged: see ``judging.py``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ FEW_TEST_STRAINS = 10
 MANY_FAILURES = 0.1
 """A larger part of the strains that failed is bad."""
 STRESS_TOPIC = "stress and energy"
+LEFT_OUT_TOPIC = "physics left out"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Verdict:
     def level(self) -> Level:
         """The worst of what matters most; good only if nothing else is bad."""
         levels = {found.level for found in self.quantities if found.quantity in HEADLINE}
-        levels |= {found.level for found in self.findings if found.topic == STRESS_TOPIC}
+        levels |= {found.level for found in self.findings if found.topic in (STRESS_TOPIC, LEFT_OUT_TOPIC)}
         if "bad" in levels:
             return "bad"
         everything = {found.level for found in (*self.quantities, *self.findings)}
@@ -93,7 +95,13 @@ class Verdict:
 
 
 def verdict(
-    evaluation: Evaluation, *, solved: int, asked_for: int, failures: int = 0, stress_check: Finding | None = None
+    evaluation: Evaluation,
+    *,
+    solved: int,
+    asked_for: int,
+    failures: int = 0,
+    stress_check: Finding | None = None,
+    left_out: Sequence[str] = (),
 ) -> Verdict:
     """Judge the engine "surrogate" of an evaluation.
 
@@ -103,6 +111,8 @@ def verdict(
         asked_for: training and test strains that the study asked for.
         failures: strains that could not be solved.
         stress_check: whether the stress is the derivative of the energy; None says that it was not checked.
+        left_out: sentences about physics that the crystal is likely to need and the engine does not have
+            (:func:`cellfields.unmodelled.missing_physics`); each asks for caution, however small the errors.
     """
     result = evaluation.engines.get("surrogate")
     still = unchanging(evaluation)
@@ -123,6 +133,7 @@ def verdict(
             _solved(solved, asked_for, failures),
             *_number_of_tests(evaluation),
             unchecked if stress_check is None else stress_check,
+            *(Finding(LEFT_OUT_TOPIC, "caution", f"{sentence[0].upper()}{sentence[1:]}.") for sentence in left_out),
         ),
     )
 

@@ -65,6 +65,8 @@ def read_model(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
         InputError: there is no such file, or its version is newer than this code.
         CorruptFileError: the file is truncated, altered, or not a surrogate.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, where a model file (.safetensors) is wanted; name the file in it")
     if not path.is_file():
         raise InputError(f"model file {path} does not exist")
     try:
