@@ -69,6 +69,8 @@ def test_ladders_lie_about_the_settings() -> None:
     assert values["cutoff"] == [6.0, 8.0, 10.0, 12.5, 16.0]
     assert values["kmesh"] == [(3, 2, 1), (4, 3, 1), (6, 4, 1), (9, 6, 1)]
     assert values["smearing_width"] == [0.04, 0.02, 0.01, 0.005]
+    own = ladder_values(SETTINGS, cutoffs=[20, 30], meshes=[(8, 8, 1)])
+    assert own["cutoff"] == [10, 20, 30] and own["kmesh"] == [(6, 4, 1), (8, 8, 1)]
     odd = SETTINGS.model_copy(update={"cutoff": 10.3, "kmesh": (1, 1, 1), "smearing": "none"})
     assert list(ladder_values(odd)) == ["cutoff"]
     assert 10.3 in ladder_values(odd)["cutoff"]
@@ -84,7 +86,7 @@ def test_changes_follow_the_law(found: Convergence) -> None:
     lowest, *others = found.ladders["cutoff"]
     assert lowest.change is None and lowest.reason == "cutoff: too low"
     for rung in others:
-        assert rung.change is not None and not isinstance(rung.value, tuple)
+        assert rung.change is not None and isinstance(rung.value, float)
         expected = math.exp(-rung.value) - math.exp(-16)
         assert rung.change.free_energy == pytest.approx(expected, abs=1e-12)
         assert rung.change.stress == pytest.approx(expected, abs=1e-12)
@@ -94,7 +96,7 @@ def test_changes_follow_the_law(found: Convergence) -> None:
         assert rung.change is not None and isinstance(rung.value, tuple)
         assert rung.change.free_energy == pytest.approx(1 / math.prod(rung.value) - 1 / 54, abs=1e-12)
     for rung in found.ladders["smearing_width"]:
-        assert rung.change is not None and not isinstance(rung.value, tuple)
+        assert rung.change is not None and isinstance(rung.value, float)
         assert rung.points[0].k_points == 54  # on the densest mesh
         assert rung.change.free_energy == pytest.approx(2 * (rung.value**2 - 0.005**2), abs=1e-12)
         assert rung.change.extrapolated < 1e-12  # ½(E + F) has no term of second order
@@ -103,8 +105,8 @@ def test_changes_follow_the_law(found: Convergence) -> None:
 def test_the_cheapest_members_are_recommended(found: Convergence) -> None:
     best = found.recommend(1e-3)
     values = {name: None if rung is None else rung.value for name, rung in best.items()}
-    assert values == {"cutoff": 8.0, "kmesh": None, "smearing_width": 0.02}
-    assert toml_lines(best) == ["cutoff = 8", "smearing_width = 0.02"]
+    assert values == {"cutoff": 8.0, "kmesh": None, "smearing": "cold", "smearing_width": 0.02}  # all kinds alike
+    assert toml_lines(best) == ["cutoff = 8", 'smearing = "cold"', "smearing_width = 0.02"]
     assert found.recommend(0.03)["kmesh"] == found.ladders["kmesh"][2]
     strict = found.recommend(1e-3, stress_tolerance=1e-5)["cutoff"]
     assert strict is not None and strict.value == 12.5
@@ -117,9 +119,9 @@ def test_solves_are_kept_and_damage_is_solved_again(tmp_path: Path) -> None:
     Law.solves = 0
     first = converge(CRYSTAL, SETTINGS, Law, STRAINED, folder=folder, on_point=lambda *n: seen.append(n))
     solves = Law.solves
-    # The study's settings are one member of two ladders, the densest mesh with its width another: solved once.
-    assert solves == len(list(folder.iterdir())) == 2 * (4 + 3 + 3)
-    assert seen[-1] == (28, 28)
+    # The study's settings are members of three ladders, the densest mesh with its width of three too: solved once.
+    assert solves == len(list(folder.iterdir())) == 2 * 4 + 6 * (3 + 3 + 2) + 4
+    assert seen[-1] == (2 + 2 * 5 + 6 * (4 + 4 + 4), 84)
     again = converge(CRYSTAL, SETTINGS, Law, STRAINED, folder=folder)
     assert Law.solves == solves and again == first
     for path, content in zip(
@@ -161,3 +163,38 @@ def test_ladders_of_the_plane_wave_engine() -> None:
     assert all(rung.change is not None for rung in widths)
     wide = widths[0].change
     assert wide is not None and wide.extrapolated < 0.3 * wide.free_energy
+
+
+class Kinked(Law):
+    """A shear stiffness C = C∞ − a/n² whose sign turns on coarse meshes, with cold smearing sooner than otherwise."""
+
+    def evaluate(self, deformation: Deformation, internal: np.ndarray, *, start: Any | None = None) -> CellState:
+        state = super().evaluate(deformation, internal, start=start)
+        gradient = deformation.deformation_gradient(self.crystal)
+        strain = 0.5 * (gradient + gradient.T) - np.eye(3)
+        error = {"cold": 40.0, "gaussian": 20.0, "fermi-dirac": 4.0}[self.settings.smearing]
+        stiffness = 1e-3 * (1 - error / self.settings.kmesh[0] ** 2)
+        shear = np.diag([strain[0, 0] - strain[1, 1], strain[1, 1] - strain[0, 0], 0.0])
+        shear[1, 2] = shear[2, 1] = 2 * strain[1, 2]
+        return replace(state, stress=stiffness * shear)
+
+
+def test_stiffnesses_are_what_the_law_says_and_a_wrong_sign_is_never_recommended() -> None:
+    cube = Crystal(8.0 * np.eye(3), ["Na", "Na"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    settings = PlaneWaveSettings(cutoff=20, kmesh=(6, 6, 6), smearing="cold", smearing_width=0.01)
+    measured = converge(
+        cube, settings, lambda s: Kinked(s, cube), strained_cell(cube), meshes=[(4, 4, 4), (8, 8, 8), (12, 12, 12)]
+    )
+    rungs = measured.ladders["kmesh"]
+    for rung in rungs:
+        expected = 1e-3 * (1 - 40 / rung.value[0] ** 2)
+        assert rung.stiffness == pytest.approx((expected, expected), rel=1e-2)
+    assert [rung.turns_sign for rung in rungs] == [True, True, False, False]
+    best = measured.recommend(1e9, 1e9)["kmesh"]  # however loose the other tolerances are
+    assert best is not None and best.value == (8, 8, 8)
+    assert measured.recommend(1e9, 1e9, stiffness_tolerance=1e-5)["kmesh"] is None
+    kinds = {rung.value: rung.turns_sign for rung in measured.ladders["smearing"]}
+    assert kinds == {"cold": True, "gaussian": False, "fermi-dirac": False, "cold, 12×12×12": False}
+    chosen = measured.recommend(1e9)["smearing"]
+    assert chosen is not None and chosen.value in ("gaussian", "fermi-dirac")
+    assert all(rung.stiffness == () for rung in measured.ladders["cutoff"])

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from cellfields.evaluation.convergence import Convergence, Rung
 
 FOLDER = "convergence"  # in the study's output folder
-_TITLES = {"cutoff": "cutoff, Ha", "kmesh": "k mesh", "smearing_width": "smearing width, Ha (on the densest mesh)"}
+_TITLES = {
+    "cutoff": "cutoff, Ha",
+    "kmesh": "k mesh",
+    "smearing": "kind of smearing (on the study's mesh)",
+    "smearing_width": "smearing width, Ha (on the densest mesh)",
+}
 
 
 def converge(
@@ -25,6 +30,16 @@ def converge(
     stress_tolerance: Annotated[
         float | None,
         typer.Option("--stress-tolerance", metavar="GPA", help="Wanted of the stress.", show_default=False),
+    ] = None,
+    stiffness_tolerance: Annotated[
+        float | None,
+        typer.Option("--stiffness-tolerance", metavar="GPA", help="Wanted of two stiffnesses.", show_default=False),
+    ] = None,
+    cutoffs: Annotated[
+        str | None, typer.Option("--cutoffs", metavar="HA,HA,…", help="Cutoffs to compare.", show_default=False)
+    ] = None,
+    meshes: Annotated[
+        str | None, typer.Option("--meshes", metavar="NxNxN,…", help="k meshes to compare.", show_default=False)
     ] = None,
     json: JsonOption = None,
     plot: PlotOption = None,
@@ -44,11 +59,18 @@ def converge(
     from cellfields.evaluation import convergence
     from cellfields.study import make_engine
 
-    for name, value in (("--tolerance", tolerance), ("--stress-tolerance", stress_tolerance)):
+    wanted = {
+        "--tolerance": tolerance,
+        "--stress-tolerance": stress_tolerance,
+        "--stiffness-tolerance": stiffness_tolerance,
+    }
+    for name, value in wanted.items():
         if value is not None and not 0 < value < float("inf"):
             raise InputError(f"{name} {value:g} must be a positive number")
-    if stress_tolerance is not None and tolerance is None:
-        raise InputError("--stress-tolerance only goes with --tolerance")
+    for name, value in wanted.items():
+        if value is not None and tolerance is None:
+            raise InputError(f"{name} only goes with --tolerance")
+    ladder, grids = _cutoffs(cutoffs), _meshes(meshes)
     check_target(json, "--json")
     check_plot(plot)
     study = load_configuration(config)
@@ -67,23 +89,60 @@ def converge(
             strained,
             folder=study.output.directory / FOLDER,
             on_point=lambda done, total: bars.update("solving", done, total),
+            cutoffs=ladder,
+            meshes=grids,
         )
     limit = None if stress_tolerance is None else stress_tolerance / gpa(1.0)
-    best = None if tolerance is None else found.recommend(tolerance, limit)
+    stiff = None if stiffness_tolerance is None else stiffness_tolerance / gpa(1.0)
+    best = None if tolerance is None else found.recommend(tolerance, limit, stiff)
     if plot is not None:
         from cellfields.evaluation.figures.convergence import convergence_figure
 
         save_plot(convergence_figure(found, tolerance, limit), plot)
     if json is not None:
-        extra: dict[str, Any] = {"kind": "converge", "tolerance": tolerance, "stress_tolerance": limit}
+        extra: dict[str, Any] = {
+            "kind": "converge",
+            "tolerance": tolerance,
+            "stress_tolerance": limit,
+            "stiffness_tolerance": stiff,
+        }
         if best is not None:
             extra["recommended"] = {name: None if rung is None else rung.value for name, rung in best.items()}
         write_json(json, extra | found.to_dict())
-        return
+        if str(json) == "-":
+            return
     _print(found)
     note(f"all solves together: {clock(sum(r.seconds for rungs in found.ladders.values() for r in rungs))} of CPU time")
     if best is not None and tolerance is not None:
         _recommend(found, best, tolerance, stress_tolerance)
+
+
+def _cutoffs(text: str | None) -> list[float] | None:
+    from cellfields.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        values = [float(word) for word in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or not all(1 <= value <= 500 for value in values):
+        raise InputError(f"--cutoffs {text} must be numbers in 1 … 500 (Hartree), separated by commas")
+    return values
+
+
+def _meshes(text: str | None) -> list[tuple[int, int, int]] | None:
+    from cellfields.errors import InputError
+
+    if text is None:
+        return None
+    found = []
+    for word in text.split(","):
+        parts = word.strip().lower().replace("×", "x").split("x")
+        if len(parts) != 3 or not all(part.isdecimal() and 1 <= int(part) <= 200 for part in parts):
+            raise InputError(f"--meshes {text} must be meshes such as 8x8x8 (1 … 200 points each), separated by commas")
+        found.append((int(parts[0]), int(parts[1]), int(parts[2])))
+    return found
 
 
 def _print(found: Convergence) -> None:
@@ -93,17 +152,24 @@ def _print(found: Convergence) -> None:
     for name, rungs in found.ladders.items():
         own = getattr(found.settings, name)
         rows: list[tuple[str, ...]] = []
+        judged = [rung for rung in rungs if rung.stiffness]
         for rung in rungs:
             mark = " (study)" if rung.value == own else ""
             if rung.change is None:
-                rows.append((_text(rung) + mark, "not solved", "", "", "", "", "", ""))
+                rows.append((_text(rung) + mark, "not solved", *[""] * (6 + bool(judged))))
                 continue
             c = rung.change
             energies = (c.free_energy, c.extrapolated, c.entropic_energy, c.strain_energy)
             numbers = (*(f"{1e3 * x:.4f}" for x in energies), f"{gpa(c.stress):.4f}")
-            rows.append((_text(rung) + mark, str(rung.points[0].k_points), *numbers, clock(rung.seconds)))
-        columns = ("", "k points", "F", "½(E+F)", "−TS", "F(strained) − F(reference)", "stress, GPa", "CPU time")
-        print_table(f"{_TITLES[name]}: change from the last row, mHa an atom", columns, rows)
+            stiffness = (", ".join(f"{gpa(x):.1f}" for x in rung.stiffness),) if judged else ()
+            rows.append((_text(rung) + mark, str(rung.points[0].k_points), *numbers, *stiffness, clock(rung.seconds)))
+        columns = ("", "k points", "F", "½(E+F)", "−TS", "F(strained) − F(reference)", "stress, GPa")
+        last = ("stiffness, GPa",) if judged else ()
+        title = f"{_TITLES[name]}: change from the last row, mHa an atom"
+        print_table(title, (*columns, *last, "CPU time"), rows)
+        for rung in rungs:
+            if rung.turns_sign:
+                print(f"WRONG SIGN: on {name} = {_text(rung)} a stiffness has another sign than in the last row")
         for rung in rungs:
             if rung.reason:
                 print(f"not solved: {name} = {_text(rung)}: {rung.reason}")
@@ -118,6 +184,7 @@ def _recommend(
     wanted = f"F within {tolerance:g} Ha an atom"
     if stress_tolerance is not None:
         wanted += f" and the stress within {stress_tolerance:g} GPa"
+    kinds, best = best.get("smearing"), {name: rung for name, rung in best.items() if name != "smearing"}
     lines = toml_lines(best)
     if lines:
         print(f"cheapest settings with {wanted}, each ladder for itself:\n\n[engine]")
@@ -134,13 +201,19 @@ def _recommend(
                 f"{_text(solved[-1])}, still changes F by {left.free_energy:.1e} Ha an atom and the stress by "
                 f"{gpa(left.stress):.2g} GPa; put {_toml(solved[-1])} into the study and run this again"
             )
+    if "smearing" in found.ladders and kinds is None:
+        print("smearing: on this k mesh no kind has the stiffnesses of the densest one; take more k points")
+    elif kinds is not None and kinds.value != found.settings.smearing:
+        print(f'smearing = "{kinds.value}" has the stiffnesses nearest to those of the densest k mesh')
     if all(rung is not None for rung in best.values()):
         print("errors of several ladders add up: run this again with these lines to see all of them about one point")
 
 
 def _text(rung: Rung) -> str:
+    if isinstance(rung.value, str):
+        return rung.value
     return "×".join(map(str, rung.value)) if isinstance(rung.value, tuple) else f"{rung.value:g}"
 
 
 def _toml(rung: Rung) -> str:
-    return str(list(rung.value)) if isinstance(rung.value, tuple) else f"{rung.value:g}"
+    return str(list(rung.value)) if isinstance(rung.value, tuple) else _text(rung)

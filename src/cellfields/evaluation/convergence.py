@@ -3,6 +3,10 @@
     δF = |F(s) − F(s*)| / N ,   δ(−TS) ,   δσ = max |σ_ij(s) − σ_ij(s*)|          s* the densest member of s's ladder
 
 At the reference cell and at a strained one, atoms held at their reference coordinates; the larger of the two counts.
+On the ladders of k meshes and smearing also two stiffnesses, by differences of stress between strains ± e of the
+reference cell in the conventional crystal axes:  [σ_xx − σ_yy] / 8e  under diag(1 + e, 1/(1 + e), 1), of a cubic
+crystal (C11 − C12)/2, and σ_yz / 4e (σ_xy of a sheet) under a shear e, C44. F and even the stress converge on meshes on
+which a stiffness still has the wrong sign.
 Widths are compared on the densest k mesh, for on a coarser one a smaller width brings out the mesh's own error. F of
 Fermi–Dirac and Gaussian smearing is off by order σ²; F − ½(−TS) = ½(E + F) is not (Gillan 1989). Cold smearing's F is
 of third order itself (Marzari et al. 1999).
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +27,16 @@ from cellfields.crystal import Crystal
 from cellfields.deformation import COMPONENTS, Deformation
 from cellfields.errors import ConvergenceError, InputError
 from cellfields.evaluation._points import KeptPoints, Point
+from cellfields.mechanics.crystal_axes import crystal_axes
 from cellfields.planewave import PlaneWaveSettings
 from cellfields.state import FirstPrinciplesEngine
 
 CUTOFF_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
 MESH_FACTORS = (0.5, 0.75, 1.0, 1.5)
 WIDTH_FACTORS = (2.0, 1.0, 0.5, 0.25)
-LADDERS = ("cutoff", "kmesh", "smearing_width")  # the keys of [engine], from coarse to dense
+KINDS = ("cold", "gaussian", "fermi-dirac")  # of smearing, compared on the study's own mesh
+_STIFF = ("kmesh", "smearing_width", "smearing")  # ladders on which stiffnesses are judged
+_SMALL = 0.005  # strain ± e of the stiffnesses
 
 MakeEngine = Callable[[PlaneWaveSettings], FirstPrinciplesEngine]
 
@@ -43,6 +50,7 @@ class Change:
         extrapolated: of ½(E + F), or of F where that is as good.
         strain_energy: of F(strained) − F(reference), which usually converges first.
         stress: of the component that changes most.
+        stiffness: of the stiffness that changes most, or None on a ladder without any.
     """
 
     free_energy: float
@@ -50,6 +58,7 @@ class Change:
     extrapolated: float
     strain_energy: float
     stress: float
+    stiffness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +70,16 @@ class Rung:
         points: numbers at the reference cell and at the strained one; empty where it could not be solved.
         change: from the densest member that could be solved.
         reason: why it could not be solved.
+        stiffness: the two stiffnesses, Hartree/Bohr³; empty on a ladder without any, or where it could not be solved.
+        turns_sign: whether one of them has another sign than that of the densest member.
     """
 
-    value: float | tuple[int, int, int]
+    value: float | str | tuple[int, int, int]
     points: tuple[Point, ...]
     change: Change | None
     reason: str = ""
+    stiffness: tuple[float, ...] = ()
+    turns_sign: bool = False
 
     @property
     def seconds(self) -> float:
@@ -88,22 +101,35 @@ class Convergence:
     deformations: tuple[Deformation, ...]
     ladders: dict[str, tuple[Rung, ...]]
 
-    def recommend(self, tolerance: float, stress_tolerance: float | None = None) -> dict[str, Rung | None]:
+    def recommend(
+        self, tolerance: float, stress_tolerance: float | None = None, stiffness_tolerance: float | None = None
+    ) -> dict[str, Rung | None]:
         """For each ladder the cheapest member that, like all denser ones, is within the tolerances, or None.
 
-        The densest member has nothing to be compared with, and is never recommended.
+        The densest member has nothing to be compared with, and is never recommended; neither is one on which a
+        stiffness has the wrong sign. Of the kinds of smearing it is the one whose stiffness is nearest to the densest
+        member's.
 
         Args:
             tolerance: of F, Hartree an atom.
             stress_tolerance: Hartree/Bohr³, or None to leave the stress out.
+            stiffness_tolerance: Hartree/Bohr³, or None to look at signs alone.
         """
         limit = math.inf if stress_tolerance is None else stress_tolerance
+        stiff = math.inf if stiffness_tolerance is None else stiffness_tolerance
         found: dict[str, Rung | None] = {}
         for name, rungs in self.ladders.items():
             best = None
-            for rung in reversed([r for r in rungs if r.change is not None][:-1]):
+            members = [r for r in rungs if r.change is not None][:-1]
+            if name == "smearing":
+                right = [r for r in members if not r.turns_sign and _stiffness_change(r) <= stiff]
+                found[name] = min(right, key=_stiffness_change, default=None)
+                continue
+            for rung in reversed(members):
                 assert rung.change is not None
                 if rung.change.free_energy > tolerance or rung.change.stress > limit:
+                    break
+                if rung.turns_sign or _stiffness_change(rung) > stiff:
                     break
                 best = rung
             found[name] = best
@@ -117,14 +143,29 @@ class Convergence:
         }
 
 
-def ladder_values(settings: PlaneWaveSettings) -> dict[str, list[float] | list[tuple[int, int, int]]]:
-    """Key of ``[engine]`` → values from coarse to dense, the study's own among them."""
-    cutoffs = sorted({min(500.0, max(1.0, _round(f * settings.cutoff))) for f in CUTOFF_FACTORS} | {settings.cutoff})
-    values: dict[str, Any] = {"cutoff": cutoffs}
-    meshes = {_mesh(settings.kmesh, factor) for factor in MESH_FACTORS}
-    if len(meshes) > 1:
-        values["kmesh"] = sorted(meshes, key=lambda mesh: math.prod(mesh))
+def ladder_values(
+    settings: PlaneWaveSettings,
+    *,
+    cutoffs: Sequence[float] | None = None,
+    meshes: Sequence[tuple[int, int, int]] | None = None,
+) -> dict[str, Any]:
+    """Key of ``[engine]`` → values from coarse to dense, the study's own among them.
+
+    Args:
+        settings: the ladders are laid about them.
+        cutoffs: Hartree, instead of the usual multiples of the study's own.
+        meshes: likewise.
+    """
+    if cutoffs is None:
+        cutoffs = [min(500.0, max(1.0, _round(f * settings.cutoff))) for f in CUTOFF_FACTORS]
+    values: dict[str, Any] = {"cutoff": sorted({*cutoffs, settings.cutoff})}
+    if meshes is None:
+        meshes = [_mesh(settings.kmesh, factor) for factor in MESH_FACTORS]
+    ladder = {*meshes, settings.kmesh}
+    if len(ladder) > 1:
+        values["kmesh"] = sorted(ladder, key=lambda mesh: math.prod(mesh))
     if settings.smearing != "none":
+        values["smearing"] = KINDS
         widths = {min(1.0, max(1e-5, f * settings.smearing_width)) for f in WIDTH_FACTORS}
         values["smearing_width"] = sorted(widths, reverse=True)
     return values
@@ -145,6 +186,8 @@ def converge(
     *,
     folder: Path | None = None,
     on_point: Callable[[int, int], object] | None = None,
+    cutoffs: Sequence[float] | None = None,
+    meshes: Sequence[tuple[int, int, int]] | None = None,
 ) -> Convergence:
     """Solve all members of all ladders.
 
@@ -155,6 +198,7 @@ def converge(
         strained: the second cell.
         folder: every finished solve is kept there, and found again.
         on_point: called with the numbers of solves done and of all.
+        cutoffs, meshes: ladders instead of the usual ones.
 
     Raises:
         InputError: an engine that cannot hold atoms, or settings that this crystal does not allow.
@@ -168,7 +212,8 @@ def converge(
     # One kind of plane waves in a ladder: "auto" would change between few k points and many.
     reduced = getattr(own, "reduced", None)
     base = settings if reduced is None else settings.model_copy(update={"basis": "reduced" if reduced else "full"})
-    values = ladder_values(settings)
+    values = ladder_values(settings, cutoffs=cutoffs, meshes=meshes)
+    probes = _Probes.of(crystal, sheet=1 in settings.kmesh)
     densest_mesh = values["kmesh"][-1] if "kmesh" in values else settings.kmesh
     members = {
         name: [
@@ -177,13 +222,17 @@ def converge(
         ]
         for name, ladder in values.items()
     }
-    total = len(cells) * (1 + sum(map(len, members.values())))
+    if "smearing" in members:  # the last one is what they are compared with
+        members["smearing"].append(base.model_copy(update={"kmesh": densest_mesh}))
+        values["smearing"] = [*values["smearing"], f"{base.smearing}, {'×'.join(map(str, densest_mesh))}"]
+    places = {name: (*cells, *(probes.cells if name in _STIFF else ())) for name in members}
+    total = len(cells) + sum(len(places[name]) * len(ladder) for name, ladder in members.items())
     done = 0
 
-    def solve(chosen: PlaneWaveSettings) -> tuple[Point, ...]:
+    def solve(chosen: PlaneWaveSettings, where: Sequence[Deformation] = cells) -> tuple[Point, ...]:
         nonlocal done
         found = []
-        for cell in cells:
+        for cell in where:
             found.append(kept.solve(make_engine(chosen), cell))
             done += 1
             if on_point is not None:
@@ -197,11 +246,12 @@ def converge(
         for value, chosen in zip(values[name], ladder, strict=True):
             before = done
             try:
-                solved.append((value, solve(chosen), ""))
+                solved.append((value, solve(chosen, places[name]), ""))
             except (ConvergenceError, InputError) as error:  # such as a cutoff that is too low for the bands
-                done = before + len(cells)
+                done = before + len(places[name])
                 solved.append((value, (), " ".join(str(error).split())))
-        ladders[name] = _rungs(solved, crystal.n_atoms, extrapolate=settings.smearing in ("fermi-dirac", "gaussian"))
+        extrapolate = settings.smearing in ("fermi-dirac", "gaussian")
+        ladders[name] = _rungs(solved, crystal.n_atoms, probes, extrapolate=extrapolate)
     return Convergence(settings, cells, ladders)
 
 
@@ -210,17 +260,67 @@ def toml_lines(recommended: Mapping[str, Rung | None]) -> list[str]:
     lines = []
     for name, rung in recommended.items():
         if rung is not None:
-            value = list(rung.value) if isinstance(rung.value, tuple) else f"{rung.value:g}"
-            lines.append(f"{name} = {value}")
+            value: object = list(rung.value) if isinstance(rung.value, tuple) else rung.value
+            text = f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else f"{value}"
+            lines.append(f"{name} = {text}")
     return lines
 
 
-def _rungs(solved: Sequence[tuple[Any, tuple[Point, ...], str]], atoms: int, *, extrapolate: bool) -> tuple[Rung, ...]:
+@dataclass(frozen=True)
+class _Probes:
+    """Four small strains of the reference cell, + and − of two kinds, and the stiffnesses that their stresses give."""
+
+    cells: tuple[Deformation, ...]
+    turns: tuple[FloatArray, ...]
+    shear: tuple[int, int]
+
+    @classmethod
+    def of(cls, crystal: Crystal, *, sheet: bool) -> _Probes:
+        axes, _ = crystal_axes(crystal)
+        i, j = shear = (0, 1) if sheet else (1, 2)
+        cells, turns = [], []
+        for e in (_SMALL, -_SMALL):
+            stretched, sheared = np.diag([1 + e, 1 / (1 + e), 1]), np.eye(3)
+            sheared[i, j] = sheared[j, i] = e
+            for strain in (stretched, sheared):
+                wanted = axes.T @ strain @ axes
+                cell = Deformation.from_deformation_gradient(wanted, crystal)
+                turns.append(axes @ wanted @ np.linalg.inv(cell.deformation_gradient(crystal)))
+                cells.append(cell)
+        return cls(tuple(cells), tuple(turns), shear)
+
+    def stiffness(self, points: Sequence[Point]) -> tuple[float, ...]:
+        """Of the points of the four cells, Hartree/Bohr³."""
+        more, shear_more, less, shear_less = (
+            turn @ np.array(point.stress) @ turn.T for point, turn in zip(points, self.turns, strict=True)
+        )
+        change, i, j = more - less, *self.shear
+        sheared = (shear_more - shear_less)[i, j]
+        return float((change[0, 0] - change[1, 1]) / (8 * _SMALL)), float(sheared / (4 * _SMALL))
+
+
+def _stiffness_change(rung: Rung) -> float:
+    return 0.0 if rung.change is None or rung.change.stiffness is None else rung.change.stiffness
+
+
+def _rungs(
+    solved: Sequence[tuple[Any, tuple[Point, ...], str]], atoms: int, probes: _Probes, *, extrapolate: bool
+) -> tuple[Rung, ...]:
     best = next((points for _, points, _ in reversed(solved) if points), None)
-    return tuple(
-        Rung(value, points, _change(points, best, atoms, extrapolate) if points and best else None, reason)
-        for value, points, reason in solved
-    )
+    rungs = []
+    for value, points, reason in solved:
+        if not points or best is None:
+            rungs.append(Rung(value, points, None, reason))
+            continue
+        change = _change(points[:2], best[:2], atoms, extrapolate)
+        if len(points) == 2:
+            rungs.append(Rung(value, points, change, reason))
+            continue
+        mine, right = (np.array(probes.stiffness(found[2:])) for found in (points, best))
+        change = replace(change, stiffness=float(np.abs(mine - right).max()))
+        turned = bool((mine * right < 0).any())
+        rungs.append(Rung(value, points, change, reason, tuple(mine.tolist()), turned))
+    return tuple(rungs)
 
 
 def _change(points: Sequence[Point], best: Sequence[Point], atoms: int, extrapolate: bool) -> Change:

@@ -38,9 +38,10 @@ def convergence_figure(
         tolerance: Hartree an atom.
         stress_tolerance: Hartree/Bohr³.
     """
-    count = len(found.ladders)
+    ladders = {name: rungs for name, rungs in found.ladders.items() if name in _TITLES}  # kinds are no ladder to draw
+    count = len(ladders)
     figure, axes = new_figure(2, count, width=4.2 * count, height=6.2)
-    for column, (name, rungs) in enumerate(found.ladders.items()):
+    for column, (name, rungs) in enumerate(ladders.items()):
         changes = [(rung, rung.change) for rung in rungs if rung.change is not None][:-1]  # the densest: none
         places = [_of(rung.value) for rung, _ in changes]
         energies, stress = axes[column], axes[count + column]
@@ -77,8 +78,8 @@ def _draw(axis: Axes, places: list[float], values: list[float], style: str, **lo
         axis.plot(*zip(*shown, strict=True), style, markersize=5, **look)
 
 
-def _of(value: float | tuple[int, int, int]) -> float:
-    return float(math.prod(value)) if isinstance(value, tuple) else value
+def _of(value: float | str | tuple[int, int, int]) -> float:
+    return float(math.prod(value)) if isinstance(value, tuple) else float(value)
 
 
 def _label(rung: Rung) -> str:
