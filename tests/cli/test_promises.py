@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellfields.cli._output import WRITTEN_SUFFIX, check_target
+from cellfields.dataset.claim import claimed
 from cellfields.errors import InputError
 from tests.cli.conftest import Shell
 
@@ -49,3 +50,14 @@ def test_a_file_of_another_kind_is_called_what_it_is(shell: Shell) -> None:
     for name, words in (("m.safetensors", "a trained model"), ("d.pack", "a packed dataset"), ("s.cif", "a structure")):
         result = shell("solve", shell.folder / name, *D)
         assert result.code == 2 and words in result.err and "study file" in result.err
+
+
+def test_a_second_run_on_one_directory_is_told_and_solves_nothing(shell: Shell) -> None:
+    assert shell("label", shell.config).code == 0
+    shell.edit("train = 24", "train = 26")
+    solves = shell.solves()
+    with claimed(shell.folder / "run" / "dataset"):
+        result = shell("run", shell.config)
+    assert result.code == 2 and "is being labelled already" in result.err.splitlines()[-1]
+    assert shell.solves() == solves
+    assert shell("label", shell.config).code == 0 and shell.solves() > solves

@@ -50,7 +50,7 @@ def own_template(crystal: Crystal, structure: str, file_name: str, index: int | 
             f"kmesh = {list(mesh(crystal.lattice_ref, spacing))}",
             f"points at most {spacing:g} per Å apart, as for {kind} (a guess from the elements)",
         ),
-        _row('smearing = "cold"', f'or "fermi-dirac", "gaussian"; {gap}'),
+        _row('smearing = "fermi-dirac"', f'or "cold", "gaussian"; {gap}'),
     ]
     return f"""\
 # {formula(crystal)}, edges {edges} Å: strain in, electronic fields out.
@@ -79,9 +79,9 @@ angle_sigma = 1.2                               # degrees
 cut = 2.0
 
 [surrogate]
-name = "taylor"                                 # networks on a quadratic trend; "best": polynomials, for so few
-                                                # strains with degree = 4, blend = 1
-epochs = 1000
+name = "best"                                   # polynomials that learn from symmetry images and stress too
+degree = 4                                      # of the polynomials; 7 for hundreds of strains
+blend = 1                                       # how many degrees are averaged; 2 for hundreds of strains
 
 [output]
 directory = "run"                               # dataset/, model.safetensors, evaluation.json, report.html

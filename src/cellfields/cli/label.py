@@ -107,6 +107,7 @@ def label_study(
     from cellfields.config import ImportedConfiguration
     from cellfields.dataset import NeighbourStarter
     from cellfields.dataset import label as label_store
+    from cellfields.dataset.claim import claimed
     from cellfields.dataset.forecast import Forecast
     from cellfields.errors import CellFieldsError, InputError
 
@@ -125,7 +126,7 @@ def label_study(
     solved = failed = 0
     remedies: Mapping[str, int] = {}
     if plan.missing:
-        with progress() as tasks:
+        with claimed(store.directory), progress() as tasks:
             tasks.update("solving", 0, len(plan.missing))
 
             def on_event(event: LabelEvent) -> None:

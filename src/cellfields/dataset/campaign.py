@@ -11,12 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
 from cellfields.dataset._attempt import Outcome, Starter
-from cellfields.dataset._claim import claimed
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._workers import Outcomes, in_executor, in_own_pool, in_this_process
 from cellfields.dataset.store import DatasetStore
@@ -113,7 +112,7 @@ def label(
 
     Raises:
         SettingsMismatchError: the engine is not the one that the dataset was made with.
-        InputError: ``workers`` below 1, an engine that does not pickle, or another campaign at work in this dataset.
+        InputError: ``workers`` below 1, or an engine that does not pickle.
         StoreError: the dataset cannot be written (disk full, read-only): nothing more is solved. So it is with an
             engine's error that has ``ends_campaign = True``.
         CellFieldsError: worker processes cannot start; the given executor broke down, or cannot run the engine.
@@ -153,10 +152,7 @@ def label(
             tell("skipped", deformation, Outcome(0.0, failure=earlier))
         if pending:
             store.require_writable()
-        with (
-            claimed(store.directory) if pending else nullcontext(),
-            closing(_outcomes(store, engine, pending, workers, executor, starter)) as outcomes,
-        ):
+        with closing(_outcomes(store, engine, pending, workers, executor, starter)) as outcomes:
             for deformation, outcome in outcomes:
                 if outcome.failure is not None:
                     store.record_failure(deformation, outcome.failure)

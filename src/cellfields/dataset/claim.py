@@ -1,6 +1,9 @@
-"""One campaign at a time in a dataset: two that solve the same strains would pay for each of them twice.
+"""One run of a study at a time: two that solve the same strains would pay for each of them twice.
 
-A campaign holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when
+Any number of processes may write into one dataset; whether they divide the strains among them is for whoever starts
+them to know. A person who starts ``cellfields label`` twice does not divide anything.
+
+A run holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when
 the process dies, however it dies; the file is then swept like any temporary file whose writer is dead. Where the file
 system has no locks, nothing is claimed and nothing refused.
 """
