@@ -136,19 +136,21 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(shell: Shell) -> No
     fresh = shell("label", shell.config, "--dry-run", "--json", "-").json()
     assert (fresh["kind"], fresh["strains"], fresh["solved"], fresh["to_solve"]) == ("dry run", 29, 0, 29)
     assert fresh["expected_seconds"] is None and fresh["estimate_based_on"] is None
-    assert "--probe solves one strain" in shell("label", shell.config, "--dry-run").out
+    assert "--probe solves two strains" in shell("label", shell.config, "--dry-run").out
     assert (shell.solves(), shell.files()) == (0, ["study.toml"])
 
     probed = shell("label", shell.config, "--dry-run", "--probe", "--workers", "2", "--json", "-").json()
-    assert (shell.solves(), shell.files()) == (1, ["study.toml"])
-    assert probed["estimate_based_on"] == "one trial solve, just now"
+    assert (shell.solves(), shell.files()) == (2, ["study.toml"])
+    assert probed["estimate_based_on"] == "trial solves of a typical and of the farthest strain, just now"
+    low, high = probed["seconds_a_label_range"]
+    assert low <= probed["seconds_a_label"] <= high
     assert probed["expected_seconds"] == pytest.approx(15 * probed["seconds_a_label"])
     assert probed["expected_bytes"] == pytest.approx(29 * probed["bytes_a_label"])
 
     shell.refuses = lambda deformation: deformation.stretches[0] > 1.02
     shell("label", shell.config)
     shell.edit("train = 24", "train = 30")
-    files, failed = shell.files(), 29 - (shell.solves() - 1)
+    files, failed = shell.files(), 29 - (shell.solves() - 2)
     table = shell("label", shell.config, "--dry-run", "--probe", "--json", "-").json()
     assert (table["strains"], table["quarantined"], table["to_solve"]) == (35, failed, 6)
     assert table["solved"] == 29 - failed
@@ -159,7 +161,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(shell: Shell) -> No
     again = shell("label", shell.config, "--dry-run", "--retry-failed")
     assert f"{6 + failed}, 1 at a time" in again.out
     assert shell.files() == files
-    assert shell.solves() == 30 - failed
+    assert shell.solves() == 31 - failed
 
     shell.edit("cutoff = 2", "cutoff = 3")
     refused = shell("label", shell.config, "--dry-run")

@@ -156,3 +156,16 @@ def test_a_branch_that_fails_is_a_warning(shell: Shell, monkeypatch: pytest.Monk
     assert result.code == 0
     assert "the curve ends before strain 0.02" in result.err
     assert json.loads(result.out)["failures"] == {"0.02": "no self-consistency"}
+
+
+def test_equation_of_state(shell: Shell) -> None:
+    """The model that ships: hcp magnesium of the local density approximation, by energies."""
+    plot = shell.folder / "eos.png"
+    table = shell("eos", "mg", "--largest", "0.02", "--plot", plot, "--json", "-").json()
+    assert table["volume_angstrom3"] / 4 == pytest.approx(21.3, abs=0.2)  # experiment 23.2, this functional 8 % less
+    assert 36 < table["bulk_modulus_gpa"] < 41  # experiment 35 to 37
+    assert abs(table["pressure_by_stress_minus_by_energy_gpa"]) < 0.01 and table["in_domain"] is True
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "Birch–Murnaghan" in shell("eos", "mg", "--largest", "0.02").out
+    refused = shell("eos", "mg", "--points", "3")
+    assert refused.code == 2 and "points = 3 must be in 5 … 1000" in refused.err

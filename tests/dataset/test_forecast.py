@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cellfields.dataset import DatasetStore, label
 from cellfields.dataset.forecast import Cost, Forecast
+from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError
+from cellfields.state import CellState
 from tests.dataset.engines import TABLE, FragileEngine, strains
 from tests.toy import ToyEngine, magnesium
 
@@ -59,10 +63,30 @@ def test_states_that_say_no_time_or_are_damaged_are_no_estimate(store: DatasetSt
 
 def test_a_trial_solve_is_timed_and_measured_as_it_would_be_stored(store: DatasetStore) -> None:
     deformation = strains(1)[0]
-    cost = Cost.of_trial(FragileEngine(magnesium(), delay=0.1), deformation)
+    cost = Cost.of_trial(FragileEngine(magnesium(), delay=0.1), [deformation])
     assert 0.1 <= cost.seconds < 5
     label(store, FragileEngine(magnesium()), [deformation])
     (path,) = (store.directory / "states").iterdir()
     assert cost.size == pytest.approx(path.stat().st_size, abs=400)  # without its record
     with pytest.raises(CellFieldsError, match="could not be solved: SCF stopped after 2 steps"):
-        Cost.of_trial(FragileEngine(magnesium(), {deformation: "diverge"}), deformation)
+        Cost.of_trial(FragileEngine(magnesium(), {deformation: "diverge"}), [deformation])
+
+
+class Recording(FragileEngine):
+    """Remembers what it was asked for; far strains take longer."""
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        asked.append(deformation)
+        time.sleep(5 * abs(deformation.stretches[0] - 1))
+        return super().solve(deformation)
+
+
+asked: list[Deformation] = []
+
+
+def test_a_typical_and_the_farthest_strain_are_tried() -> None:
+    asked.clear()
+    ladder = [Deformation((1 + 0.01 * i, 1, 1), (90, 90, 90)) for i in (5, 1, 3, 2, 4)]
+    cost = Cost.of_trial(Recording(magnesium()), ladder)
+    assert [round(100 * (d.stretches[0] - 1)) for d in asked] == [3, 5]
+    assert 0.15 <= cost.fastest < cost.seconds < cost.slowest and cost.slowest >= 0.25

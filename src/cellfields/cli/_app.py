@@ -8,6 +8,7 @@ import typer
 
 from cellfields.cli.converge import converge
 from cellfields.cli.elastic import elastic
+from cellfields.cli.eos import eos
 from cellfields.cli.evaluate import evaluate
 from cellfields.cli.import_ import import_
 from cellfields.cli.info import info
@@ -52,7 +53,7 @@ def _root(
     pass
 
 
-for command in (init, run, label, train, evaluate, solve, predict, info, stress, uniaxial, elastic, pack, unpack):
+for command in (init, run, label, train, evaluate, solve, predict, info, stress, uniaxial, elastic, eos, pack, unpack):
     app.command()(command)
 app.command()(start)
 app.command()(predictor)

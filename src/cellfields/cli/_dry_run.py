@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bool, json: Path | None) -> None:
-    """Print, or write as JSON; ``probe`` solves one missing strain where no state says how long a solve takes."""
+    """Print, or write as JSON; ``probe`` solves two missing strains where no state says how long a solve takes."""
     from cellfields.cli._output import write_json
     from cellfields.cli.label import SHOWN
     from cellfields.dataset.forecast import Cost, Forecast
@@ -23,7 +23,7 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
     workers = study.configuration.output.workers if workers is None else workers
     cost = None if store is None else Cost.of_dataset(store)
     if cost is None and probe and plan.missing:
-        cost = Cost.of_trial(study.engine, plan.missing[0])
+        cost = Cost.of_trial(study.engine, plan.missing)
     free = _free_bytes(study.configuration.dataset_directory)
     table = {
         "kind": "dry run",
@@ -34,6 +34,7 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
         "to_solve": len(plan.missing),
         "workers": workers,
         "seconds_a_label": None if cost is None else cost.seconds,
+        "seconds_a_label_range": None if cost is None else [cost.fastest, cost.slowest],
         "bytes_a_label": None if cost is None else cost.size,
         "estimate_based_on": None if cost is None else cost.based_on,
         "expected_seconds": None if cost is None else plan.seconds(cost, workers),
@@ -46,7 +47,7 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
     if json is not None:
         write_json(json, table)
         return
-    unknown = "unknown: no state says it yet (--probe solves one strain to learn it)"
+    unknown = "unknown: no state says it yet (--probe solves two strains to learn it)"
     rows = [
         ("strains", str(plan.strains)),
         ("solved already", str(plan.solved)),
@@ -56,7 +57,8 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
         ("expected disk", unknown if cost is None else f"{size(plan.size(cost))}, free {size(free)}"),
     ]
     if cost is not None:
-        rows.append(("one label", f"{clock(cost.seconds)}, {size(cost.size)} ({cost.based_on})"))
+        times = f"{clock(cost.fastest)} to {clock(cost.slowest)}"
+        rows.append(("one label", f"{times}, {size(cost.size)} ({cost.based_on})"))
     print_table(f"dry run, nothing is written: {table['dataset']}", ("", ""), rows)
     print_failures(plan.quarantined, most=SHOWN)
 

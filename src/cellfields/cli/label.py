@@ -55,7 +55,7 @@ def label(
     retry_failed: RetryOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be solved; write nothing.")] = False,
     probe: Annotated[
-        bool, typer.Option("--probe", help="With --dry-run: solve one strain to learn how long it takes.")
+        bool, typer.Option("--probe", help="With --dry-run: solve two strains to learn how long it takes.")
     ] = False,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Start each SCF from the density of the nearest solved strain.")

@@ -33,11 +33,14 @@ class Cost:
         seconds: wall time of a solve.
         size: bytes on disk.
         based_on: where the two numbers come from, in words.
+        fastest, slowest: wall times between which most solves lie, or the two that were tried.
     """
 
     seconds: float
     size: float
     based_on: str
+    fastest: float
+    slowest: float
 
     @classmethod
     def of_dataset(cls, store: DatasetStore) -> Cost | None:
@@ -52,20 +55,35 @@ class Cost:
             return None
         info = store.info()
         words = f"median of {len(seconds)} solved states" if len(seconds) > 1 else "the one state solved so far"
-        return cls(median(seconds), info.bytes_on_disk / info.solved, words)
+        seconds.sort()
+        fastest, slowest = seconds[len(seconds) // 10], seconds[-1 - len(seconds) // 10]
+        return cls(median(seconds), info.bytes_on_disk / info.solved, words, fastest, slowest)
 
     @classmethod
-    def of_trial(cls, engine: Engine, deformation: Deformation) -> Cost:
-        """From one solve, here and now, that leaves nothing behind.
+    def of_trial(cls, engine: Engine, deformations: Sequence[Deformation]) -> Cost:
+        """From one or two solves, here and now, that leave nothing behind: strains far from the reference take longer.
+
+        Tried are the strain of median distance from the reference cell and the farthest one.
 
         Raises:
-            CellFieldsError: it fails.
+            CellFieldsError: the first one fails.
         """
-        outcome = attempt(engine, deformation, None, None)
-        if outcome.state is None:
-            reason = "" if outcome.failure is None else outcome.failure.reason
+        ordered = sorted(deformations, key=lambda d: _distance(d, engine))
+        tried = list(dict.fromkeys([ordered[len(ordered) // 2], ordered[-1]]))
+        outcomes = [attempt(engine, deformation, None, None) for deformation in tried]
+        if outcomes[0].state is None:
+            reason = "" if outcomes[0].failure is None else outcomes[0].failure.reason
             raise CellFieldsError(f"the strain that was tried could not be solved: {reason}")
-        return cls(outcome.seconds, len(encode_state(outcome.state)), "one trial solve, just now")
+        seconds = [outcome.seconds for outcome in outcomes if outcome.state is not None]
+        words = "one trial solve" if len(seconds) == 1 else "trial solves of a typical and of the farthest strain"
+        size = float(len(encode_state(outcomes[0].state)))
+        return cls(sum(seconds) / len(seconds), size, f"{words}, just now", min(seconds), max(seconds))
+
+
+def _distance(deformation: Deformation, engine: Engine) -> float:
+    """Of D from the reference cell: stretches in per cent and angles in degrees, as one number."""
+    move = deformation.as_array() - Deformation.identity(engine.crystal).as_array()
+    return float(sum((100 * x) ** 2 for x in move[:3]) + sum(x**2 for x in move[3:]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""``cellfields eos``: equation of state, lattice constant and bulk modulus from energies, compared with the stress."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cellfields.cli._arguments import JsonOption
+from cellfields.cli._engine import EngineArgument
+from cellfields.cli._mechanics import PlotOption
+
+_AGREE_GPA = 1.0
+
+
+def eos(
+    engine: EngineArgument,
+    json: JsonOption = None,
+    largest: Annotated[
+        float, typer.Option("--largest", metavar="X", help="Lengths go from 1 - X to 1 + X times the reference.")
+    ] = 0.03,
+    points: Annotated[int, typer.Option("--points", metavar="N", help="Number of volumes.")] = 7,
+    plot: PlotOption = None,
+) -> None:
+    """Equation of state: F against volume; lattice constant, bulk modulus.
+
+    Example: cellfields eos study.toml --plot eos.png
+    """
+    from cellfields.cli._console import print_table, warn
+    from cellfields.cli._engine import open_engine
+    from cellfields.cli._mechanics import check_plot, fixed, save_plot, warn_outside
+    from cellfields.cli._output import check_target, write_json
+    from cellfields.mechanics.equation_of_state import equation_of_state
+    from cellfields.units import ANGSTROM, GPA
+
+    check_target(json, "--json")
+    check_plot(plot)
+    found = equation_of_state(open_engine(engine), largest=largest, points=points)
+    warn_outside([found.in_domain])
+    offset = found.stress_offset
+    if offset is not None and abs(offset) * GPA > _AGREE_GPA:
+        warn(
+            f"the pressure by the stress differs from −dF/dV by {offset * GPA:+.2f} GPa on average: what is found from "
+            "the stress, the lattice constant first, differs from what is found from energies (is the cutoff too low?)"
+        )
+    if plot is not None:
+        from cellfields.evaluation.figures.equation_of_state import equation_of_state_figure
+
+        save_plot(equation_of_state_figure(found), plot)
+    if json is not None:
+        write_json(json, found.to_dict())
+        return
+    by_energy = found.pressure(found.volumes) * GPA
+    by_stress = ["—"] * len(by_energy) if found.pressures is None else [fixed(p * GPA, 3) for p in found.pressures]
+    rows = [
+        (fixed(v * ANGSTROM**3, 4), f"{e:.7f}", fixed(p, 3), q)
+        for v, e, p, q in zip(found.volumes, found.energies, by_energy, by_stress, strict=True)
+    ]
+    print_table("", ("V, Å³", "F, Ha", "−dF/dV, GPa", "−tr σ/3, GPa"), rows)
+    lengths = ", ".join(f"{x * ANGSTROM:.4f}" for x in found.lengths)
+    rows = [
+        ("volume V₀", fixed(found.volume * ANGSTROM**3, 4), "Å³", ""),
+        ("lengths a, b, c at V₀", lengths, "Å", ""),
+        ("bulk modulus B₀", fixed(found.bulk_modulus * GPA, 2), "GPa", ""),
+        ("its derivative B₀'", fixed(found.bulk_derivative, 2), "", ""),
+        ("root mean square of F − fit", f"{1e3 * found.residual:.2g}", "mHa", ""),
+    ]
+    print_table("Birch–Murnaghan, third order", ("", "", "", ""), rows)
