@@ -189,12 +189,16 @@ def test_stiffnesses_are_what_the_law_says_and_a_wrong_sign_is_never_recommended
     for rung in rungs:
         expected = 1e-3 * (1 - 40 / rung.value[0] ** 2)
         assert rung.stiffness == pytest.approx((expected, expected), rel=1e-2)
-    assert [rung.turns_sign for rung in rungs] == [True, True, False, False]
+    assert [rung.wrong_sign for rung in rungs] == [True, True, False, False]
     best = measured.recommend(1e9, 1e9)["kmesh"]  # however loose the other tolerances are
     assert best is not None and best.value == (8, 8, 8)
     assert measured.recommend(1e9, 1e9, stiffness_tolerance=1e-5)["kmesh"] is None
-    kinds = {rung.value: rung.turns_sign for rung in measured.ladders["smearing"]}
-    assert kinds == {"cold": True, "gaussian": False, "fermi-dirac": False, "cold, 12×12×12": False}
+    kinds = {rung.value: rung.wrong_sign for rung in measured.ladders["smearing"]}
+    assert kinds == {"cold": True, "gaussian": False, "fermi-dirac": False, "fermi-dirac, 12×12×12": False}
     chosen = measured.recommend(1e9)["smearing"]
     assert chosen is not None and chosen.value in ("gaussian", "fermi-dirac")
     assert all(rung.stiffness == () for rung in measured.ladders["cutoff"])
+    # Wrong on the densest mesh too, as cold smearing is for sodium on 8³ and 12³: no member is right by comparison.
+    coarse = converge(cube, settings, lambda s: Kinked(s, cube), strained_cell(cube), meshes=[(4, 4, 4), (5, 5, 5)])
+    assert all(rung.wrong_sign for rung in coarse.ladders["kmesh"])
+    assert coarse.recommend(1e9, 1e9)["kmesh"] is None and coarse.recommend(1e9)["smearing"] is not None

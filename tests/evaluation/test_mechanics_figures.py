@@ -10,6 +10,7 @@ from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.figures import snapshot_figure, uniaxial_figure, youngs_modulus_figure
 from cellfields.evaluation.figures._style import image_bytes
+from cellfields.evaluation.figures.uniaxial import broken
 from cellfields.mechanics import UniaxialTable, uniaxial_test
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import ToyEngine, magnesium
@@ -77,3 +78,21 @@ def test_youngs_modulus_surface():
     low, high = (float(x) for x in figure.axes[0].get_title().split(", ")[1].removesuffix(" GPa").split(" … "))
     assert low <= young.min() + 0.05 and young.max() - 0.05 <= high
     assert image_bytes(figure).startswith(b"\x89PNG")
+
+
+def test_lines_end_at_jumps_and_marks_say_what_is_not_to_be_believed():
+    """A curve that jumps between −4 and −5 %: no line across, a cross at the instability, circles outside."""
+    strain = np.round(np.arange(-0.08, 0.0801, 0.01), 10)
+    transverse = -0.3 * strain[:, None] * np.ones(3)
+    transverse[strain < -0.045, 0] += 0.12
+    table = UniaxialTable(2, strain, 2e-3 * strain, transverse)
+    assert np.flatnonzero(np.isnan(broken(table))).tolist() == [4]
+    far = strain > 0.06
+    figure = uniaxial_figure({"model": [table]}, outside={"model": [far]}, instabilities=[(2, -0.045, -9e-5)])
+    panel = figure.axes[0]
+    assert np.isnan(panel.lines[0].get_ydata()[4]) and np.isfinite(np.delete(panel.lines[0].get_ydata(), 4)).all()
+    np.testing.assert_allclose(panel.lines[1].get_xdata(), 100 * strain[far])
+    assert panel.lines[2].get_marker() == "X" and panel.lines[2].get_xdata()[0] == pytest.approx(-4.5)
+    assert {text.get_text() for text in panel.get_legend().get_texts()} >= {"extrapolated", "instability"}
+    smooth = UniaxialTable(2, strain, 2e-3 * strain, -0.3 * strain[:, None] * np.ones(3))
+    assert not np.isnan(broken(smooth)).any()

@@ -56,6 +56,34 @@ def test_a_stress_that_is_not_the_derivative_shows() -> None:
     assert equation_of_state(Birch(offset=5e-5)).stress_offset == pytest.approx(-5e-5, abs=1e-8)
 
 
+def test_errors_of_both_signs_do_not_cancel() -> None:
+    class Crooked(Birch):
+        def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+            state = super().solve(deformation)
+            return replace(state, stress=state.stress + 2e-2 * (deformation.stretches[0] - 1) * np.eye(3))
+
+    found = equation_of_state(Crooked())
+    assert abs(found.stress_offset) < 5e-5 and found.largest_disagreement > 5e-4
+
+
+def test_noise_is_no_equation_of_state() -> None:
+    class Noise(Birch):
+        def energy(self, volume: float) -> float:
+            return F0 + 1e-4 * float(np.random.default_rng(int(1e6 * volume) + self.seed).normal())
+
+    refused = 0
+    for seed in range(40):
+        engine = Noise()
+        engine.seed = seed
+        try:
+            found = equation_of_state(engine)
+        except CellFieldsError:
+            refused += 1
+        else:
+            assert found.bulk_modulus > 0 and found.volumes[0] <= found.volume <= found.volumes[-1]
+    assert refused > 15
+
+
 def test_a_minimum_outside_is_not_made_up() -> None:
     with pytest.raises(CellFieldsError, match="the equilibrium is at smaller volumes"):
         equation_of_state(Birch(), largest=0.001)

@@ -168,8 +168,9 @@ def _print(found: Convergence) -> None:
         title = f"{_TITLES[name]}: change from the last row, mHa an atom"
         print_table(title, (*columns, *last, "CPU time"), rows)
         for rung in rungs:
-            if rung.turns_sign:
-                print(f"WRONG SIGN: on {name} = {_text(rung)} a stiffness has another sign than in the last row")
+            if rung.wrong_sign:
+                where = f"{name} = {_text(rung)}"
+                print(f"WRONG SIGN: on {where} a stiffness is negative, or has another sign than in the last row")
         for rung in rungs:
             if rung.reason:
                 print(f"not solved: {name} = {_text(rung)}: {rung.reason}")

@@ -37,10 +37,10 @@ def eos(
     check_plot(plot)
     found = equation_of_state(open_engine(engine), largest=largest, points=points)
     warn_outside([found.in_domain])
-    offset = found.stress_offset
-    if offset is not None and abs(offset) * GPA > _AGREE_GPA:
+    apart = found.largest_disagreement
+    if apart is not None and apart * GPA > _AGREE_GPA:
         warn(
-            f"the pressure by the stress differs from −dF/dV by {offset * GPA:+.2f} GPa on average: what is found from "
+            f"the pressure by the stress differs from −dF/dV by up to {apart * GPA:.2f} GPa: what is found from "
             "the stress, the lattice constant first, differs from what is found from energies (is the cutoff too low?)"
         )
     if plot is not None:

@@ -84,7 +84,10 @@ def uniaxial(
     if plot is not None:
         from cellfields.evaluation.figures.uniaxial import uniaxial_figure
 
-        save_plot(uniaxial_figure({engine.stem: [curve.table()]}), plot)
+        flags = np.array([point.in_domain is False for point in curve.points])
+        ends = [(end.direction, end.strain, _along(end)) for end in found]
+        figure = uniaxial_figure({engine.stem: [curve.table()]}, outside={engine.stem: [flags]}, instabilities=ends)
+        save_plot(figure, plot)
     if json is not None:
         extra = {"stress_consistency": consistency_table(solver, agreement)}
         write_json(json, curve.to_dict() | {"instabilities": [end.to_dict() for end in found]} | extra)
@@ -111,3 +114,8 @@ def _print(curve: UniaxialCurve, found: list[Instability], sought: bool) -> None
         print(f"instability at strain {end.strain:.4f} ({end.kind}{where}); the crystal goes along {mode}")
     if sought and not found:
         print("no instability on the way")
+
+
+def _along(end: Instability) -> float:
+    """Stress along the stretched line, Hartree/Bohr³, as the table of a curve has it."""
+    return float(end.stress[end.direction - 1, end.direction - 1])

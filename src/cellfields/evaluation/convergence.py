@@ -36,6 +36,7 @@ MESH_FACTORS = (0.5, 0.75, 1.0, 1.5)
 WIDTH_FACTORS = (2.0, 1.0, 0.5, 0.25)
 KINDS = ("cold", "gaussian", "fermi-dirac")  # of smearing, compared on the study's own mesh
 _STIFF = ("kmesh", "smearing_width", "smearing")  # ladders on which stiffnesses are judged
+_NOISE = 1e-6  # Hartree/Bohr³, 0.03 GPa: the sign of a smaller stiffness says nothing
 _SMALL = 0.005  # strain ± e of the stiffnesses
 
 MakeEngine = Callable[[PlaneWaveSettings], FirstPrinciplesEngine]
@@ -71,7 +72,8 @@ class Rung:
         change: from the densest member that could be solved.
         reason: why it could not be solved.
         stiffness: the two stiffnesses, Hartree/Bohr³; empty on a ladder without any, or where it could not be solved.
-        turns_sign: whether one of them has another sign than that of the densest member.
+        wrong_sign: whether one of them is negative, or has another sign than on the densest member: the crystal would
+            be unstable. A crystal that is unstable indeed has it on every member.
     """
 
     value: float | str | tuple[int, int, int]
@@ -79,7 +81,7 @@ class Rung:
     change: Change | None
     reason: str = ""
     stiffness: tuple[float, ...] = ()
-    turns_sign: bool = False
+    wrong_sign: bool = False
 
     @property
     def seconds(self) -> float:
@@ -107,8 +109,8 @@ class Convergence:
         """For each ladder the cheapest member that, like all denser ones, is within the tolerances, or None.
 
         The densest member has nothing to be compared with, and is never recommended; neither is one on which a
-        stiffness has the wrong sign. Of the kinds of smearing it is the one whose stiffness is nearest to the densest
-        member's.
+        stiffness has the wrong sign. Of the kinds of smearing it is the one whose stiffness is nearest to that of
+        Fermi–Dirac smearing on the densest mesh, if that one could be solved.
 
         Args:
             tolerance: of F, Hartree an atom.
@@ -122,14 +124,17 @@ class Convergence:
             best = None
             members = [r for r in rungs if r.change is not None][:-1]
             if name == "smearing":
-                right = [r for r in members if not r.turns_sign and _stiffness_change(r) <= stiff]
+                if not rungs[-1].stiffness or rungs[-1].wrong_sign:
+                    found[name] = None
+                    continue
+                right = [r for r in members if not r.wrong_sign and _stiffness_change(r) <= stiff]
                 found[name] = min(right, key=_stiffness_change, default=None)
                 continue
             for rung in reversed(members):
                 assert rung.change is not None
                 if rung.change.free_energy > tolerance or rung.change.stress > limit:
                     break
-                if rung.turns_sign or _stiffness_change(rung) > stiff:
+                if rung.wrong_sign or _stiffness_change(rung) > stiff:
                     break
                 best = rung
             found[name] = best
@@ -222,9 +227,9 @@ def converge(
         ]
         for name, ladder in values.items()
     }
-    if "smearing" in members:  # the last one is what they are compared with
-        members["smearing"].append(base.model_copy(update={"kmesh": densest_mesh}))
-        values["smearing"] = [*values["smearing"], f"{base.smearing}, {'×'.join(map(str, densest_mesh))}"]
+    if "smearing" in members:  # the last one is what they are compared with: the kind that meshes disturb least
+        members["smearing"].append(base.model_copy(update={"kmesh": densest_mesh, "smearing": "fermi-dirac"}))
+        values["smearing"] = [*values["smearing"], f"fermi-dirac, {'×'.join(map(str, densest_mesh))}"]
     places = {name: (*cells, *(probes.cells if name in _STIFF else ())) for name in members}
     total = len(cells) + sum(len(places[name]) * len(ladder) for name, ladder in members.items())
     done = 0
@@ -318,8 +323,8 @@ def _rungs(
             continue
         mine, right = (np.array(probes.stiffness(found[2:])) for found in (points, best))
         change = replace(change, stiffness=float(np.abs(mine - right).max()))
-        turned = bool((mine * right < 0).any())
-        rungs.append(Rung(value, points, change, reason, tuple(mine.tolist()), turned))
+        wrong = bool(((np.abs(mine) > _NOISE) & ((mine * right < 0) | (mine < 0))).any())
+        rungs.append(Rung(value, points, change, reason, tuple(mine.tolist()), wrong))
     return tuple(rungs)
 
 

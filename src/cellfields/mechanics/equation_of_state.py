@@ -56,6 +56,11 @@ class EquationOfState:
         )
 
     @property
+    def largest_disagreement(self) -> float | None:
+        """Largest |−tr σ/3 + dF/dV| over the points, Hartree/Bohr³; None without stress."""
+        return None if self.pressures is None else float(np.abs(self.pressures - self.pressure(self.volumes)).max())
+
+    @property
     def stress_offset(self) -> float | None:
         """Mean of −tr σ/3 + dF/dV over the points, Hartree/Bohr³: zero where the stress is the derivative of F."""
         return None if self.pressures is None else float(np.mean(self.pressures - self.pressure(self.volumes)))
@@ -74,6 +79,7 @@ class EquationOfState:
             "bulk_derivative": self.bulk_derivative,
             "residual_hartree": self.residual,
             "pressure_by_stress_minus_by_energy_gpa": None if offset is None else offset * GPA,
+            "largest_disagreement_gpa": None if offset is None else (self.largest_disagreement or 0.0) * GPA,
             "in_domain": self.in_domain,
         }
 
@@ -88,7 +94,8 @@ def equation_of_state(engine: Engine, *, largest: float = 0.03, points: int = 7)
 
     Raises:
         InputError: arguments out of range.
-        CellFieldsError: the energies have no minimum within the range; the message says in which direction it lies.
+        CellFieldsError: the energies have no minimum within the range (the message says in which direction it lies),
+            or no equation of state fits them.
     """
     if not 0 < largest <= 0.2:
         raise InputError(f"largest = {largest:g} must be greater than 0 and at most 0.2 (a change of length)")
@@ -112,8 +119,17 @@ def equation_of_state(engine: Engine, *, largest: float = 0.03, points: int = 7)
     curvature = np.polyfit(volumes, energies, 2)[0]
     guess = (energies[lowest], 2 * curvature * volumes[lowest], 4.0, volumes[lowest])
     scale = np.ptp(energies)
-    best, _ = curve_fit(lambda v, *p: birchmurnaghan(v, *p) / scale, volumes, energies / scale, p0=guess)
+    try:
+        best, _ = curve_fit(lambda v, *p: birchmurnaghan(v, *p) / scale, volumes, energies / scale, p0=guess)
+    except RuntimeError as error:
+        raise CellFieldsError(f"the energies do not follow an equation of state ({error})") from error
     energy, bulk, derivative, volume = (float(x) for x in best)
+    if bulk <= 0 or not volumes[0] <= volume <= volumes[-1]:
+        raise CellFieldsError(
+            f"the energies do not follow an equation of state: the fit has B₀ = {bulk * GPA:.3g} GPa at a volume of "
+            f"{volume * ANGSTROM**3:.4g} Å³, the cells have {volumes[0] * ANGSTROM**3:.4g} to "
+            f"{volumes[-1] * ANGSTROM**3:.4g} Å³; noise of the k mesh or the cutoff may be larger than the change of F"
+        )
     known = all(state.stress is not None for state in states)
     flags = [state.provenance.get("in_domain") for state in states]
     return EquationOfState(

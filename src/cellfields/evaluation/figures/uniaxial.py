@@ -1,6 +1,10 @@
 """Uniaxial stress tests of several engines: stress, and the transverse strains, against the strain (paper, fig. 9).
 
 (a) stress along each stretched direction;  (b), (c), (d) the two transverse strains of each test
+
+A line ends where the crystal jumps: between two neighbouring strains that are farther apart in a transverse strain than
+twice the step of the prescribed one and than five times the median change. Crosses are instabilities; open circles are
+a model's extrapolations.
 """
 
 from __future__ import annotations
@@ -8,24 +12,32 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ase.units import Bohr, GPa, Hartree
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.evaluation.figures._style import new_figure, styled
 from cellfields.mechanics.uniaxial import UniaxialTable
+from cellfields.units import GPA
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")  # of x₁, x₂, x₃
 _LINES = ("-", "--", ":", "-.")
 _MARKS = ("o", "^", "s", "D")
 _SUBSCRIPTS = "₁₂₃"
+_JUMP = 5.0  # times the median change of the transverse strains between neighbours
 
 
 @styled
 def uniaxial_figure(
-    curves: Mapping[str, Sequence[UniaxialTable]], *, as_marks: Collection[str] = (), title: str = ""
+    curves: Mapping[str, Sequence[UniaxialTable]],
+    *,
+    as_marks: Collection[str] = (),
+    title: str = "",
+    outside: Mapping[str, Sequence[FloatArray]] | None = None,
+    instabilities: Sequence[tuple[int, float, float]] = (),
 ) -> Figure:
     """Draw curves as they are given: subtract residual stress and strains before, where that is wanted.
 
@@ -33,6 +45,8 @@ def uniaxial_figure(
         curves: name (in the legend) → one table a direction; all three directions, or fewer.
         as_marks: names of those to draw as marks, the others are lines.
         title: of the figure.
+        outside: name → for each of its tables (n,) of bool: which points are a model's extrapolations.
+        instabilities: direction, strain and stress (Hartree/Bohr³) of each.
 
     Raises:
         InputError: no curve at all.
@@ -44,16 +58,29 @@ def uniaxial_figure(
     figure, axes = new_figure(rows, columns, width=5.0 * columns, height=3.9 * rows)
     styles = _styles(curves, as_marks)
     for name, tables in curves.items():
-        for table in tables:
+        flags = (outside or {}).get(name, [np.zeros(len(table.strain), dtype=bool) for table in tables])
+        for table, far in zip(tables, flags, strict=True):
             colour = _COLOURS[table.direction - 1]
-            stress = table.stress * (Hartree / Bohr**3 / GPa)
-            axes[0].plot(100 * table.strain, stress, color=colour, **styles[name])
+            stress = table.stress * GPA
+            strain = table.strain if name in as_marks else broken(table)
+            axes[0].plot(100 * strain, _filled(stress, strain), color=colour, **styles[name])
+            axes[0].plot(100 * table.strain[far], stress[far], "o", color=colour, fillstyle="none", markersize=6)
             panel = axes[1 + directions.index(table.direction)]
             for other in range(3):
                 if other != table.direction - 1:
-                    panel.plot(100 * table.strain, 100 * table.strains[:, other], color=_COLOURS[other], **styles[name])
+                    values = _filled(table.strains[:, other], strain)
+                    panel.plot(100 * strain, 100 * values, color=_COLOURS[other], **styles[name])
+    for direction, at, stress_there in instabilities:
+        axes[0].plot(100 * at, stress_there * GPA, "X", color=_COLOURS[direction - 1], markersize=9, zorder=5)
     axes[0].set(xlabel="prescribed strain (%)", ylabel="stress (GPa)", title="(a) uniaxial stress")
-    _legend(axes[0], directions, styles, "σ")
+    marks = []
+    if any(far.any() for flags in (outside or {}).values() for far in flags):
+        marks.append(
+            Line2D([], [], linestyle="none", marker="o", fillstyle="none", color="#444444", label="extrapolated")
+        )
+    if instabilities:
+        marks.append(Line2D([], [], linestyle="none", marker="X", color="#444444", label="instability"))
+    _legend(axes[0], directions, styles, "σ", marks)
     for letter, direction, panel in zip("bcd", directions, axes[1:], strict=False):
         subscript = _SUBSCRIPTS[direction - 1]
         panel.set(xlabel=f"ε{subscript}{subscript} (%)", ylabel="transverse strain (%)")
@@ -62,6 +89,21 @@ def uniaxial_figure(
     if title:
         figure.suptitle(title)
     return figure
+
+
+def broken(table: UniaxialTable) -> FloatArray:
+    """Strains with a NaN between two points where the crystal jumps, so that no line bridges them."""
+    change = np.abs(np.diff(table.strains, axis=0)).max(axis=1)
+    step = np.abs(np.diff(table.strain))
+    jumps = (change > 2 * step) & (change > _JUMP * np.median(change)) if len(change) else np.zeros(0, dtype=bool)
+    return np.insert(table.strain, np.flatnonzero(jumps) + 1, np.nan)
+
+
+def _filled(values: FloatArray, strain: FloatArray) -> FloatArray:
+    """Values with a NaN where the strains have one."""
+    filled = np.full(len(strain), np.nan)
+    filled[~np.isnan(strain)] = values
+    return filled
 
 
 def _styles(curves: Mapping[str, Sequence[UniaxialTable]], as_marks: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -75,10 +117,16 @@ def _styles(curves: Mapping[str, Sequence[UniaxialTable]], as_marks: Collection[
     return {**lines, **marks}
 
 
-def _legend(axis: Axes, directions: Sequence[int], styles: Mapping[str, dict[str, Any]], symbol: str) -> None:
+def _legend(
+    axis: Axes,
+    directions: Sequence[int],
+    styles: Mapping[str, dict[str, Any]],
+    symbol: str,
+    marks: Sequence[Line2D] = (),
+) -> None:
     """Colours say which component, lines and marks whose it is."""
     axis.axhline(0, color="#888888", linewidth=0.6, zorder=0)
     axis.axvline(0, color="#888888", linewidth=0.6, zorder=0)
     handles = [Line2D([], [], color=_COLOURS[d - 1], label=symbol + 2 * _SUBSCRIPTS[d - 1]) for d in directions]
     handles += [Line2D([], [], color="#444444", label=name, **style) for name, style in styles.items()]
-    axis.legend(handles=handles)
+    axis.legend(handles=[*handles, *marks])
