@@ -53,7 +53,7 @@ def _other_version(shell: Shell) -> None:
         (_species("[]"), ["run", "study.toml"], "species is empty: a crystal has at least one atom"),
         (lambda shell: shell.edit("kmesh", "kmsh"), ["run", "study.toml"], "engine.kmsh (did you mean kmesh?)"),
         (
-            lambda shell: shell.edit("cutoff = 2", 'cutoff = 2\nsmearing = "warm"'),
+            lambda shell: shell.edit('smearing = "cold"', 'smearing = "warm"'),
             ["run", "study.toml"],
             """engine.smearing = "warm" must be one of 'cold'""",
         ),
