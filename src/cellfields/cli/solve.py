@@ -44,7 +44,7 @@ def solve(
     warn_of_cutoff(configuration, engine)
     state = engine.solve(deformation)
     found = check_stress(engine, check, state=state)
-    extra = {"stress_consistency": found.to_dict()}
+    extra = {"in_domain": None, "stress_consistency": found.to_dict()}  # first principles have no domain
     hand_out(state, crystal, json=json, fields=fields, grid=shape, extra=extra)
     if json is None:
         print_consistency(found, state)
