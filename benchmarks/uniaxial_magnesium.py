@@ -104,7 +104,7 @@ def main() -> None:
             curves[name].append(table)
         if direction in published:
             curves.setdefault("published ML (sum)", []).append(published[direction].subtracted())
-        found = find_instability(surrogate, direction, towards=-0.1)
+        found = find_instability(surrogate, direction, towards=-0.1, outside="flag")
         ends = {"ML": None if found is None else found.to_dict()}
         if direction in arguments.dft_instability:
             ends["DFT"] = dft_instability(study, true, arguments.out)

@@ -63,10 +63,14 @@ class RelaxationNotConverged(ConvergenceError):
     """The relaxation of the internal coordinates left forces above the tolerance."""
 
 
+class OutsideDomainError(InputError):
+    """A prediction would have been an extrapolation, and the user wants none."""
+
+
 class LeftDomainError(ConvergenceError):
     """A search that asks a model ended outside the strains that the model was trained on.
 
-    ``history`` holds D of each step, with the keys λa … θc (stretches and degrees).
+    ``history`` holds D of each step, with the keys λa … θc (stretches and degrees), and ``inside`` (1 or 0).
     """
 
 

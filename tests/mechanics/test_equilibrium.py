@@ -11,7 +11,7 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.deformation import Deformation
-from cellfields.errors import ConvergenceError, LeftDomainError, PhysicsWarning
+from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
 from cellfields.mechanics import stress_free
 from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh
 from cellfields.state import CellState
@@ -99,7 +99,8 @@ def test_a_search_that_leaves_what_a_model_knows_fails_by_name() -> None:
     far = Bounded(magnesium(), residual=np.array([2e-4, 0, 0, 0, 0, 0]))
     with pytest.raises(LeftDomainError, match=r"λa = 0\.9\d+ \(trained on 0\.98 … 1\.02\), λb") as caught:
         stress_free(far)
-    assert caught.value.history[0]["λa"] == 1.0  # where it was still inside
+    assert caught.value.history[0]["λa"] == 1.0 and caught.value.history[0]["inside"] == 1.0
+    assert "the last state inside was D = (" in str(caught.value)
     assert stress_free(far, outside="flag").provenance["in_domain"] is False
     assert stress_free(Bounded(magnesium(), residual=RESIDUAL / 100)).provenance["in_domain"] is True
 
@@ -108,3 +109,34 @@ def test_a_search_without_an_end_says_where_it_came() -> None:
     with pytest.raises(ConvergenceError, match=r"The nearest was D = \(.*go on from there") as caught:
         stress_free(engine(), tolerance=1e-12, max_evaluations=6)
     assert {"λa", "θc", "residual"} <= caught.value.history[-1].keys()
+
+
+class Refusing(Bounded):
+    """Refuses to answer outside, as a model opened with outside="raise" does."""
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        state = super().solve(deformation, start=start)
+        if not state.provenance["in_domain"]:
+            raise OutsideDomainError("D lies outside the strains that the model was trained on")
+        return state
+
+
+def test_a_model_that_refuses_ends_the_search_by_the_same_name() -> None:
+    with pytest.raises(LeftDomainError, match="the last state inside was D"):
+        stress_free(Refusing(magnesium(), residual=np.array([2e-4, 0, 0, 0, 0, 0])))
+
+
+def test_a_search_may_go_on_from_what_was_printed_without_losing_symmetry() -> None:
+    """Angles of 109.4712… degrees in six digits are those of a cubic crystal all the same."""
+    bcc = CUBIC_CRYSTALS["primitive bcc"]
+    for digits in (6, 12):
+        angles = tuple(float(f"{x:.{digits}g}") for x in Deformation.identity(bcc).angles)
+        begin = Deformation((0.99, 0.99, 0.99), angles)
+        cell = SymmetricCell.of(Noisy(bcc, (4, 4, 4)), "all", begin)
+        assert len(cell.patterns) == 1
+        np.testing.assert_allclose(cell.base, 0.99**2 * np.eye(3), atol=1e-4)
+
+
+def test_a_mesh_that_breaks_the_symmetry_is_told_by_the_library() -> None:
+    with pytest.warns(PhysicsWarning, match="the k mesh does not have the crystal's symmetry"):
+        stress_free(Noisy(CUBIC_CRYSTALS["cube"], (4, 4, 2)), tolerance=2e-6)

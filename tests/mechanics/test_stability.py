@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cellfields.deformation import Deformation
-from cellfields.errors import ConvergenceError, InputError, SCFNotConverged
+from cellfields.errors import ConvergenceError, InputError, LeftDomainError, SCFNotConverged
 from cellfields.mechanics import find_instability, tangent_stiffness, uniaxial_test
 from cellfields.state import CellState
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
@@ -135,3 +137,20 @@ def test_a_zero_in_the_midst_of_what_cannot_be_solved_is_not_made_up() -> None:
     law.refuses = lambda deformation: abs(deformation.stretches[0] - at) < 4e-3
     with pytest.raises(ConvergenceError, match=r"between strains -0\.0\d+ and -0\.0\d+, but no state|path was lost"):
         find_instability(law, 2, towards=-0.1, begin=begin)
+
+
+def test_an_instability_outside_a_models_strains_fails_by_name() -> None:
+    class Bounded(HyperelasticEngine):
+        domain = SimpleNamespace(lower=np.array([0.98] * 3 + [88.0] * 3), upper=np.array([1.02] * 3 + [92.0] * 3))
+
+        def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+            inside = all(0.98 <= x <= 1.02 for x in deformation.stretches)
+            return replace(super().solve(deformation, start=start), provenance={"in_domain": inside})
+
+    law = Bounded(magnesium(), cubic=(CUBIC, 0.0), quartic=QUARTIC)
+    with pytest.raises(LeftDomainError, match=r"the search for an instability along x2 left .*λb = 0\.9"):
+        find_instability(law, 2, towards=-0.1)
+    flagged = find_instability(law, 2, towards=-0.1, outside="flag")
+    assert flagged is not None and flagged.in_domain is False
+    with pytest.raises(InputError, match="must be 'raise' or 'flag'"):
+        find_instability(law, 2, outside="shout")

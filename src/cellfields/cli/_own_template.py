@@ -9,7 +9,6 @@ says so, and the command that checks everything is ``cellfields converge``.
 from __future__ import annotations
 
 import json
-from importlib import import_module
 
 import numpy as np
 
@@ -107,12 +106,12 @@ def looks_metallic(crystal: Crystal) -> bool:
 
 def suggested(crystal: Crystal) -> tuple[float, str]:
     """A cutoff in Hartree to begin with, and where it comes from: the built-in pseudopotentials."""
-    from cellfields.planewave.pseudopotential.loading import load_pseudopotential
+    from cellfields.planewave.pseudopotential import load_pseudopotential
+    from cellfields.planewave.pseudopotential.suggested_cutoff import suggested_cutoff
 
     try:
-        module = import_module("cellfields.planewave.pseudopotential.suggested_cutoff")
-        needs = {s: float(module.suggested_cutoff(load_pseudopotential(s, {}))) for s in dict.fromkeys(crystal.species)}
-    except (ImportError, CellFieldsError):
+        needs = {s: suggested_cutoff(load_pseudopotential(s, {})) for s in dict.fromkeys(crystal.species)}
+    except CellFieldsError:  # an element without a built-in pseudopotential
         return SAFE_CUTOFF, "enough for most elements, less for many: converge says"
     hardest = max(needs, key=lambda symbol: needs[symbol])
     return needs[hardest], f"what the built-in pseudopotential of {hardest} needs (converge checks it)"

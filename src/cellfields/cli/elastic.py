@@ -51,19 +51,16 @@ def elastic(
     from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
-    from cellfields.mechanics._symmetric_cell import lost_to_the_mesh
+    from cellfields.mechanics._departure import check_outside
     from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
     from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised, zener_anisotropy
 
-    if outside not in ("raise", "flag"):
-        raise InputError(f"--outside {outside!r} must be raise or flag")
+    check_outside(outside)
     deformation = None if d is None else parse_deformation(d)
     check_target(json, "--json")
     check_plot(plot)
     solver = open_engine(engine)
     if relax:
-        if lost_to_the_mesh(solver):
-            warn("the k mesh does not have the crystal's symmetry: neither have the stress-free cell and its constants")
         deformation = stress_free(solver, begin=deformation, outside=outside).deformation
     agreement = check_stress(solver, check, deformation)
     trusted = agreement.is_consistent() is not False
@@ -95,7 +92,7 @@ def elastic(
             "in_crystal_axes": conventional.tolist(),
             "crystal_axes": axes.tolist(),
             "largest_outside_symmetry": forbidden,
-            "stable": found.is_stable if trusted and found.in_domain is not False else None,
+            "stable": found.is_stable if trusted else None,
             "stress_consistency": consistency_table(solver, agreement),
         }
         write_json(json, found.to_dict() | extra)

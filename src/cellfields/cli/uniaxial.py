@@ -22,6 +22,10 @@ def uniaxial(
     direction: Annotated[int, typer.Option(metavar="1|2|3", help="The line that is stretched.", show_default=False)],
     json: JsonOption = None,
     plot: PlotOption = None,
+    outside: Annotated[
+        str,
+        typer.Option(metavar="raise|flag", help="What --instability does where a model has not been trained."),
+    ] = "raise",
     largest: Annotated[float, typer.Option(metavar="STRAIN", help="Strains go from -STRAIN to STRAIN.")] = 0.1,
     steps: Annotated[int, typer.Option(metavar="N", help="Strains on each side of zero.")] = 10,
     shears: Annotated[bool, typer.Option("--shears", help="Free the angles too, not only the lengths.")] = False,
@@ -49,11 +53,13 @@ def uniaxial(
     from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import ConvergenceError, InputError
     from cellfields.mechanics import find_instability, uniaxial_test
+    from cellfields.mechanics._departure import check_outside
 
     if not 1 <= steps <= 1000:
         raise InputError(f"--steps {steps} must be in 1 … 1000")
     if not 0 < largest <= 0.4:
         raise InputError(f"--largest {largest:g} must be greater than 0 and at most 0.4 (0.1 is 10 %)")
+    check_outside(outside)
     check_target(json, "--json")
     check_target(record, "--record")
     check_plot(plot)
@@ -75,7 +81,7 @@ def uniaxial(
     found = []
     for towards in (-largest, largest) if instability else ():
         try:
-            end = find_instability(solver, direction, towards=towards, components=components)
+            end = find_instability(solver, direction, towards=towards, components=components, outside=outside)
         except (ConvergenceError, InputError) as error:  # the curve is there, and is not lost for this
             warn(f"looking for an instability towards {towards:g}: {error}")
             continue

@@ -25,6 +25,7 @@ from cellfields.state import CellState, Engine
 
 _INTEGER = 1e-6
 _INDEPENDENT = 1e-6
+_SAME_STRAIN = 1e-4  # more than the rounding of a D with six digits makes
 
 
 def kmesh_of(engine: Engine) -> Sequence[int] | None:
@@ -83,7 +84,8 @@ class SymmetricCell:
         Args:
             engine: with the crystal and, where it is known, the k mesh.
             components: "axial" keeps right angles, "all" frees all six components.
-            begin: D where y = 0, or None for the reference cell.
+            begin: D where y = 0, within 1e-4 of strain: what it has of a symmetry but for that is completed. None is
+                the reference cell.
 
         Raises:
             InputError: components of another name.
@@ -95,7 +97,8 @@ class SymmetricCell:
             gradient = begin.deformation_gradient(crystal)
             base = gradient.T @ gradient
             change = operations @ base @ np.swapaxes(operations, 1, 2) - base
-            operations = operations[np.abs(change).max(axis=(1, 2)) < _INTEGER]
+            operations = operations[np.abs(change).max(axis=(1, 2)) < _SAME_STRAIN]
+            base = np.mean(operations @ base @ np.swapaxes(operations, 1, 2), axis=0)  # exactly what they keep
         return cls(crystal, _patterns(operations, count), base)
 
     def deformation(self, y: FloatArray) -> Deformation:

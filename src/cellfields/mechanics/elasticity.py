@@ -66,9 +66,9 @@ class ElasticConstants:
         return self.constants + _stress_terms(self.stress)
 
     @property
-    def is_stable(self) -> bool:
-        """Whether the symmetric part of B is positive definite: see :data:`STABILITY_OF`."""
-        return bool(np.linalg.eigvalsh(self.birch + self.birch.T)[0] > 0)
+    def is_stable(self) -> bool | None:
+        """Whether the symmetric part of B is positive definite: see :data:`STABILITY_OF`; None for extrapolations."""
+        return None if self.in_domain is False else bool(np.linalg.eigvalsh(self.birch + self.birch.T)[0] > 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -79,7 +79,7 @@ class ElasticConstants:
             "constants": self.constants.tolist(),
             "birch": self.birch.tolist(),
             "asymmetry": self.asymmetry,
-            "stable": None if self.in_domain is False else self.is_stable,
+            "stable": self.is_stable,
             "stability_of": STABILITY_OF,
             "in_domain": self.in_domain,
             "units": {"constants": "Hartree/Bohr^3", "order": "xx, yy, zz, yz, xz, xy", "angles": "degrees"},

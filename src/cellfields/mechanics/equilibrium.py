@@ -11,17 +11,18 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.deformation import Deformation
-from cellfields.errors import ConvergenceError, LeftDomainError, PhysicsWarning
+from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
 from cellfields.mechanics._coordinates import Components
+from cellfields.mechanics._departure import check_outside, components_of, departure, is_outside, written
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import minimise
-from cellfields.mechanics._symmetric_cell import SymmetricCell
+from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh
 from cellfields.mechanics.uniaxial import TOLERANCE
 from cellfields.state import CellState, Engine
 from cellfields.units import GPA
 
 _NOISE = 20.0  # times the tolerance: what a stress that symmetry forbids may be
-NAMES = ("λa", "λb", "λc", "θa", "θb", "θc")
+_SEARCH = "the stress-free cell"
 
 
 def stress_free(
@@ -52,7 +53,14 @@ def stress_free(
         LeftDomainError: the search ended, or got lost, outside the strains that a model was trained on.
         ConvergenceError: with D and the residual of each solve.
     """
+    check_outside(outside)
     cell = SymmetricCell.of(engine, components, begin)
+    if lost_to_the_mesh(engine):
+        warnings.warn(
+            "the k mesh does not have the crystal's symmetry: neither has the stress-free cell that is found with it",
+            PhysicsWarning,
+            stacklevel=2,
+        )
     evaluator = Evaluator(engine)
     visited: list[CellState] = []
 
@@ -71,14 +79,16 @@ def stress_free(
             max_evaluations=max_evaluations,
         )
     except ConvergenceError as error:
-        history = [
-            dict(zip(NAMES, state.deformation.as_array().tolist(), strict=True)) | step
-            for state, step in zip(visited, error.history, strict=False)
-        ]
-        if outside == "raise" and visited and visited[-1].provenance.get("in_domain") is False:
-            raise LeftDomainError(_departure(engine, visited[-1].deformation, str(error)), history) from error
-        raise ConvergenceError(_partial(str(error), history), history) from error
+        history = [components_of(state) | step for state, step in zip(visited, error.history, strict=False)]
+        refused = isinstance(error.__cause__, OutsideDomainError)  # by a model that answers inside alone
+        if visited and (refused or (outside == "raise" and is_outside(visited[-1]))):
+            told = departure(_SEARCH, engine, visited, visited[-1].deformation, str(error))
+            raise LeftDomainError(told, history) from error
+        raise ConvergenceError(_partial(str(error), visited, history), history) from error
     state = evaluator.recall(cell.deformation(minimum.z))
+    if outside == "raise" and is_outside(state):
+        told = departure(_SEARCH, engine, visited, state.deformation, "its stress is zero there")
+        raise LeftDomainError(told, [components_of(step) for step in visited])
     forbidden = cell.forbidden(state) if components == "all" else 0.0
     if forbidden > _NOISE * tolerance:
         warnings.warn(
@@ -88,35 +98,13 @@ def stress_free(
             PhysicsWarning,
             stacklevel=2,
         )
-    if outside == "raise" and state.provenance.get("in_domain") is False:
-        last = [dict(zip(NAMES, s.deformation.as_array().tolist(), strict=True)) for s in visited]
-        raise LeftDomainError(_departure(engine, state.deformation, "its stress is zero there"), last)
     return state
 
 
-def _departure(engine: Engine, deformation: Deformation, end: str) -> str:
-    """A sentence that names the components of D which have left the training strains."""
-    domain, values = getattr(engine, "domain", None), deformation.as_array()
-    told = []
-    if domain is not None:
-        told = [
-            f"{name} = {x:.6g} (trained on {low:g} … {high:g})"
-            for name, x, low, high in zip(NAMES, values, domain.lower, domain.upper, strict=True)
-            if not low <= x <= high
-        ]
-    where = ", ".join(told) or "all six components together are farther out than any training strain"
-    return (
-        f"the search for the stress-free cell left the strains that the model was trained on: {where}; {end}. "
-        "An extrapolation is no result: train on strains around the stress-free cell"
-    )
-
-
-def _partial(reason: str, history: list[dict[str, float]]) -> str:
+def _partial(reason: str, visited: list[CellState], history: list[dict[str, float]]) -> str:
+    """The reason, and the best state on the way."""
     if not history:
         return reason
-    best = min(history, key=lambda step: step["residual"])
-    where = ", ".join(f"{best[name]:.6g}" for name in NAMES)
-    return (
-        f"{reason}. The nearest was D = ({where}) with a largest stress of {best['residual']:.1e} Ha/Bohr³: go on from "
-        "there, or ask for a larger tolerance"
-    )
+    best = min(range(len(history)), key=lambda step: history[step]["residual"])
+    where, left = written(visited[best].deformation), history[best]["residual"]
+    return f"{reason}. The nearest was D = ({where}) with a largest stress of {left:.1e} Ha/Bohr³: go on from there"

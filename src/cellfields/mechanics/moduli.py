@@ -19,6 +19,7 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
 from cellfields.deformation import Deformation
 from cellfields.errors import InputError
+from cellfields.mechanics.crystal_axes import rotated
 from cellfields.mechanics.stress import VOIGT
 
 _SAME_STRAIN = 1e-6
@@ -124,11 +125,5 @@ def point_group(crystal: Crystal, deformation: Deformation | None = None) -> Flo
 
 def symmetrised(constants: FloatArray, operations: FloatArray) -> tuple[FloatArray, float]:
     """The part (6, 6) of the constants that operations (n, 3, 3) leave alone, and the largest |C_IJ| outside it."""
-    full = np.empty((3, 3, 3, 3))
-    for i, (p, q) in enumerate(VOIGT):
-        for j, (r, s) in enumerate(VOIGT):
-            full[[p, p, q, q], [q, q, p, p], [r, s, r, s], [s, r, s, r]] = constants[i, j]
-    turned = np.einsum("nai,nbj,nck,ndl,ijkl->abcd", *[operations] * 4, full, optimize=True) / len(operations)
-    rows, columns = np.transpose(VOIGT)
-    average = turned[rows, columns][:, rows, columns]
+    average = np.mean([rotated(constants, operation) for operation in operations], axis=0)
     return average, float(np.abs(constants - average).max())

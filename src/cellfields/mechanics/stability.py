@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 
 from cellfields._typing import FloatArray
 from cellfields.deformation import Deformation
-from cellfields.errors import ConvergenceError, InputError
+from cellfields.errors import ConvergenceError, InputError, LeftDomainError
 from cellfields.mechanics._coordinates import (
     NAMES,
     Components,
@@ -29,6 +29,7 @@ from cellfields.mechanics._coordinates import (
     deformation_of,
     embedded,
 )
+from cellfields.mechanics._departure import check_outside, components_of, departure, is_outside
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import measured_stiffness, updated
 from cellfields.mechanics.uniaxial import TOLERANCE, UniaxialPoint, uniaxial_test
@@ -109,6 +110,7 @@ def find_instability(
     begin: UniaxialPoint | None = None,
     tolerance: float = TOLERANCE,
     step: float = _STEP,
+    outside: str = "raise",
 ) -> Instability | None:
     """Follow the uniaxial path from zero, or from a point of a curve, until it loses its stability.
 
@@ -122,14 +124,18 @@ def find_instability(
         begin: a stable point of a curve with the same direction and components.
         tolerance: largest free stress component, Hartree/Bohr³.
         step: arc length between points.
+        outside: "raise" refuses an instability outside the strains that a model was trained on, "flag" returns it with
+            ``in_domain`` False. No difference for first principles.
 
     Returns:
         The instability, or None when the path reaches ``towards`` and is stable.
 
     Raises:
         InputError: arguments out of range, or a first point that is unstable already.
+        LeftDomainError: the instability lies outside the strains that a model was trained on.
         ConvergenceError: the path could not be followed.
     """
+    check_outside(outside)
     if not (0 < step <= 0.1 and abs(towards) > 0):
         raise InputError(f"step = {step:g} must be in 0 … 0.1, and towards = {towards:g} not zero")
     active = active_components(components)
@@ -150,6 +156,9 @@ def find_instability(
             found = _zero(path, here, there, taken)
             state = evaluator.recall(deformation_of(embedded(found.z, active), engine.crystal))
             assert state.stress is not None
+            if outside == "raise" and is_outside(state):
+                told = departure(f"an instability along x{direction}", engine, (), state.deformation, "it is there")
+                raise LeftDomainError(told, [components_of(state)])
             names = [NAMES[index] for index in active if index != direction - 1]
             limit_point = found.coupling > _COUPLED
             # At a limit point what is left of g along the mode is a shift of the strain, in first order.

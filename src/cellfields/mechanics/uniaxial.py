@@ -168,6 +168,12 @@ class UniaxialCurve:
         stress = np.array([self._axial(point, definition) for point in self.points])
         return UniaxialTable(self.direction, np.array([point.strain for point in self.points]), stress, strains)
 
+    @property
+    def in_domain(self) -> bool | None:
+        """Whether all points lie among a model's training strains; None for first principles."""
+        flags = [point.in_domain for point in self.points]
+        return None if None in flags else all(flags)
+
     def _axial(self, point: UniaxialPoint, definition: Definition) -> float:
         axis = self.direction - 1
         stress = Stress(self.crystal, point.deformation, point.stress)
@@ -186,6 +192,7 @@ class UniaxialCurve:
             "axial_stress": table.stress.tolist(),
             "elongations": table.strains.tolist(),
             "turning_points": table.turning_points(),
+            "in_domain": self.in_domain,
             "points": [point.to_dict() for point in self.points],
             "failures": {f"{strain:g}": reason for strain, reason in self.failures.items()},
             "evaluations": self.evaluations,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cellfields.surrogate._domain import OutsideDomainError, OutsideDomainWarning
+from cellfields.errors import OutsideDomainError
+from cellfields.surrogate._domain import OutsideDomainWarning
 from cellfields.surrogate.recipe import Recipe
 
 __all__ = ["OutsideDomainError", "OutsideDomainWarning", "Recipe", "Surrogate"]

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cellfields._typing import Array, FloatArray
-from cellfields.errors import InputError
+from cellfields.errors import InputError, OutsideDomainError
 
 Outside = Literal["flag", "warn", "raise"]
 _MARGIN = 1.1
@@ -28,10 +28,6 @@ _ROUNDING = 1e-9
 
 class OutsideDomainWarning(UserWarning):
     """A prediction is an extrapolation."""
-
-
-class OutsideDomainError(InputError):
-    """A prediction would have been an extrapolation, and the user wants none."""
 
 
 def check_choice(outside: str) -> None:
