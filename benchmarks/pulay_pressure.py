@@ -9,8 +9,9 @@
 Built-in pseudopotentials, LDA, primitive cells, full plane waves. For each case: tr σ/3 at the volume V; dF/dV from a
 polynomial of third degree in V^(2/3) through F at 13 volumes within ±6 % (fixed cutoff; the fit averages the jumps of
 single plane waves); their difference, which is the true p; and p estimated from one more solve at the cutoff times
-1.05, 1.1, 1/1.05 and 1/1.1. For MgO and BN also the lattice constant at which the stress vanishes, and the one where F
-is smallest. Pressures in GPa, tension positive; lattice constants in Å.
+1.05, 1.1, 1/1.05 and 1/1.1. For cubic crystals also the lattice constant at which the stress vanishes (a root of the
+stress of separate solves), and the one where F is smallest (the minimum of the polynomial, fitted again around it
+where it lies outside the 13 volumes). Pressures in GPa, tension positive; lattice constants in Å.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from scipy.optimize import brentq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
+from cellfields import CellState, Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
 from cellfields.start import DensityStart
 from cellfields.units import ANGSTROM, GPA
 
@@ -38,7 +40,7 @@ FCC = 0.5 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
 
 def fcc(a: float, species: list[str], second: float = 0.25) -> Crystal:
     """Primitive cell of a face-centred crystal with edge a (Å), one atom or two along the diagonal."""
-    return Crystal(FCC * a / ANGSTROM, species, [[0, 0, 0], [second] * 3][: len(species)])
+    return Crystal(FCC * a / ANGSTROM, species, np.array([[0.0] * 3, [second] * 3])[: len(species)])
 
 
 MAGNESIUM = Crystal.from_lengths_and_angles(
@@ -100,18 +102,17 @@ def measure(crystal: Crystal, cutoff: float, mesh: tuple[int, int, int], occupat
         costs[f"{factor:.3f}"] = (time.process_time() - begin) / seconds
         slope = (energy - centre.free_energy) / ((factor - 1) * cutoff)
         estimates[f"{factor:.3f}"] = -2 / 3 * cutoff / centre.volume * slope * GPA
-    volumes, energies, stresses = [], [], []
+    volumes, energies = [], []
     for strain in _STRAINS:
         stretch = float(1 + strain)
         state = own.evaluate(Deformation((stretch,) * 3, identity.angles), held, start=start)
         volumes.append(state.volume)
         energies.append(state.free_energy)
-        stresses.append(np.trace(state.stress) / 3)
     x = (np.array(volumes) / centre.volume) ** (2 / 3) - 1
     fit = Polynomial.fit(x, energies, 3).convert()
     jumps = np.array(energies) - fit(x)
     derivative = float(fit.deriv()(0.0) * 2 / 3 / centre.volume) * GPA
-    stress = float(np.trace(centre.stress) / 3 * GPA)
+    stress = float(np.trace(np.asarray(centre.stress)) / 3 * GPA)
     row: dict[str, Any] = {
         "cutoff": float(cutoff),
         "stress": stress,
@@ -124,14 +125,39 @@ def measure(crystal: Crystal, cutoff: float, mesh: tuple[int, int, int], occupat
     if crystal.n_atoms > 1 and crystal.species[0] == "Mg" and len(set(crystal.species)) == 1:
         return row  # hexagonal: no cube whose edge could be told
     edge = float((4 * centre.volume) ** (1 / 3) * ANGSTROM)
-    smooth = Polynomial.fit(x, stresses, 3).convert()
-    for key, function in (("a_stress", smooth), ("a_energy", fit.deriv())):
-        try:
-            root = brentq(function, x[0] - 0.05, x[-1] + 0.05)
-            row[key] = edge * (1 + root) ** 0.5
-        except ValueError:
-            row[key] = None
+
+    def at(stretch: float) -> CellState:
+        return own.evaluate(Deformation((stretch,) * 3, identity.angles), held, start=start)
+
+    row["a_stress"] = stress_free_edge(at, edge)
+    row["a_energy"] = smallest_energy_edge(at, edge, dict(zip(1 + _STRAINS, energies, strict=True)))
     return row
+
+
+def stress_free_edge(at: Callable[[float], CellState], edge: float) -> float | None:
+    """Edge at which tr σ of separate solves vanishes, within ±10 % of ``edge``; None where it does not."""
+    try:
+        root = float(brentq(lambda s: float(np.trace(np.asarray(at(s).stress))), 0.9, 1.1, xtol=1e-5))
+    except ValueError:
+        return None
+    return edge * root
+
+
+def smallest_energy_edge(at: Callable[[float], CellState], edge: float, energies: dict[float, float]) -> float | None:
+    """Edge of the smallest F: the minimum of a polynomial of third degree in s² through 13 stretches s within ±2 %.
+
+    ``energies`` are the first 13. Where the polynomial has no minimum among them, 13 stretches around the end with the
+    smaller F follow, at most four times; then the answer is None.
+    """
+    for _ in range(5):
+        x = np.array(list(energies)) ** 2
+        fit = Polynomial.fit(x, list(energies.values()), 3)
+        for root in fit.deriv().roots():
+            if np.isreal(root) and x.min() <= root.real <= x.max() and fit.deriv(2)(root.real) > 0:
+                return float(edge * root.real**0.5)
+        centre = min(energies, key=lambda s: energies[s])
+        energies = {s: at(s).free_energy for s in centre + _STRAINS}
+    return None
 
 
 if __name__ == "__main__":
