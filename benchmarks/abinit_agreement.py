@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings, sample_deformations  # noqa: E402
-from cellfields.abinit import AbinitEngine  # noqa: E402
-from tests.abinit.problems import differences  # noqa: E402
+from cellfields.engines.abinit import AbinitEngine  # noqa: E402
+from tests.engines.abinit.problems import differences  # noqa: E402
 from tests.reference.abinit.make_references import CASES, MAGNESIUM, SILICON  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "abinit_agreement.json"

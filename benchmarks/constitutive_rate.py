@@ -36,7 +36,7 @@ def surrogates(model: Path | None) -> dict[str, Surrogate]:
     if model is not None:
         return {model.stem: Surrogate.load(model)}
     engine = HyperelasticEngine(magnesium())
-    states = list(engine.solve_many(sample_deformations(engine.crystal, 100, seed=0)))
+    states = list(map(engine.solve, sample_deformations(engine.crystal, 100, seed=0)))
     recipes = {"paper": Recipe(epochs=1), "best": Recipe(name="best")}
     return {name: Surrogate.train(engine.crystal, states, recipe) for name, recipe in recipes.items()}
 

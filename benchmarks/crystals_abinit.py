@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings  # noqa: E402
-from cellfields.abinit import AbinitEngine, AbinitOptions  # noqa: E402
-from cellfields.config import load_configuration  # noqa: E402
+from cellfields.engines.abinit import AbinitEngine, AbinitOptions  # noqa: E402
+from cellfields.pipeline.configuration import load_configuration  # noqa: E402
 from cellfields.state import CellState  # noqa: E402
 from tests.reference.abinit.make_references import FORMATS, PSEUDOPOTENTIAL_FOLDER  # noqa: E402
 

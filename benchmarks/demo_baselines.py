@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cellfields.engines.contract import Engine
 from cellfields.evaluation.baselines import BaselineEngine
 from cellfields.evaluation.evaluate import evaluate
-from cellfields.state import Engine
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate.images import images_of
 

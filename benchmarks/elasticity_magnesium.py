@@ -21,11 +21,11 @@ import numpy as np
 from ase.units import Bohr, GPa, Hartree
 
 from cellfields import CellState, Crystal, DatasetStore, Deformation, PlaneWaveEngine, Surrogate, elastic_constants
+from cellfields.engines.contract import Engine
 from cellfields.evaluation.figures import youngs_modulus_figure
 from cellfields.mechanics import ElasticConstants, stress_free, third_order_constants
 from cellfields.mechanics.moduli import moduli, point_group, symmetrised
-from cellfields.state import Engine
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 
 EXPERIMENT = {"C11": 63.5, "C12": 25.9, "C13": 21.7, "C33": 66.5, "C44": 18.4}
 PLACES = {"C11": (0, 0), "C22": (1, 1), "C12": (0, 1), "C13": (0, 2), "C23": (1, 2), "C33": (2, 2)}
@@ -50,9 +50,6 @@ class Kept:
             self.store.write(self.engine.solve(deformation))
             print(f"solved D = {np.round(deformation.as_array(), 5).tolist()}", flush=True)
         return self.store.read(deformation)
-
-    def solve_many(self, deformations: Any) -> Any:
-        return (self.solve(deformation) for deformation in deformations)
 
 
 def table(found: ElasticConstants, crystal: Crystal) -> dict[str, Any]:

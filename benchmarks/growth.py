@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._child import run
 from cellfields import Crystal
-from cellfields.deformation import lengths_and_angles
+from cellfields.crystal.deformation import lengths_and_angles
 
 STEP = 0.01  # fractional of the primitive cell's a, about
 CELLS: list[tuple[str, tuple[int, int, int], dict[str, Any]]] = [

@@ -34,7 +34,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "cellfields"
-TARGETS = ("planewave", "surrogate", "mechanics", "fields.py", "equivalence.py")
+TARGETS = (
+    "engines/planewave",
+    "dft",
+    "surrogate",
+    "mechanics",
+    "state/fields.py",
+    "state/axis_operations.py",
+)
 
 
 @dataclass(frozen=True)

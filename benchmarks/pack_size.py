@@ -24,11 +24,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
 from cellfields.dataset.pack import pack, read_pack
-from cellfields.deformation import Deformation, sample_deformations
-from cellfields.fields import ElectronicFields
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields
 
 OPTIONS: tuple[dict[str, float], ...] = (
     {"tolerance": 0.0},

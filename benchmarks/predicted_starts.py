@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.predicted_starts_abinit import kept_rows, nearest, write
 from cellfields import CellState, Deformation, DensityStart, PlaneWaveEngine
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 from cellfields.surrogate import Surrogate
 
 RUNS = {"held": ("atoms", "nearest", "predicted"), "relaxed": ("atoms", "nearest", "predicted", "curvature")}

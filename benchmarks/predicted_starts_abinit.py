@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from cellfields import CellState, Deformation, DensityStart
-from cellfields.abinit import AbinitEngine, AbinitOptions
-from cellfields.abinit.input import OUTPUT_PREFIX
-from cellfields.abinit.output import output_files, read_output, scf_history
-from cellfields.abinit.run import finished_run
-from cellfields.study import Study
+from cellfields.engines.abinit import AbinitEngine, AbinitOptions
+from cellfields.engines.abinit.input import OUTPUT_PREFIX
+from cellfields.engines.abinit.output import output_files, read_output, scf_history
+from cellfields.engines.abinit.run import finished_run
+from cellfields.pipeline.study import Study
 from cellfields.surrogate import Surrogate
 
 KINDS = ("atoms", "nearest", "predicted")

@@ -29,7 +29,7 @@ from pathlib import Path  # noqa: E402
 import numpy as np  # noqa: E402
 
 from cellfields import Deformation, Surrogate, sample_deformations  # noqa: E402
-from cellfields.fields import FIELD_NAMES  # noqa: E402
+from cellfields.state.fields import FIELD_NAMES  # noqa: E402
 
 GRID = (36, 64, 60)
 MODES, FIELD_WIDTHS, SMALL_WIDTHS = 50, (500, 500), (50, 100, 50)

@@ -31,7 +31,7 @@ from scipy.optimize import brentq
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cellfields import CellState, Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
-from cellfields.start import DensityStart
+from cellfields.state.density_start import DensityStart
 from cellfields.units import ANGSTROM, GPA
 
 FACTORS = (1.05, 1.1, 1 / 1.05, 1 / 1.1)

@@ -25,9 +25,9 @@ sys.path.insert(0, str(ROOT))
 from cellfields.evaluation.baselines import BaselineEngine  # noqa: E402
 from cellfields.evaluation.card import model_card  # noqa: E402
 from cellfields.evaluation.evaluate import Exam  # noqa: E402
-from cellfields.evaluation.studies.protocol import teh2021  # noqa: E402
-from cellfields.evaluation.studies.workbench import Workbench  # noqa: E402
 from cellfields.mechanics import stress_free  # noqa: E402
+from cellfields.reproductions.teh2021.protocol import teh2021  # noqa: E402
+from cellfields.reproductions.teh2021.workbench import Workbench  # noqa: E402
 from cellfields.surrogate import Surrogate  # noqa: E402
 from cellfields.surrogate.compact import compacted  # noqa: E402
 from cellfields.units import ANGSTROM  # noqa: E402

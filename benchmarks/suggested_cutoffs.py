@@ -2,7 +2,7 @@
 
     python benchmarks/suggested_cutoffs.py [--only C] [--json benchmarks/results/suggested_cutoffs.json]
 
-The suggestion comes from an isolated atom alone (``planewave/pseudopotential/suggested_cutoff.py``). Here crystals are
+The suggestion comes from an isolated atom alone (``dft/pseudopotential/suggested_cutoff.py``). Here crystals are
 solved at the largest suggestion of their elements: F minus F at 1.5 times that cutoff, mHa an atom, and the Pulay
 pressure, GPa (``mechanics.stress_consistency``). LDA, primitive cells, 2×2×2 k points, which is enough for a difference
 between cutoffs. The suggestions of all elements and valences of the table are written too.
@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.pulay_pressure import MAGNESIUM, fcc
 from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings
+from cellfields.dft.pseudopotential import builtin_elements, builtin_pseudopotential, suggested_cutoff
 from cellfields.mechanics import stress_consistency
-from cellfields.planewave.pseudopotential import builtin_elements, builtin_pseudopotential, suggested_cutoff
 
 # crystal, valences
 CRYSTALS: dict[str, tuple[Crystal, dict[str, int]]] = {

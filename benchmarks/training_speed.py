@@ -37,8 +37,8 @@ sys.path.insert(0, str(ROOT))
 
 from cellfields import Surrogate, sample_deformations  # noqa: E402
 from cellfields.evaluation.evaluate import Exam  # noqa: E402
-from cellfields.evaluation.studies.protocol import teh2021  # noqa: E402
-from cellfields.evaluation.studies.workbench import Workbench  # noqa: E402
+from cellfields.reproductions.teh2021.protocol import teh2021  # noqa: E402
+from cellfields.reproductions.teh2021.workbench import Workbench  # noqa: E402
 from cellfields.surrogate import Recipe  # noqa: E402
 from cellfields.surrogate.training import fit_regressor  # noqa: E402
 from tests.toy import ToyEngine, magnesium  # noqa: E402
@@ -145,7 +145,7 @@ def with_labels(run: Path, reference: Path | None) -> dict:
 def full_size(an_epoch: dict) -> dict:
     """500 strains, four images each, labels of a closed formula."""
     engine = ToyEngine(magnesium(), field_cutoff=24.0)
-    states = list(engine.solve_many(sample_deformations(engine.crystal, SAMPLES // 4, seed=2)))
+    states = list(map(engine.solve, sample_deformations(engine.crystal, SAMPLES // 4, seed=2)))
     seconds = {
         name: timed(lambda recipe=recipe: Surrogate.train(engine.crystal, states, recipe))
         for name, recipe in (("best", Recipe(name="best")), ("lean", LEAN))

@@ -22,7 +22,7 @@ import numpy as np
 from cellfields import Surrogate
 from cellfields.evaluation.figures import snapshot_figure, uniaxial_figure
 from cellfields.mechanics import UniaxialCurve, UniaxialTable, find_instability, uniaxial_test
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 
 SNAPSHOTS = (-0.1, -0.08, -0.05, 0.0, 0.05, 0.1)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from cellfields.config import CrystalTable, ImportedTable, OutputTable, SamplingTable
-from cellfields.planewave import PlaneWaveSettings
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.pipeline.configuration import CrystalTable, ImportedTable, OutputTable, SamplingTable
 from cellfields.surrogate import Recipe
 
 ROOT = Path(__file__).parents[1]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellfields.config import load_configuration
-from cellfields.deformation import Deformation
-from cellfields.planewave import PlaneWaveEngine
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.planewave import PlaneWaveEngine
+from cellfields.pipeline.configuration import load_configuration
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # study → atoms, primitive cells, internal coordinates, and settings so coarse that a solve takes a second

@@ -21,17 +21,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellfields.cli._template import TEMPLATE
-from cellfields.config import load_study
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
 from cellfields.dataset._pack_content import PackedDataset
-from cellfields.dataset._sealed import _END, _START, _seal_of, seal, unseal
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.pack import pack
-from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import CellFieldsError, CorruptFileError
+from cellfields.pipeline.configuration import load_study
+from cellfields.storage.sealed import _END, _START, _seal_of, seal, unseal
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube
 from tests.toy import ToyEngine, magnesium
 
@@ -155,7 +155,7 @@ def test_study_of_imported_states(data: bytes) -> None:
 def _packed(modes: int | None) -> bytes:
     with TemporaryDirectory() as folder:
         store = DatasetStore.create_or_open(Path(folder) / "dataset", CRYSTAL, {"engine": "toy"})
-        for state in ToyEngine(CRYSTAL, 1.0).solve_many(sample_deformations(CRYSTAL, 3, seed=0, stretch_sigma=0.02)):
+        for state in map(ToyEngine(CRYSTAL, 1.0).solve, sample_deformations(CRYSTAL, 3, seed=0, stretch_sigma=0.02)):
             store.write(state)
         pack(store, Path(folder) / "it", modes=modes)
         return (Path(folder) / "it").read_bytes()

@@ -9,8 +9,8 @@ import pytest
 
 from cellfields import Deformation, Surrogate, models
 from cellfields.errors import InputError, PhysicsWarning
-from cellfields.fields import FIELD_NAMES
 from cellfields.mechanics import stress_free
+from cellfields.state.fields import FIELD_NAMES
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 def test_names_come_from_where_they_are_defined() -> None:
     from cellfields.crystal import Crystal
-    from cellfields.planewave import PlaneWaveEngine
+    from cellfields.engines.planewave import PlaneWaveEngine
 
     assert cellfields.Crystal is Crystal
     assert cellfields.PlaneWaveEngine is PlaneWaveEngine
@@ -41,7 +41,7 @@ def test_names_come_from_where_they_are_defined() -> None:
     "statement",
     [
         "import cellfields",
-        "import cellfields.planewave",
+        "import cellfields.engines.planewave",
         "from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings, CellState",
         "import cellfields.dataset; cellfields.DatasetStore",
         "import cellfields.energetics; cellfields.energy_routes; cellfields.energetics.ROUTES",
@@ -63,11 +63,13 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_imports_point_one_way() -> None:
-    """crystal, deformation, fields, state → planewave: nothing of the language needs an engine."""
-    loaded = modules_after("import cellfields.crystal, cellfields.deformation, cellfields.fields, cellfields.state")
-    above = ("planewave", "dataset", "surrogate", "evaluation", "cli")
+    """crystal → state → engines: nothing of the language needs an engine."""
+    loaded = modules_after(
+        "import cellfields.crystal, cellfields.crystal.deformation, cellfields.state.fields, cellfields.state"
+    )
+    above = ("engines", "dataset", "surrogate", "evaluation", "cli")
     assert not {m for m in loaded if m.startswith(tuple(f"cellfields.{part}" for part in above))}
-    with_engine = modules_after("import cellfields.planewave")
+    with_engine = modules_after("import cellfields.engines.planewave")
     assert not {m for m in with_engine if m.startswith(tuple(f"cellfields.{part}" for part in above[1:]))}
 
 

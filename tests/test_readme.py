@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cellfields.config import load_configuration
+from cellfields.pipeline.configuration import load_configuration
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,15 +5,14 @@ atoms relax to ξ(D) = A·(quadratic in the strain);  ρ = superposed Gaussians 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
-from cellfields.fields import ElectronicFields, FourierBasis
+from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
 
 
 def magnesium() -> Crystal:
@@ -69,6 +68,3 @@ class ToyEngine:
             energy_terms={"total": energy},
             provenance={"engine": "toy", "scf_steps": 7},
         )
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        return (self.solve(d) for d in deformations)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from cellfields import Deformation, Surrogate
-from cellfields.state import Engine
-from cellfields.study import Study
+from cellfields.engines.contract import Engine
+from cellfields.pipeline.study import Study
 
 HERE = Path(__file__).parent
 STRAIN = 0.01  # of each shear

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from cellfields import Deformation, PlaneWaveEngine
-from cellfields.planewave.odd_modes import odd_patterns
-from cellfields.start import DensityStart
+from cellfields.engines.planewave.odd_modes import odd_patterns
+from cellfields.pipeline.study import Study
 from cellfields.state import CellState
-from cellfields.study import Study
+from cellfields.state.density_start import DensityStart
 
 STEP = 0.05  # Bohr
 RATIO = 0.64  # r of SrTiO3: C₁₁ = 317, C₁₂ = 102 GPa at room temperature

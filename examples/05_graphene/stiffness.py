@@ -19,8 +19,8 @@ from ase.units import Bohr, Hartree, J, m
 from scipy.optimize import brentq
 
 from cellfields import Deformation, Surrogate
-from cellfields.state import Engine
-from cellfields.study import Study
+from cellfields.engines.contract import Engine
+from cellfields.pipeline.study import Study
 
 HERE = Path(__file__).parent
 STRAIN = 0.005

@@ -20,7 +20,7 @@ from parsl.executors import HighThroughputExecutor
 from parsl.providers import LocalProvider
 
 from cellfields.dataset import LabelEvent, LabelInterrupted, label
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 
 
 def label_with(study: Study, config: Config) -> None:

@@ -17,7 +17,7 @@ from parsl.executors import HighThroughputExecutor
 from parsl.launchers import SrunLauncher
 from parsl.providers import SlurmProvider
 
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 
 ACCOUNT = "my_project"
 PARTITION = "standard"

@@ -22,7 +22,7 @@ from cellfields import Deformation, Surrogate
 from cellfields.dataset import label
 from cellfields.evaluation.figures import snapshot_figure
 from cellfields.mechanics import ConstitutiveLaw, stress_free
-from cellfields.study import Study
+from cellfields.pipeline.study import Study
 
 HERE = Path(__file__).parent
 LENGTH, WIDTH, WAIST = 10.0, 2.0, 0.7  # mm; the waist is narrower by this factor

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {
-    "AbinitEngine": "cellfields.abinit",
-    "AbinitOptions": "cellfields.abinit",
+    "AbinitEngine": "cellfields.engines.abinit",
+    "AbinitOptions": "cellfields.engines.abinit",
     "Crystal": "cellfields.crystal",
-    "Deformation": "cellfields.deformation",
-    "sample_deformations": "cellfields.deformation",
-    "ElectronicFields": "cellfields.fields",
-    "FourierBasis": "cellfields.fields",
+    "Deformation": "cellfields.crystal.deformation",
+    "sample_deformations": "cellfields.crystal.deformation",
+    "ElectronicFields": "cellfields.state.fields",
+    "FourierBasis": "cellfields.state.fields",
     "CellState": "cellfields.state",
-    "Engine": "cellfields.state",
-    "FirstPrinciplesEngine": "cellfields.state",
-    "PlaneWaveEngine": "cellfields.planewave",
-    "PlaneWaveSettings": "cellfields.planewave",
+    "Engine": "cellfields.engines.contract",
+    "FirstPrinciplesEngine": "cellfields.engines.contract",
+    "PlaneWaveEngine": "cellfields.engines.planewave",
+    "PlaneWaveSettings": "cellfields.dft.settings",
     "Surrogate": "cellfields.surrogate",
     "DatasetStore": "cellfields.dataset",
-    "DensityStart": "cellfields.start",
+    "DensityStart": "cellfields.state.density_start",
     "energy_routes": "cellfields.energetics",
     "ConstitutiveLaw": "cellfields.mechanics",
     "elastic_constants": "cellfields.mechanics",
@@ -65,18 +65,20 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cellfields.abinit import AbinitEngine, AbinitOptions
     from cellfields.crystal import Crystal
+    from cellfields.crystal.deformation import Deformation, sample_deformations
     from cellfields.dataset import DatasetStore
-    from cellfields.deformation import Deformation, sample_deformations
+    from cellfields.dft.settings import PlaneWaveSettings
     from cellfields.energetics import energy_routes
+    from cellfields.engines.abinit import AbinitEngine, AbinitOptions
+    from cellfields.engines.contract import Engine, FirstPrinciplesEngine
+    from cellfields.engines.planewave import PlaneWaveEngine
     from cellfields.errors import CellFieldsError, ConvergenceError, InputError
     from cellfields.export import CellFieldsCalculator
-    from cellfields.fields import ElectronicFields, FourierBasis
     from cellfields.mechanics import ConstitutiveLaw, elastic_constants, uniaxial_test
-    from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
-    from cellfields.start import DensityStart
-    from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+    from cellfields.state import CellState
+    from cellfields.state.density_start import DensityStart
+    from cellfields.state.fields import ElectronicFields, FourierBasis
     from cellfields.surrogate import Surrogate
 
 

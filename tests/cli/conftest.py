@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cellfields import study
 from cellfields.cli import main
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import PhysicsWarning, SCFNotConverged
+from cellfields.pipeline import study
 from cellfields.state import CellState
 from tests.toy import ToyEngine
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cellfields.cli import _console
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -279,7 +279,7 @@ def test_progress_on_a_terminal_shows_time_left(
 
 
 def _deformation(values: list[float]):  # type: ignore[no-untyped-def]
-    from cellfields.deformation import Deformation
+    from cellfields.crystal.deformation import Deformation
 
     return Deformation.from_array(np.array(values))
 

@@ -210,7 +210,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def _d():  # type: ignore[no-untyped-def]
-    from cellfields.deformation import Deformation
+    from cellfields.crystal.deformation import Deformation
 
     return Deformation.from_array([float(x) for x in D.split(",")])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cellfields import study
+from cellfields.pipeline import study
 from tests.cli.conftest import Shell
 from tests.evaluation.test_convergence import Law
 

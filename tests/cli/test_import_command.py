@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cellfields.deformation import sample_deformations
+from cellfields.crystal.deformation import sample_deformations
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, values
 from tests.toy import ToyEngine, magnesium
 
@@ -33,7 +33,7 @@ def _table(shell: Shell, *columns: str, count: int = 16) -> str:
     crystal = magnesium()
     lines = [",".join(columns)]
     strains = sample_deformations(crystal, count, seed=9, stretch_sigma=0.02, angle_sigma=1.0)
-    for i, state in enumerate(ToyEngine(crystal, 2.0).solve_many(strains)):
+    for i, state in enumerate(map(ToyEngine(crystal, 2.0).solve, strains)):
         cells = {
             "free_energy": str(state.free_energy),
             "internal": " ".join(map(str, state.internal)),

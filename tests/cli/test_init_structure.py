@@ -11,8 +11,8 @@ from ase.build import bulk
 from ase.io import write
 
 from cellfields.cli._own_template import mesh
-from cellfields.config import Configuration, load_study
 from cellfields.crystal import Crystal
+from cellfields.pipeline.configuration import Configuration, load_study
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellfields import study
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.mechanics import Stress
+from cellfields.pipeline import study
 from cellfields.surrogate import Recipe, Surrogate
 from tests.cli.conftest import Shell
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
@@ -25,7 +25,7 @@ GPA = 29421.02648438959
 def model(tmp_path_factory) -> Path:
     engine = HyperelasticEngine(magnesium())
     strains = sample_deformations(engine.crystal, 100, seed=0, stretch_sigma=0.02, angle_sigma=1.0)
-    surrogate = Surrogate.train(engine.crystal, engine.solve_many(strains), Recipe(name="best", degree=3))
+    surrogate = Surrogate.train(engine.crystal, map(engine.solve, strains), Recipe(name="best", degree=3))
     path = tmp_path_factory.mktemp("model") / "formula.safetensors"
     surrogate.save(path)
     return path

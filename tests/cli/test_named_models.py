@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cellfields import models
-from cellfields.deformation import sample_deformations
+from cellfields.crystal.deformation import sample_deformations
 from cellfields.surrogate import Recipe, Surrogate
 from tests.toy import ToyEngine, magnesium
 
@@ -23,7 +23,7 @@ D = "1.001,1,0.999,90,90.1,90"
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     engine = ToyEngine(magnesium(), field_cutoff=1.0)
-    states = engine.solve_many(sample_deformations(engine.crystal, 20, seed=1, stretch_sigma=0.02, angle_sigma=1.0))
+    states = map(engine.solve, sample_deformations(engine.crystal, 20, seed=1, stretch_sigma=0.02, angle_sigma=1.0))
     Surrogate.train(engine.crystal, states, Recipe(name="best", degree=2, modes=4)).save(folder / "toy.safetensors")
     (folder / "toy.md").write_text("# toy\n\nwords of the card\n")
     return folder

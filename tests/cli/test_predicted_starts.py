@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cellfields.abinit import AbinitEngine, AbinitOptions, DensityFile
-from cellfields.deformation import Deformation
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
+from cellfields.crystal.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.abinit import AbinitEngine, AbinitOptions, DensityFile
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.surrogate import Recipe, Surrogate
 from tests.surrogate.samples import draw
 from tests.toy import ToyEngine, magnesium
@@ -26,7 +27,7 @@ SETTINGS = PlaneWaveSettings(smearing="cold", cutoff=5, kmesh=(2, 2, 1), smearin
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same surrogate, trained on states of the embedded engine, of ABINIT, and of nobody knows what."""
     folder, crystal = tmp_path_factory.mktemp("models"), magnesium()
-    states = list(ToyEngine(crystal, field_cutoff=2.0).solve_many(draw(crystal, 20)))
+    states = list(map(ToyEngine(crystal, field_cutoff=2.0).solve, draw(crystal, 20)))
     tables = {
         "planewave": PlaneWaveEngine(crystal, SETTINGS).fingerprint_table(),
         "abinit": AbinitEngine(crystal, SETTINGS, AbinitOptions(variables={"nline": 6})).fingerprint_table(),

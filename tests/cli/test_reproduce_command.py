@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cellfields.evaluation.studies import reproduce
-from cellfields.planewave import PlaneWaveEngine
+from cellfields.engines.planewave import PlaneWaveEngine
+from cellfields.reproductions.teh2021 import reproduce
 
 PACK = Path(__file__).parents[2] / "data" / "teh2021_labels.pack"
 

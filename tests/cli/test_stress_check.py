@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cellfields import study
-from cellfields.planewave.pseudopotential import builtin_pseudopotential
+from cellfields.dft.pseudopotential import builtin_pseudopotential
+from cellfields.pipeline import study
 from tests.cli.conftest import Shell
 from tests.mechanics.test_stress_consistency import TruncatedEngine
 from tests.toy import magnesium

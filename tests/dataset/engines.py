@@ -12,9 +12,10 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.engines.contract import Remedy
 from cellfields.errors import CellFieldsError, SCFNotConverged
-from cellfields.state import CellState, Remedy
+from cellfields.state import CellState
 from tests.toy import ToyEngine, magnesium
 
 TABLE = {"engine": "toy", "settings": {"field_cutoff": 4.0, "kmesh": [4, 4, 4]}}

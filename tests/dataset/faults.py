@@ -2,7 +2,7 @@
 
     for every n and every fault:   campaign, call n goes wrong → inspect → resume → power cut → inspect → compare
 
-Faults are put into the calls that :mod:`cellfields.dataset._atomic` changes files with. To die is to have no effect
+Faults are put into the calls that :mod:`cellfields.storage.atomic` changes files with. To die is to have no effect
 from one call on, whatever the program still tries on its way out. A power cut leaves of each file what it held when
 it was last fsynced, and of each directory either the names it had when that was last fsynced, or those it has now
 (both happen: a file system may write names early, and content late).
@@ -25,9 +25,9 @@ from unittest.mock import patch
 import numpy as np
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore, StoreError, label
 from cellfields.dataset._codec import decode_state, encode_state
-from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import CorruptFileError, InputError, SCFNotConverged
 from cellfields.state import CellState
 from tests.dataset.engines import TABLE

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, LabelEvent, label
 from cellfields.dataset._attempt import attempt
-from cellfields.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.contract import Remedy
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import CellFieldsError, SCFNotConverged
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
-from cellfields.state import CellState, Remedy
+from cellfields.state import CellState
 from tests.dataset.engines import TABLE, FragileEngine, StubbornEngine, strains
 from tests.toy import ToyEngine, magnesium
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, LabelEvent, LabelInterrupted, StoreError, label
-from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError, InputError, SettingsMismatchError
 from cellfields.state import CellState
 from tests.dataset.engines import TABLE, FragileEngine, ProgramMissing, Unloadable, Unpicklable, strains

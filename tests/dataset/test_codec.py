@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from safetensors.numpy import load
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._codec import basis_hash, decode_basis, decode_state, encode_basis, encode_state
-from cellfields.dataset._sealed import _END, _START, MAX_FILE, seal, unseal
-from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.storage.sealed import _END, _START, MAX_FILE, seal, unseal
 from tests.toy import ToyEngine, magnesium
 
 

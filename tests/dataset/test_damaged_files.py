@@ -22,9 +22,9 @@ from safetensors.numpy import load
 
 from cellfields.dataset import DatasetStore
 from cellfields.dataset._codec import decode_state, encode_state
-from cellfields.dataset._json import digest, loads
-from cellfields.dataset._sealed import _END, _START
 from cellfields.errors import CellFieldsError, InputError, SCFNotConverged
+from cellfields.storage.json_tables import digest, loads
+from cellfields.storage.sealed import _END, _START
 from cellfields.surrogate import Recipe, Surrogate, _file
 from cellfields.surrogate._domain import TrainingDomain
 from cellfields.surrogate._encoding import StateEncoding
@@ -43,7 +43,7 @@ class Specimens:
 
     def __init__(self, folder: Path) -> None:
         crystal, (solved, failed, *others) = magnesium(), strains(4)
-        states = list(ToyEngine(crystal, 1.0).solve_many([solved, *others]))
+        states = list(map(ToyEngine(crystal, 1.0).solve, [solved, *others]))
         store = DatasetStore.create_or_open(folder / "set", crystal, TABLE)
         store.write(states[0])
         store.record_failure(failed, SCFNotConverged("no luck", [{"step": 1, "residual": 0.5}]))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, label
 from cellfields.dataset.forecast import Cost, Forecast
-from cellfields.deformation import Deformation
 from cellfields.errors import CellFieldsError
 from cellfields.state import CellState
 from tests.dataset.engines import TABLE, FragileEngine, strains

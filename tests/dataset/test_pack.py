@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore, label
-from cellfields.dataset._sealed import unseal
 from cellfields.dataset.pack import TOLERANCE, pack, read_pack, unpack
-from cellfields.deformation import Deformation, sample_deformations
 from cellfields.errors import CorruptFileError, InputError, SCFNotConverged, SettingsMismatchError
-from cellfields.fields import FIELD_NAMES, ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES, ElectronicFields, FourierBasis
+from cellfields.storage.sealed import unseal
 from tests.toy import ToyEngine, magnesium
 
 TABLE = {"engine": "toy", "settings": {"cutoff": 4.0}}
@@ -45,7 +45,7 @@ def strains(crystal: Crystal, count: int = 7) -> list[Deformation]:
 def store(tmp_path: Path) -> DatasetStore:
     crystal = magnesium()
     store = DatasetStore.create_or_open(tmp_path / "dataset", crystal, TABLE)
-    for state in ToyEngine(crystal).solve_many(strains(crystal)):
+    for state in map(ToyEngine(crystal).solve, strains(crystal)):
         store.write(replace(state, forces=np.arange(12.0).reshape(4, 3) / 7))
     return store
 
@@ -174,7 +174,7 @@ def test_packing_again_says_both(store: DatasetStore, tmp_path: Path) -> None:
 def test_what_is_missing_stays_missing(tmp_path: Path) -> None:
     crystal = magnesium()
     store = DatasetStore.create_or_open(tmp_path / "dataset", crystal, TABLE)
-    full, bare, dense, blank = ToyEngine(crystal).solve_many(strains(crystal, 4))
+    full, bare, dense, blank = map(ToyEngine(crystal).solve, strains(crystal, 4))
     assert dense.fields is not None
     only_density = {"density": dense.fields.coefficients["density"]}
     fields = ElectronicFields(dense.fields.basis, only_density, dense.fields.volume)
@@ -210,7 +210,7 @@ def test_what_is_missing_stays_missing(tmp_path: Path) -> None:
 def test_a_dataset_without_fields(tmp_path: Path) -> None:
     crystal = magnesium()
     store = DatasetStore.create_or_open(tmp_path / "dataset", crystal, TABLE)
-    for state in ToyEngine(crystal).solve_many(strains(crystal, 3)):
+    for state in map(ToyEngine(crystal).solve, strains(crystal, 3)):
         store.write(replace(state, fields=None))
     content = pack(store, tmp_path / "mg.pack", modes=2)
     assert content.fields == {}

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, StoreError
 from cellfields.dataset._codec import basis_hash
-from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError, SCFNotConverged, SettingsMismatchError
 from cellfields.state import CellState
 from tests.dataset.engines import TABLE, strains
@@ -156,7 +156,7 @@ def test_a_truncated_or_edited_description_is_refused(store: DatasetStore) -> No
         path.write_bytes(data)
         with pytest.raises(CorruptFileError, match=r"dataset.json is"):
             DatasetStore.open(store.directory)
-    from cellfields.dataset._json import seal_table
+    from cellfields.storage.json_tables import seal_table
 
     newer.pop("sha256")
     path.write_bytes(seal_table({**newer, "format": 2}))

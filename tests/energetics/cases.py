@@ -9,12 +9,13 @@ from functools import cache
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
-from cellfields.fields import ElectronicFields
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
-from cellfields.planewave.pseudopotential import CoreCharge, GTHPseudopotential, builtin_pseudopotential
+from cellfields.crystal.deformation import Deformation
+from cellfields.dft.pseudopotential import CoreCharge, GTHPseudopotential, builtin_pseudopotential
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.state import CellState
-from tests.planewave.problems import (
+from cellfields.state.fields import ElectronicFields
+from tests.engines.planewave.problems import (
     MG_INTERNAL,
     SI_INTERNAL,
     SI_STRAIN,

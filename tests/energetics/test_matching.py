@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellfields.abinit import AbinitEngine
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.energetics import TrialDensity
+from cellfields.engines.abinit import AbinitEngine
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError, SettingsMismatchError
-from cellfields.fields import ElectronicFields, FourierBasis
-from cellfields.planewave import PlaneWaveEngine
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
 from tests.energetics.cases import case, with_field
 from tests.toy import ToyEngine, magnesium
 

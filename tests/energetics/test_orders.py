@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from cellfields.energetics import TrialDensity, energy_routes
-from cellfields.planewave.arithmetic import inner
+from cellfields.engines.planewave.arithmetic import inner
 from tests.energetics.cases import CASES, case, perturbed
 
 

@@ -6,8 +6,8 @@ import pytest
 
 import cellfields.energetics
 from cellfields.energetics import ROUTES, TrialDensity, energy_routes
+from cellfields.engines.planewave.cell import Cell
 from cellfields.errors import InputError
-from cellfields.planewave.cell import Cell
 from tests.energetics.cases import CASES, case, perturbed
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cellfields.energetics import TrialDensity, sum_energy
+from cellfields.engines.planewave.arithmetic import inner
 from cellfields.errors import InputError
-from cellfields.fields import ElectronicFields
-from cellfields.planewave.arithmetic import inner
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields
 from tests.energetics.cases import Case, case, perturbed, with_field
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
-from cellfields.equivalence import axis_operations
+from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
 from cellfields.evaluation.baselines import BASELINES, BaselineEngine, Floor
 from cellfields.evaluation.metrics import position_error, relative_l2
-from cellfields.fields import FIELD_NAMES
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
+from cellfields.state.axis_operations import axis_operations
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Recipe, Surrogate
 from cellfields.surrogate.images import images_of
 from tests.toy import ToyEngine, magnesium
@@ -36,14 +37,14 @@ def with_density_only(state: CellState) -> CellState:
 
 @pytest.fixture(scope="module")
 def states() -> list[CellState]:
-    return list(ENGINE.solve_many(strains(60, 0)))
+    return [ENGINE.solve(strain) for strain in strains(60, 0)]
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_is_an_engine_with_complete_states(states, name):
     engine = BaselineEngine.train(CRYSTAL, states, Recipe(modes=10), name=name)
     assert isinstance(engine, Engine) and engine.crystal is CRYSTAL
-    (state,) = engine.solve_many(strains(1, 1))
+    (state,) = map(engine.solve, strains(1, 1))
     assert state.provenance["engine"] == f"baseline {name}"
     assert state.fields.integral("density") == 8.0
     assert state.internal.shape == (3,) and state.positions.shape == (4, 3)
@@ -89,7 +90,7 @@ def test_the_nearest_training_state_is_given_back(states):
 def test_kernels_learn_what_a_line_cannot(states, name):
     training = [with_density_only(state) for state in states]
     kernel, linear = (BaselineEngine.train(CRYSTAL, training, Recipe(modes=5), name=n) for n in (name, "linear"))
-    truth = list(ENGINE.solve_many(strains(10, 1)))
+    truth = [ENGINE.solve(strain) for strain in strains(10, 1)]
 
     def error(engine):
         return np.mean([abs(engine.solve(s.deformation).free_energy - s.free_energy) for s in truth])
@@ -99,10 +100,10 @@ def test_kernels_learn_what_a_line_cannot(states, name):
 
 def test_the_floor_is_what_the_modes_leave_out(states):
     engine = BaselineEngine.train(CRYSTAL, states, Recipe(modes=4))
-    truth = list(ENGINE.solve_many(strains(3, 1)))
+    truth = [ENGINE.solve(strain) for strain in strains(3, 1)]
     floor = Floor(engine.encoding, truth)
     assert isinstance(floor, Engine) and floor.crystal is CRYSTAL
-    for true, state in zip(truth, floor.solve_many([s.deformation for s in truth]), strict=True):
+    for true, state in zip(truth, map(floor.solve, [s.deformation for s in truth]), strict=True):
         for name in FIELD_NAMES:
             reduction = engine.encoding.reductions[name]
             expected = reduction.truncation_error(true.fields.vector(name))
@@ -125,12 +126,12 @@ def test_an_unknown_baseline_is_refused_by_name(states):
     ids=["taylor, weakly nonlinear", "taylor, strongly nonlinear", "paper, strongly nonlinear"],
 )
 def test_the_surrogate_clearly_beats_linear_regression_on_unseen_strains(name, size, count, factor):
-    training = [with_density_only(state) for state in ENGINE.solve_many(strains(count, 0, size))]
+    training = [with_density_only(state) for state in map(ENGINE.solve, strains(count, 0, size))]
     recipe = Recipe(name=name, field_widths=(50, 50), epochs=300)
     surrogate = Surrogate.train(CRYSTAL, training, recipe)
     linear = BaselineEngine.train(CRYSTAL, training, recipe, name="linear")
     errors: dict[str, dict[str, list[float]]] = {}
-    for true in ENGINE.solve_many(strains(20, 1, size)):
+    for true in map(ENGINE.solve, strains(20, 1, size)):
         for engine in (surrogate, linear):
             state = engine.solve(true.deformation)
             kind = errors.setdefault(type(engine).__name__, {"energy": [], "density": [], "position": []})
@@ -146,7 +147,7 @@ def test_without_internal_coordinates_or_fields():
     crystal = Crystal(3.75 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Al"], [[0, 0, 0]])
     engine = ToyEngine(crystal, field_cutoff=2.0)
     draws = sample_deformations(crystal, 12, seed=0, stretch_sigma=0.02, angle_sigma=1)
-    state = BaselineEngine.train(crystal, engine.solve_many(draws)).solve(draws[0])
+    state = BaselineEngine.train(crystal, map(engine.solve, draws)).solve(draws[0])
     assert state.internal.shape == (0,) and np.isfinite(state.free_energy)
 
 

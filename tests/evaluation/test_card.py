@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.evaluation.card import model_card
 from cellfields.evaluation.evaluate import Exam
 from cellfields.evaluation.report import number
@@ -21,9 +21,11 @@ TABLE = {"engine": "toy", "settings": {"cutoff": 7.5, "kmesh": [3, 2, 1], "smear
 
 @pytest.fixture(scope="module")
 def states() -> list[CellState]:
-    from cellfields.deformation import sample_deformations
+    from cellfields.crystal.deformation import sample_deformations
 
-    return list(ENGINE.solve_many(sample_deformations(CRYSTAL, 24, seed=1, stretch_sigma=0.02, angle_sigma=1.0)))
+    return [
+        ENGINE.solve(strain) for strain in sample_deformations(CRYSTAL, 24, seed=1, stretch_sigma=0.02, angle_sigma=1.0)
+    ]
 
 
 def rows(card: str) -> dict[str, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError, SCFNotConverged
 from cellfields.evaluation.convergence import Convergence, converge, ladder_values, strained_cell, toml_lines
 from cellfields.evaluation.figures.convergence import convergence_figure
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.state import CellState
 from tests.toy import ToyEngine, magnesium
 
@@ -54,9 +54,6 @@ class Law:
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         return self.evaluate(deformation, np.zeros(3))
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        return map(self.solve, deformations)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +12,15 @@ from ase.build import bulk
 from ase.units import Bohr, GPa, Hartree
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.evaluation.baselines import BaselineEngine
 from cellfields.evaluation.errors import QUANTITIES, Evaluation
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.metrics import PAPER_GRID, field_nrmse
 from cellfields.evaluation.report import ReportInput, render_report
-from cellfields.fields import FIELD_NAMES, ElectronicFields
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES, ElectronicFields
 from tests.toy import ToyEngine, magnesium
 
 
@@ -48,15 +47,12 @@ class Wrong:
             fields=ElectronicFields(state.fields.basis, coefficients, state.fields.volume),
         )
 
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        return (self.solve(d) for d in deformations)
-
 
 @pytest.fixture(scope="module")
 def truth() -> tuple[ToyEngine, list[CellState]]:
     engine = ToyEngine(magnesium(), field_cutoff=3.0)
     strains = sample_deformations(engine.crystal, 7, seed=2, stretch_sigma=0.02, angle_sigma=1.0)
-    return engine, list(engine.solve_many(strains))
+    return engine, [engine.solve(strain) for strain in strains]
 
 
 def test_known_errors_are_found(truth: tuple[ToyEngine, list[CellState]]) -> None:
@@ -158,7 +154,7 @@ def test_engines_are_judged_by_what_they_know(truth: tuple[ToyEngine, list[CellS
     engine, states = truth
     strains = sample_deformations(engine.crystal, 30, seed=3, stretch_sigma=0.02, angle_sigma=1.0)
     density_only, numbers_only = [], []
-    for state in engine.solve_many(strains):
+    for state in map(engine.solve, strains):
         assert state.fields is not None
         fields = replace(state.fields, coefficients={"density": state.fields.coefficients["density"]})
         nowhere = {"internal": np.full(3, np.nan), "positions": np.full((4, 3), np.nan), "free_energy": np.nan}
@@ -207,7 +203,7 @@ def test_test_states_may_lack_things_too(truth: tuple[ToyEngine, list[CellState]
 
 def test_a_crystal_without_internal_coordinates() -> None:
     engine = ToyEngine(Crystal.from_atoms(bulk("Al")), field_cutoff=3.0)
-    states = list(engine.solve_many(sample_deformations(engine.crystal, 3, seed=1, stretch_sigma=0.02)))
+    states = [engine.solve(strain) for strain in sample_deformations(engine.crystal, 3, seed=1, stretch_sigma=0.02)]
     result = evaluate({"exact": engine}, states)
     assert "position" not in result.spread
     assert result.spread["density.nrmse"].range > 0

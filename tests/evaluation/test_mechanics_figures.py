@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase.units import Bohr, GPa, Hartree
 
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.figures import snapshot_figure, uniaxial_figure, youngs_modulus_figure
 from cellfields.evaluation.figures._style import image_bytes

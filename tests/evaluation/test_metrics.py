@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.metrics import (
     PAPER_GRID,
@@ -19,7 +19,7 @@ from cellfields.evaluation.metrics import (
     position_error,
     relative_l2,
 )
-from cellfields.fields import ElectronicFields, FourierBasis
+from cellfields.state.fields import ElectronicFields, FourierBasis
 from tests.toy import ToyEngine, magnesium
 
 BASIS = FourierBasis(np.array([[0, 0, 0], [1, 0, 0], [0, 0, 2]]), np.zeros(3), True)

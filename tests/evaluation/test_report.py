@@ -15,7 +15,7 @@ from ase.build import bulk
 from matplotlib import image
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.evaluation.baselines import BaselineEngine
 from cellfields.evaluation.errors import Evaluation
@@ -47,8 +47,12 @@ class Material:
 
 def _material(crystal: Crystal) -> Material:
     toy = ToyEngine(crystal, field_cutoff=2.0)
-    train = list(toy.solve_many(sample_deformations(crystal, 40, seed=1, stretch_sigma=0.02, angle_sigma=1.0)))
-    test = list(toy.solve_many(sample_deformations(crystal, 6, seed=2, stretch_sigma=0.02, angle_sigma=1.0)))
+    train = [
+        toy.solve(strain) for strain in sample_deformations(crystal, 40, seed=1, stretch_sigma=0.02, angle_sigma=1.0)
+    ]
+    test = [
+        toy.solve(strain) for strain in sample_deformations(crystal, 6, seed=2, stretch_sigma=0.02, angle_sigma=1.0)
+    ]
     engines = {
         "surrogate": BaselineEngine.train(crystal, train, name="quadratic"),  # stands in: no training time
         "linear": BaselineEngine.train(crystal, train, name="linear"),

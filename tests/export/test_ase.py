@@ -13,11 +13,12 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import Bohr, Hartree
 from scipy.spatial.transform import Rotation
 
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.export import CellFieldsCalculator
 from cellfields.mechanics import stress_free
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from tests.mechanics.engines import HyperelasticEngine
 from tests.mechanics.test_equilibrium import without_symmetry
 from tests.toy import ToyEngine, magnesium

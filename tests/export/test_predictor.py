@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellfields.dataset._atomic import StoreError
-from cellfields.deformation import Deformation, strains_of_gradients
+from cellfields.crystal.deformation import Deformation, strains_of_gradients
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.export import predictor
 from cellfields.export._gradients import read_gradients
 from cellfields.export._predictor_writer import write_predictor
-from cellfields.fields import FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
+from cellfields.storage.atomic import StoreError
 from cellfields.surrogate import Recipe, Surrogate
 from tests.surrogate.samples import draw
 from tests.toy import ToyEngine, magnesium
@@ -26,7 +26,7 @@ GRID = (6, 8, 5)
 @pytest.fixture(scope="module")
 def surrogate() -> Surrogate:
     crystal = magnesium()
-    states = ToyEngine(crystal, field_cutoff=2.0).solve_many(draw(crystal, 30))
+    states = map(ToyEngine(crystal, field_cutoff=2.0).solve, draw(crystal, 30))
     return Surrogate.train(crystal, states, Recipe(name="best", modes=8, degree=2))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cellfields.deformation import sample_deformations
+from cellfields.crystal.deformation import sample_deformations
 from cellfields.surrogate import Recipe, Surrogate
 from tests.mechanics.engines import HyperelasticEngine
 from tests.toy import magnesium
@@ -19,4 +19,4 @@ def formula() -> HyperelasticEngine:
 def learned(formula: HyperelasticEngine) -> Surrogate:
     strains = sample_deformations(formula.crystal, 150, seed=0, stretch_sigma=0.02, angle_sigma=1.0)
     recipe = Recipe(name="best", degree=3, blend=1, modes=6)  # the formula's own degree
-    return Surrogate.train(formula.crystal, formula.solve_many(strains), recipe)
+    return Surrogate.train(formula.crystal, map(formula.solve, strains), recipe)

@@ -8,14 +8,13 @@ clamped constants are C + k ΛᵀΛ, relaxed ones C.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.mechanics.stress import from_voigt, to_voigt
 from cellfields.state import CellState
 from tests.toy import ToyEngine
@@ -121,6 +120,3 @@ class HyperelasticEngine:
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         return self.evaluate(deformation, self.coupling @ self.strain(deformation), start=start)
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        return (self.solve(d) for d in deformations)

@@ -9,7 +9,7 @@ import pytest
 from ase.units import Bohr, GPa, Hartree
 from scipy.spatial.transform import Rotation
 
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.mechanics import ConstitutiveLaw, Stress, uniaxial_test
 from cellfields.surrogate._jax import double_precision

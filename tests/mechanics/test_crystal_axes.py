@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
 from cellfields.mechanics.moduli import moduli, point_group, symmetrised, zener_anisotropy
 from cellfields.mechanics.stress import from_voigt, to_voigt

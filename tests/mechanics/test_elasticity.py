@@ -7,12 +7,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.mechanics import ConstitutiveLaw, elastic_constants, third_order_constants
 from cellfields.mechanics.moduli import compliance, moduli, point_group, symmetrised, youngs_modulus
 from cellfields.mechanics.stress import from_voigt, to_voigt
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import ToyEngine, magnesium
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import CellFieldsError, InputError
 from cellfields.evaluation.figures.equation_of_state import equation_of_state_figure
 from cellfields.mechanics.equation_of_state import equation_of_state

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
 from cellfields.mechanics import stress_free
 from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import ConvergenceError, InputError, LeftDomainError, SCFNotConverged
 from cellfields.mechanics import find_instability, tangent_stiffness, uniaxial_test
 from cellfields.state import CellState

@@ -14,12 +14,13 @@ import pytest
 from numpy.polynomial import Polynomial
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore
-from cellfields.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import PhysicsWarning, SCFNotConverged
 from cellfields.mechanics import StressConsistency, stress_consistency
 from cellfields.mechanics.stress_consistency import dataset_stress_consistency, keep_stress_consistency
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from cellfields.state import CellState
 from cellfields.surrogate import Surrogate
 from cellfields.units import GPA

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.mechanics.stress import VOIGT, Stress, from_voigt, small_strain_stress, to_voigt
 from cellfields.state import CellState
@@ -148,7 +148,7 @@ def test_voigt_order_is_that_of_ase():
 @pytest.fixture(scope="module", params=["paper", "taylor", "best"])
 def surrogate(request) -> Surrogate:
     engine = ToyEngine(magnesium(), field_cutoff=1.0)
-    states = engine.solve_many(sample_deformations(engine.crystal, 40, seed=0, stretch_sigma=0.03, angle_sigma=2))
+    states = map(engine.solve, sample_deformations(engine.crystal, 40, seed=0, stretch_sigma=0.03, angle_sigma=2))
     recipe = Recipe(name=request.param, small_widths=(20, 30, 20), field_widths=(8,), epochs=60, degree=3)
     return Surrogate.train(engine.crystal, states, recipe)
 
@@ -168,7 +168,7 @@ def test_surrogate_stress_is_the_derivative_of_its_energy_to_1e_8(surrogate):
 def test_appendix_b_backpropagation():
     """The paper's formulae, line by line, against automatic differentiation of the same network."""
     engine = ToyEngine(magnesium(), field_cutoff=1.0)
-    states = engine.solve_many(sample_deformations(engine.crystal, 30, seed=0))
+    states = map(engine.solve, sample_deformations(engine.crystal, 30, seed=0))
     recipe = Recipe(field_widths=(4,), small_widths=(50, 100, 50), epochs=20)
     surrogate = Surrogate.train(engine.crystal, states, recipe)
     net = jax.tree.map(lambda leaf: np.asarray(leaf, float), surrogate.regressors["free_energy"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
 from cellfields.surrogate import Surrogate
 from tests.surrogate.samples import QUICK, draw
@@ -24,7 +24,7 @@ def engine(crystal: Crystal) -> ToyEngine:
 
 @pytest.fixture(scope="session")
 def states(engine: ToyEngine) -> list[CellState]:
-    return list(engine.solve_many(draw(engine.crystal, 40)))
+    return [engine.solve(strain) for strain in draw(engine.crystal, 40)]
 
 
 @pytest.fixture(scope="session")

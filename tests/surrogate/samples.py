@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.surrogate import Recipe
 
 QUICK = Recipe(field_widths=(24, 24), small_widths=(16, 16), epochs=150, modes=12, degree=3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate import OutsideDomainError, OutsideDomainWarning, Surrogate
@@ -27,7 +27,7 @@ def test_a_batch_is_its_strains(surrogate: Surrogate, n: int) -> None:
     strains = draw(quiet.crystal, n, seed=5)
     batch = quiet.solve_batch([strain.as_array() for strain in strains])
     assert len(batch) == n
-    for row, state in enumerate(quiet.solve_many(strains)):
+    for row, state in enumerate(map(quiet.solve, strains)):
         assert batch.free_energy[row] == pytest.approx(state.free_energy, rel=1e-13)
         np.testing.assert_allclose(batch.internal[row], state.internal, atol=1e-14)
         np.testing.assert_allclose(batch.positions[row], state.positions, atol=1e-14)
@@ -69,7 +69,7 @@ def test_what_is_no_strain_or_not_known_is_refused(crystal: Crystal, states: lis
 
 def test_a_crystal_without_free_atoms() -> None:
     crystal = Crystal(3.75 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Al"], [[0, 0, 0]])
-    states = list(ToyEngine(crystal, field_cutoff=1.0).solve_many(draw(crystal, 12)))
+    states = list(map(ToyEngine(crystal, field_cutoff=1.0).solve, draw(crystal, 12)))
     batch = Surrogate.train(crystal, states, TINY).solve_batch([states[0].deformation.as_array()])
     assert batch.internal.shape == (1, 0) and batch.positions.shape == (1, 1, 3)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.equivalence import axis_operations
 from cellfields.state import CellState
+from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Recipe, Surrogate
 from cellfields.surrogate.images import images_of
 from tests.surrogate.samples import draw
@@ -37,7 +37,7 @@ class Elastic(ToyEngine):
 
 @pytest.fixture(scope="module")
 def elastic(crystal: Crystal) -> list[CellState]:
-    return list(Elastic(crystal, field_cutoff=1.0).solve_many(draw(crystal, 30)))
+    return list(map(Elastic(crystal, field_cutoff=1.0).solve, draw(crystal, 30)))
 
 
 def errors(surrogate: Surrogate, truth: list[CellState]) -> float:
@@ -60,7 +60,7 @@ def test_the_map_is_exactly_as_symmetric_as_the_crystal(crystal: Crystal, states
 
 def test_images_that_the_mesh_does_not_share_are_left_out() -> None:
     cube = Crystal.from_lengths_and_angles([5.4] * 3, [60] * 3, ["Al"], [[0, 0, 0]])
-    states = list(ToyEngine(cube, field_cutoff=1.0).solve_many(draw(cube, 2)))
+    states = list(map(ToyEngine(cube, field_cutoff=1.0).solve, draw(cube, 2)))
     assert images_of(cube, states, BEST, {"settings": {"kmesh": [4, 4, 4]}})[1] == 6
     assert images_of(cube, states, BEST, {"settings": {"kmesh": [4, 4, 2]}})[1] == 2
     assert images_of(cube, states, BEST, None)[1] == 1  # which mesh is not told: no axis may change its place

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate.compact import compacted
 from tests.surrogate.samples import TINY, draw
@@ -74,7 +74,7 @@ def test_its_file_is_smaller_and_says_the_same(
 def test_complex_fields_keep_all_plane_waves() -> None:
     """Their folded vectors hold imaginary parts behind the real ones: no order of |G| to cut by."""
     carbide = Crystal(4.12 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Si", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-    states = list(ToyEngine(carbide, field_cutoff=1.5).solve_many(draw(carbide, 12)))
+    states = list(map(ToyEngine(carbide, field_cutoff=1.5).solve, draw(carbide, 12)))
     full = Surrogate.train(carbide, states, TINY)
     small = compacted(full, states, 1e-2)
     assert small.encoding.reductions["density"].reach == full.encoding.reductions["density"].reach

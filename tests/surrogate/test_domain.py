@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate import OutsideDomainError, OutsideDomainWarning, Surrogate

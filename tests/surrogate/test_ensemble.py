@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cellfields.errors import InputError
-from cellfields.fields import ElectronicFields
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields
 from cellfields.surrogate import Recipe, Surrogate, closed_form, ensemble
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate.ensemble import fit_ensemble
@@ -119,7 +119,7 @@ class Wavy(ToyEngine):
 @pytest.fixture(scope="module")
 def wavy() -> list[CellState]:
     crystal = magnesium()
-    return list(Wavy(crystal, field_cutoff=0.8).solve_many(draw(crystal, 180)))
+    return list(map(Wavy(crystal, field_cutoff=0.8).solve, draw(crystal, 180)))
 
 
 def test_best_takes_networks_where_polynomials_fail_and_only_there(

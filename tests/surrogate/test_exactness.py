@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
-from cellfields.fields import FIELD_NAMES
+from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Surrogate
 from tests.surrogate.samples import TINY, draw
 from tests.toy import ToyEngine
@@ -95,7 +95,7 @@ def test_without_an_inversion_centre_what_is_left_is_exact(name: str) -> None:
     carbide = Crystal(4.12 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Si", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     engine = ToyEngine(carbide, field_cutoff=1.5)
     recipe = TINY.model_copy(update={"name": name, "degree": 2})
-    state = Surrogate.train(carbide, engine.solve_many(draw(carbide, 12)), recipe).solve(draw(carbide, 1, seed=3)[0])
+    state = Surrogate.train(carbide, map(engine.solve, draw(carbide, 12)), recipe).solve(draw(carbide, 1, seed=3)[0])
     assert state.fields is not None and np.iscomplexobj(state.fields.coefficients["density"])
     assert state.fields.integral("density") == pytest.approx(4.0, abs=1e-14)
     assert state.fields.integral("coulomb_potential") == 0.0

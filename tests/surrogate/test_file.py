@@ -126,7 +126,7 @@ def test_a_folder_that_does_not_exist_is_named(surrogate, tmp_path):
 
 def test_a_crystal_taken_without_its_translations_stays_so(crystal, tmp_path):
     plain = Crystal(crystal.lattice_ref, crystal.species, crystal.positions_ref, symmetry=False)
-    states = ToyEngine(plain, 1.0).solve_many(draw(plain, 4))
+    states = map(ToyEngine(plain, 1.0).solve, draw(plain, 4))
     Surrogate.train(plain, states, TINY).save(tmp_path / "m.safetensors")
     loaded = Surrogate.load(tmp_path / "m.safetensors")
     assert loaded.crystal.n_internal == plain.n_internal == 6

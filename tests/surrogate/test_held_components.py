@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, sample_deformations
-from cellfields.equivalence import axis_operations
+from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate.images import images_of
 from tests.surrogate.samples import QUICK
@@ -32,10 +32,10 @@ def draw(crystal: Crystal, count: int, seed: int) -> list[Deformation]:
 @pytest.mark.parametrize("name", ["paper", "best"])
 def test_surrogate_of_a_sheet(crystal: Crystal, name: str) -> None:
     engine = ToyEngine(crystal, field_cutoff=0.5)
-    states = list(engine.solve_many(draw(crystal, 40, 0)))
+    states = [engine.solve(strain) for strain in draw(crystal, 40, 0)]
     surrogate = Surrogate.train(crystal, states, QUICK.model_copy(update={"name": name, "epochs": 400}))
     unseen = draw(crystal, 8, 1)
-    true, predicted = list(engine.solve_many(unseen)), list(surrogate.solve_many(unseen))
+    true, predicted = [engine.solve(strain) for strain in unseen], [surrogate.solve(strain) for strain in unseen]
     spread = np.std([s.free_energy for s in true])
     error = np.sqrt(np.mean([(a.free_energy - b.free_energy) ** 2 for a, b in zip(true, predicted, strict=True)]))
     assert error < 0.5 * spread
@@ -52,7 +52,7 @@ def test_images_leave_held_components_held() -> None:
     """Of a cube whose third edge is held, only those operations remain that leave that edge where it is."""
     cube = Crystal.from_lengths_and_angles([7.6] * 3, [90] * 3, ["Al"] * 4, FCC)
     strains = sample_deformations(cube, 20, seed=0, stretch_sigma=0.02, angle_sigma=1.0, hold=["lambda_c"])
-    states = list(ToyEngine(cube, field_cutoff=1.0).solve_many(strains))
+    states = list(map(ToyEngine(cube, field_cutoff=1.0).solve, strains))
     surrogate = Surrogate.train(cube, states, QUICK.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
     assert surrogate.held == ("lambda_c",)
     images, count = images_of(cube, states, surrogate.recipe, {"kmesh": [4, 4, 4]})
@@ -66,7 +66,7 @@ def test_operations_that_the_plane_waves_do_not_share_are_left_out() -> None:
     box = Crystal.from_lengths_and_angles([7.653, 7.6533, 9.1234], [90] * 3, ["Al"], [[0, 0, 0]])
     shells = sorted(0.5 * (2 * np.pi / edge * 7) ** 2 for edge in (7.653, 7.6533))
     engine = ToyEngine(box, field_cutoff=float(np.mean(shells)))
-    states = list(engine.solve_many([Deformation((1.01, 1.0, 1.0), (90, 90, 90))]))
+    states = list(map(engine.solve, [Deformation((1.01, 1.0, 1.0), (90, 90, 90))]))
     symmetric = QUICK.model_copy(update={"symmetry": True})
     rows = {tuple(m) for m in states[0].fields.basis.indices.tolist()}
     assert len(axis_operations(box)) > images_of(box, states, symmetric, {"kmesh": [4, 4, 4]})[1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._joint import JointMaps

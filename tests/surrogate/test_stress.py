@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import polar, sqrtm
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, lengths_and_angles, sample_deformations
+from cellfields.crystal.deformation import Deformation, lengths_and_angles, sample_deformations
 from cellfields.surrogate import Recipe, Surrogate
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import cauchy_stress, deformation_of_lattice
@@ -51,7 +51,7 @@ def trained(request: pytest.FixtureRequest, crystal: Crystal) -> Surrogate:
     if request.param == "silicon":
         crystal = silicon()
     engine = ToyEngine(crystal, field_cutoff=1.0)
-    states = engine.solve_many(sample_deformations(crystal, 30, seed=0, stretch_sigma=0.03, angle_sigma=2))
+    states = map(engine.solve, sample_deformations(crystal, 30, seed=0, stretch_sigma=0.03, angle_sigma=2))
     recipe = Recipe(name="taylor", field_widths=(8,), small_widths=(20, 20), epochs=100)
     return Surrogate.train(crystal, states, recipe)
 

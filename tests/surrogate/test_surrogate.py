@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES
-from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Surrogate
 from tests.surrogate.samples import QUICK, TINY, draw
 from tests.toy import ToyEngine
@@ -39,7 +40,7 @@ def test_it_is_an_engine_but_not_one_from_first_principles(surrogate):
 
 
 def test_predictions_are_complete(surrogate, engine, unseen):
-    for deformation, state in zip(unseen, surrogate.solve_many(unseen), strict=True):
+    for deformation, state in zip(unseen, map(surrogate.solve, unseen), strict=True):
         true = engine.solve(deformation)
         assert state.deformation == deformation
         np.testing.assert_array_equal(state.lattice, true.lattice)
@@ -185,7 +186,7 @@ def test_truncated_fields_are_the_floor_of_what_can_be_predicted(surrogate, engi
 def test_a_crystal_without_internal_coordinates(unseen):
     crystal = aluminium()
     engine = ToyEngine(crystal, field_cutoff=2.0)
-    trained = Surrogate.train(crystal, engine.solve_many(draw(crystal, 12)), TINY)
+    trained = Surrogate.train(crystal, map(engine.solve, draw(crystal, 12)), TINY)
     assert "internal" not in trained.regressors
     state = trained.solve(draw(crystal, 1, seed=3)[0])
     assert state.internal.shape == (0,)
@@ -196,7 +197,7 @@ def test_a_crystal_without_internal_coordinates(unseen):
 def test_a_crystal_without_inversion_has_complex_fields():
     crystal = silicon_carbide()
     engine = ToyEngine(crystal, field_cutoff=2.0)
-    trained = Surrogate.train(crystal, engine.solve_many(draw(crystal, 12)), TINY)
+    trained = Surrogate.train(crystal, map(engine.solve, draw(crystal, 12)), TINY)
     deformation = draw(crystal, 1, seed=3)[0]
     state, true = trained.solve(deformation), engine.solve(deformation)
     assert np.iscomplexobj(state.fields.coefficients["density"])

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
-from cellfields.equivalence import axis_operations
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.metrics import energy_error, position_error, relative_l2
 from cellfields.state import CellState
+from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Recipe, Surrogate, _file
 from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.closed_form import fit_closed_form
@@ -86,7 +86,7 @@ def test_left_out_errors_are_the_measures_of_an_evaluation(crystal: Crystal, sta
 
 
 def test_it_covers_unseen_strains(best: Surrogate, engine: ToyEngine) -> None:
-    unseen = list(engine.solve_many(draw(engine.crystal, 60, seed=1)))
+    unseen = [engine.solve(strain) for strain in draw(engine.crystal, 60, seed=1)]
     judged = evaluate({"best": replace(best, outside="flag")}, unseen).engines["best"]
     sigma = [best.uncertainty(state.deformation) for state in unseen]
     assert judged.errors.keys() >= sigma[0].keys() - {"fermi_energy"}

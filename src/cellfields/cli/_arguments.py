@@ -10,8 +10,8 @@ import typer
 from cellfields.errors import InputError
 
 if TYPE_CHECKING:
-    from cellfields.deformation import Deformation
-    from cellfields.fields import FourierBasis
+    from cellfields.crystal.deformation import Deformation
+    from cellfields.state.fields import FourierBasis
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="Study file (TOML).", show_default=False)]
 DeformationOption = Annotated[
@@ -70,7 +70,7 @@ def parse_deformation(text: str) -> Deformation:
     Raises:
         InputError: not six numbers, or numbers out of range.
     """
-    from cellfields.deformation import Deformation
+    from cellfields.crystal.deformation import Deformation
 
     return Deformation.from_array(_numbers(text, float, 6, "--D", "six numbers λa,λb,λc,θa,θb,θc"))
 

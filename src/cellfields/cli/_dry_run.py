@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cellfields.cli._console import clock, print_failures, print_table, size, warn
 
 if TYPE_CHECKING:
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
 
 def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bool, json: Path | None) -> None:

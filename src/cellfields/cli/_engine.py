@@ -10,7 +10,7 @@ import typer
 from cellfields.errors import InputError
 
 if TYPE_CHECKING:
-    from cellfields.state import Engine
+    from cellfields.engines.contract import Engine
     from cellfields.surrogate import Surrogate
     from cellfields.surrogate._domain import Outside
 
@@ -37,8 +37,8 @@ def open_engine(path: Path) -> Engine:
         InputError: there is no such file, or something is wrong in it.
     """
     if path.suffix == ".toml":
-        from cellfields.config import load_configuration
-        from cellfields.study import make_engine
+        from cellfields.pipeline.configuration import load_configuration
+        from cellfields.pipeline.study import make_engine
 
         configuration = load_configuration(path)
         return make_engine(configuration, configuration.crystal.build())

@@ -68,7 +68,7 @@ def write_json(target: Path, table: Mapping[str, Any]) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """All of the bytes under the name, or what was there before."""
-    from cellfields.dataset._atomic import write_durably
+    from cellfields.storage.atomic import write_durably
 
     write_durably(path.absolute(), data)
 

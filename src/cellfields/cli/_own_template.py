@@ -14,9 +14,9 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
+from cellfields.dft.unmodelled import missing_physics
 from cellfields.errors import CellFieldsError
 from cellfields.units import ANGSTROM
-from cellfields.unmodelled import missing_physics
 
 METAL_SPACING, OTHER_SPACING = 0.20, 0.35  # 1/Å
 SAFE_CUTOFF = 60.0  # Hartree, where no pseudopotential says what it needs
@@ -106,8 +106,8 @@ def looks_metallic(crystal: Crystal) -> bool:
 
 def suggested(crystal: Crystal) -> tuple[float, str]:
     """A cutoff in Hartree to begin with, and where it comes from: the built-in pseudopotentials."""
-    from cellfields.planewave.pseudopotential import load_pseudopotential
-    from cellfields.planewave.pseudopotential.suggested_cutoff import suggested_cutoff
+    from cellfields.dft.pseudopotential import load_pseudopotential
+    from cellfields.dft.pseudopotential.suggested_cutoff import suggested_cutoff
 
     try:
         needs = {s: suggested_cutoff(load_pseudopotential(s, {})) for s in dict.fromkeys(crystal.species)}

@@ -9,11 +9,12 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cellfields.config import Configuration
+    from cellfields.crystal.deformation import Deformation
     from cellfields.dataset import DatasetStore
-    from cellfields.deformation import Deformation
+    from cellfields.engines.contract import Engine
     from cellfields.mechanics import StressConsistency
-    from cellfields.state import CellState, Engine
+    from cellfields.pipeline.configuration import Configuration
+    from cellfields.state import CellState
 
 CheckOption = Annotated[
     bool,
@@ -26,9 +27,9 @@ CheckOption = Annotated[
 
 def warn_of_cutoff(configuration: Configuration, engine: Engine) -> None:
     """Warn of a cutoff far below what a pseudopotential of the study needs; an engine without any is passed over."""
+    from cellfields.dft.pseudopotential import load_pseudopotential
+    from cellfields.dft.pseudopotential.suggested_cutoff import warn_of_low_cutoff
     from cellfields.errors import InputError
-    from cellfields.planewave.pseudopotential import load_pseudopotential
-    from cellfields.planewave.pseudopotential.suggested_cutoff import warn_of_low_cutoff
 
     settings, ions = configuration.engine, {}
     for symbol, known in getattr(engine, "pseudopotentials", {}).items():
@@ -53,8 +54,8 @@ def check_stress(
     engine: Engine, wanted: bool, deformation: Deformation | None = None, *, state: CellState | None = None
 ) -> StressConsistency:
     """Compare the stress with dF/dD (arguments as for ``stress_consistency``) and warn; ``wanted`` False: do not."""
+    from cellfields.engines.contract import FirstPrinciplesEngine
     from cellfields.mechanics import StressConsistency, stress_consistency
-    from cellfields.state import FirstPrinciplesEngine
 
     if not isinstance(engine, FirstPrinciplesEngine):
         return StressConsistency(None, reason="it is the derivative of the model's own energy")

@@ -54,10 +54,10 @@ def converge(
     from cellfields.cli._mechanics import check_plot, gpa, save_plot
     from cellfields.cli._output import check_target, write_json
     from cellfields.cli._stress_check import warn_of_cutoff
-    from cellfields.config import load_configuration
     from cellfields.errors import InputError
     from cellfields.evaluation import convergence
-    from cellfields.study import make_engine
+    from cellfields.pipeline.configuration import load_configuration
+    from cellfields.pipeline.study import make_engine
 
     wanted = {
         "--tolerance": tolerance,

@@ -8,9 +8,9 @@ from cellfields.cli._arguments import ConfigArgument
 
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore
+    from cellfields.engines.contract import Engine
     from cellfields.evaluation.errors import Evaluation
-    from cellfields.state import Engine
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
     from cellfields.surrogate import Surrogate
 
 BASELINES = ("quadratic", "linear", "mean")
@@ -22,7 +22,7 @@ def evaluate(config: ConfigArgument) -> None:
     Example: cellfields evaluate magnesium.toml
     """
     from cellfields.cli.train import require_model
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
     study = Study.load(config)
     store = study.open_store()
@@ -36,7 +36,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
 
     from cellfields.cli._console import note, note_unknown, print_table
     from cellfields.cli._output import write_file
-    from cellfields.config import Configuration
+    from cellfields.dft.unmodelled import missing_physics
     from cellfields.evaluation._report_settings import pseudopotential_names
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
@@ -44,7 +44,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     from cellfields.evaluation.stress_agreement import StressAgreement
     from cellfields.evaluation.summary import headline
     from cellfields.mechanics.stress_consistency import dataset_stress_consistency
-    from cellfields.unmodelled import missing_physics
+    from cellfields.pipeline.configuration import Configuration
 
     surrogate = replace(surrogate, outside="flag")
     configuration, crystal = study.configuration, study.crystal

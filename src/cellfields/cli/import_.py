@@ -38,10 +38,10 @@ def import_(
 
     from cellfields.cli._console import note, warn
     from cellfields.cli._output import check_target, write_json
-    from cellfields.config import ImportedConfiguration
     from cellfields.dataset.importing import import_records, read_source
     from cellfields.errors import InputError
-    from cellfields.study import Study
+    from cellfields.pipeline.configuration import ImportedConfiguration
+    from cellfields.pipeline.study import Study
 
     check_target(json, "--json")
     study = Study.load(config)

@@ -86,7 +86,7 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _study(path: Path) -> dict[str, Any]:
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
     study = Study.load(path)
     crystal = study.crystal

@@ -15,7 +15,7 @@ from cellfields.cli._stress_check import CheckOption
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore, Failure, LabelEvent
     from cellfields.mechanics import StressConsistency
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
 WorkersOption = Annotated[
     int | None,
@@ -73,7 +73,7 @@ def label(
     from cellfields.cli._dry_run import forecast
     from cellfields.cli._output import check_target, write_json
     from cellfields.errors import InputError
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
     check_target(json, "--json")
     if probe and not dry_run:
@@ -104,12 +104,12 @@ def label_study(
     """
     from cellfields.cli._console import clock, note, progress, rate, warn
     from cellfields.cli._stress_check import check_dataset, warn_of_cutoff
-    from cellfields.config import ImportedConfiguration
     from cellfields.dataset import NeighbourStarter
     from cellfields.dataset import label as label_store
     from cellfields.dataset.claim import claimed
     from cellfields.dataset.forecast import Forecast
     from cellfields.errors import CellFieldsError, InputError
+    from cellfields.pipeline.configuration import ImportedConfiguration
 
     if not study.strains:
         raise InputError(f"this study has no strains yet: run `{study.source}` first")

@@ -52,10 +52,10 @@ def reproduce(
     target = (Path(study + ("_quick" if quick else "")) if directory is None else directory).absolute()
     if target.exists() and not target.is_dir():
         raise InputError(f"--directory {target} is a file, it must be a folder")
-    from cellfields.evaluation.studies import page
-    from cellfields.evaluation.studies import reproduce as studies
-    from cellfields.evaluation.studies.protocol import teh2021
-    from cellfields.evaluation.studies.workbench import Workbench
+    from cellfields.reproductions.teh2021 import page
+    from cellfields.reproductions.teh2021 import reproduce as studies
+    from cellfields.reproductions.teh2021.protocol import teh2021
+    from cellfields.reproductions.teh2021.workbench import Workbench
 
     stages = studies.checked(stage)
     plan = teh2021(reference, quick=quick)

@@ -18,7 +18,7 @@ def run(
     from cellfields.cli.evaluate import evaluate_study
     from cellfields.cli.label import SHOWN, label_study
     from cellfields.cli.train import current_model, train_study
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
     study = Study.load(config)
     labelled = label_study(study, workers, retry_failed=retry_failed, check=check)

@@ -30,8 +30,8 @@ def solve(
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
     from cellfields.cli._stress_check import check_stress, print_consistency, warn_of_cutoff
-    from cellfields.config import load_configuration
-    from cellfields.study import make_engine
+    from cellfields.pipeline.configuration import load_configuration
+    from cellfields.pipeline.study import make_engine
 
     deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
     check_target(json, "--json")

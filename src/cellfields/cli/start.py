@@ -11,7 +11,7 @@ from cellfields.cli._arguments import DeformationOption
 from cellfields.cli._engine import ModelArgument, open_model
 
 if TYPE_CHECKING:
-    from cellfields.abinit import AbinitEngine
+    from cellfields.engines.abinit import AbinitEngine
 
 
 def start(
@@ -36,10 +36,10 @@ def start(
 
     Example: cellfields start run/model.safetensors --D 1.01,1,1,90,90,90 --abinit there && cd there && abinit run.abi
     """
-    from cellfields.abinit.start_folder import write_folder
     from cellfields.cli._arguments import parse_deformation
     from cellfields.cli._console import note, warn
-    from cellfields.start import DensityStart
+    from cellfields.engines.abinit.start_folder import write_folder
+    from cellfields.state.density_start import DensityStart
 
     deformation = parse_deformation(d)
     surrogate = open_model(model)
@@ -59,14 +59,14 @@ def start(
 
 
 def _engine(crystal: object, table: object, study: Path | None) -> tuple[AbinitEngine, list[str]]:
-    from cellfields.abinit.start_folder import engine_of_study, engine_of_table
     from cellfields.crystal import Crystal
+    from cellfields.engines.abinit.start_folder import engine_of_study, engine_of_table
 
     assert isinstance(crystal, Crystal)
     known = table if isinstance(table, dict) else None
     if study is None:
         return engine_of_table(crystal, known), []
-    from cellfields.config import load_configuration
+    from cellfields.pipeline.configuration import load_configuration
 
     configuration = load_configuration(study)
     return engine_of_study(crystal, known, configuration.crystal.build(), configuration.engine, configuration.abinit)

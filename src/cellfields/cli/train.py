@@ -8,7 +8,7 @@ from cellfields.cli._arguments import ConfigArgument
 
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
     from cellfields.surrogate import Surrogate
 
 
@@ -18,7 +18,7 @@ def train(config: ConfigArgument) -> None:
     Example: cellfields train magnesium.toml
     """
     from cellfields.cli._console import clock, print_table
-    from cellfields.study import Study
+    from cellfields.pipeline.study import Study
 
     study = Study.load(config)
     surrogate = train_study(study, study.open_store())

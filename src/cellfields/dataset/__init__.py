@@ -6,12 +6,12 @@ Never an engine, the surrogate or JAX: an engine, an executor and a starter come
 
 from __future__ import annotations
 
-from cellfields.dataset._atomic import StoreError
 from cellfields.dataset._attempt import Starter
 from cellfields.dataset._failure import Failure
 from cellfields.dataset.campaign import LabelEvent, LabelInterrupted, LabelSummary, label
 from cellfields.dataset.neighbours import NeighbourStarter
 from cellfields.dataset.store import DatasetInfo, DatasetStore
+from cellfields.storage.atomic import StoreError
 
 __all__ = [
     "DatasetInfo",

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from cellfields.dataset._atomic import StoreError
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._failure import FailedAttempt, Failure
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine, Remedy
 from cellfields.errors import ConvergenceError
-from cellfields.state import CellState, Engine, Remedy
+from cellfields.state import CellState
+from cellfields.storage.atomic import StoreError
 
 Starter = Callable[[Deformation], Any | None]
 

@@ -17,12 +17,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cellfields._typing import Array, FloatArray
-from cellfields.dataset._json import plain
-from cellfields.dataset._sealed import seal, unseal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.state import UNITS, CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.storage.json_tables import plain
+from cellfields.storage.sealed import seal, unseal
 
 STATE_FORMAT = 1
 _STATE = "cell state"

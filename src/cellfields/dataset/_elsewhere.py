@@ -13,9 +13,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._attempt import Outcome, attempt
-from cellfields.deformation import Deformation
-from cellfields.state import Engine
+from cellfields.engines.contract import Engine
 
 _limits = 0  # how many hold this process on one thread
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from cellfields.dataset._json import plain
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import CellFieldsError, CorruptFileError, InputError
+from cellfields.storage.json_tables import plain
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cellfields import __version__
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
-from cellfields.dataset import _sealed
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._failure import Failure
-from cellfields.dataset._json import canonical, plain
 from cellfields.dataset._pack_fields import PackedField, vector_size
 from cellfields.dataset._settings import require_same, settings_table
-from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.storage import sealed
+from cellfields.storage.json_tables import canonical, plain
 
 _KIND = "packed dataset"
 _FORMAT = 1
@@ -221,7 +221,7 @@ class PackedDataset:
             tensors["basis.origin"] = np.array(self.basis.origin)
         for name, found in self.packed.items():
             tensors |= {f"{_FIELD}{name}.{part}": array for part, array in found.tensors().items()}
-        return _sealed.seal(_KIND, header, tensors)
+        return sealed.seal(_KIND, header, tensors)
 
     @classmethod
     def decode(cls, data: bytes, name: str) -> PackedDataset:
@@ -231,7 +231,7 @@ class PackedDataset:
             InputError: made by a newer cellfields.
             CorruptFileError: truncated, altered, or no packed dataset.
         """
-        table, tensors = _sealed.unseal(data, _KIND, name)
+        table, tensors = sealed.unseal(data, _KIND, name)
         if isinstance(table.get("format"), int) and table["format"] > _FORMAT:
             raise InputError(f"{name} has pack format {table['format']}, this version of cellfields reads {_FORMAT}")
         try:

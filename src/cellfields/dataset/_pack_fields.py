@@ -19,7 +19,7 @@ from scipy.linalg import eigh
 from cellfields._typing import Array, FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.errors import InputError
-from cellfields.fields import FourierBasis
+from cellfields.state.fields import FourierBasis
 
 _MARGIN = 1 + 1e-9  # a shell of equal |G|² is kept whole, whatever its members' last digits
 _LARGEST = float(np.finfo(np.float32).max)

@@ -20,12 +20,12 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._attempt import Outcome, attempt
 from cellfields.dataset._failure import sentence_of
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError
-from cellfields.state import Engine
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -8,8 +8,8 @@ from typing import Any
 
 from cellfields import __version__
 from cellfields.crystal import Crystal
-from cellfields.dataset._json import digest, plain, unseal_table
 from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
+from cellfields.storage.json_tables import digest, plain, unseal_table
 
 DATASET_FORMAT = 1
 _SHOWN = 3  # differences that fit into one sentence

@@ -20,14 +20,14 @@ from typing import Any, Literal
 
 from threadpoolctl import threadpool_limits
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._attempt import Outcome, Starter, attempt, ends_campaign
 from cellfields.dataset._elsewhere import attempt_elsewhere, one_thread_here
 from cellfields.dataset._failure import Failure, sentence_of
 from cellfields.dataset._pool import WorkerPool, interrupts_held_back
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError, InputError
-from cellfields.state import Engine
 
 Outcomes = Generator[tuple[Deformation, Outcome], None, None]
 

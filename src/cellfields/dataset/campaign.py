@@ -15,13 +15,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._attempt import Outcome, Starter
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._workers import Outcomes, in_executor, in_own_pool, in_this_process
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.state import Engine
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cellfields.dataset._atomic import StoreError, try_to_lock
 from cellfields.errors import InputError
+from cellfields.storage.atomic import StoreError, try_to_lock
 
 _NAME = ".campaign.tmp"
 _TRIES, _PAUSE = 20, 0.02  # seconds: whoever sweeps holds the lock for an instant

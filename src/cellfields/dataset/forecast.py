@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._attempt import attempt
 from cellfields.dataset._codec import encode_state
 from cellfields.dataset._failure import Failure
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError, CorruptFileError
-from cellfields.state import Engine
 
 _LOOKED_AT = 200  # states read for the median
 

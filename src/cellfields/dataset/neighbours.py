@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.start import DensityStart
+from cellfields.state.density_start import DensityStart
 
 _LOOKED_AT = 30  # nearest candidates that are tried before a solve begins cold
 

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from cellfields._typing import Array, IntArray
-from cellfields.dataset import _sealed
-from cellfields.dataset._atomic import write_durably
 from cellfields.dataset._pack_content import Columns, FieldSummary, PackedDataset
 from cellfields.dataset._pack_fields import PackedField, TailScan, entry_energies, kept_entries, single_precision
 from cellfields.dataset.store import DatasetStore
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.storage import sealed
+from cellfields.storage.atomic import write_durably
 
 __all__ = ["TOLERANCE", "FieldSummary", "PackedDataset", "pack", "read_pack", "unpack"]
 
@@ -96,7 +96,7 @@ def read_pack(path: str | Path) -> PackedDataset:
         InputError: there is no such file, or it needs a newer cellfields.
         CorruptFileError: truncated, altered, or no packed dataset.
     """
-    return PackedDataset.decode(_sealed.read_limited(Path(path)), str(path))
+    return PackedDataset.decode(sealed.read_limited(Path(path)), str(path))
 
 
 def unpack(packed: PackedDataset | str | Path, directory: str | Path) -> DatasetStore:

@@ -5,7 +5,7 @@
     bases/<hash>.safetensors            the Fourier bases that the states' fields are expanded in (in practice one)
     failures/<key>.json                 why a sample has no state
 
-Every file appears under its name whole or not at all (:mod:`cellfields.dataset._atomic`), and its name follows from
+Every file appears under its name whole or not at all (:mod:`cellfields.storage.atomic`), and its name follows from
 its input, so any number of processes may write into one dataset, and restarting means solving what has no file.
 There is no index to go stale.
 """
@@ -23,15 +23,16 @@ import numpy as np
 
 from cellfields import __version__
 from cellfields.crystal import Crystal
-from cellfields.dataset import _codec, _sealed
-from cellfields.dataset._atomic import StoreError, make_directory, settle, sweep, write_durably
+from cellfields.crystal.deformation import Deformation
+from cellfields.dataset import _codec
 from cellfields.dataset._failure import Failure
-from cellfields.dataset._json import digest, loads, plain, seal_table
 from cellfields.dataset._settings import read_settings, require_same, settings_table
-from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import FourierBasis
+from cellfields.storage import sealed
+from cellfields.storage.atomic import StoreError, make_directory, settle, sweep, write_durably
+from cellfields.storage.json_tables import digest, loads, plain, seal_table
 
 _DESCRIPTION = "dataset.json"
 _FOLDERS = ("states", "bases", "failures")
@@ -158,7 +159,7 @@ class DatasetStore:
         """Whether an intact sealed state of this deformation is there (its hash is checked, so this reads the file)."""
         path = self._state_path(self.key(deformation))
         try:
-            return _sealed.holds(_sealed.read_limited(path))
+            return sealed.holds(sealed.read_limited(path))
         except InputError:
             return False
 
@@ -272,21 +273,21 @@ class DatasetStore:
 
     def _read(self, key: str) -> CellState:
         path = self._state_path(key)
-        data = _sealed.read_limited(path)
+        data = sealed.read_limited(path)
         return _codec.decode_state(data, bases=self._basis, record=self._record(key), name=str(path))
 
     def _failure(self, key: str) -> Failure | None:
         path = self._failure_path(key)
         if not path.exists():  # also one that a success has just removed
             return None
-        return Failure.from_dict(loads(_sealed.read_limited(path), str(path)), str(path))
+        return Failure.from_dict(loads(sealed.read_limited(path), str(path)), str(path))
 
     def _basis(self, name: str) -> FourierBasis:
         if name not in self._bases:
             path = self._basis_path(name)
             if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
                 raise CorruptFileError(f"{name[:70]!r} is not the hash of a Fourier basis")
-            self._bases[name] = _codec.decode_basis(_sealed.read_limited(path), expected=name, name=str(path))
+            self._bases[name] = _codec.decode_basis(sealed.read_limited(path), expected=name, name=str(path))
         return self._bases[name]
 
     def _write_basis(self, basis: FourierBasis) -> None:
@@ -332,7 +333,7 @@ def _read_description(directory: Path) -> dict[str, Any]:
     path = directory / _DESCRIPTION
     if not path.is_file():
         raise InputError(f"{directory} is not a cellfields dataset: it has no {_DESCRIPTION}")
-    return read_settings(_sealed.read_limited(path), str(path))
+    return read_settings(sealed.read_limited(path), str(path))
 
 
 def _size(path: Path) -> int:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cellfields.engines.planewave.engine import PlaneWaveEngine
+from cellfields.engines.planewave.hamiltonian import KohnShamProblem, Potentials
+from cellfields.engines.planewave.observables import to_crystal
 from cellfields.errors import InputError, SettingsMismatchError
-from cellfields.planewave.engine import PlaneWaveEngine
-from cellfields.planewave.hamiltonian import KohnShamProblem, Potentials
-from cellfields.planewave.observables import to_crystal
 from cellfields.state import CellState
 
 _COMPARED = ("functional", "cutoff", "fft_grid", "smearing", "smearing_width")

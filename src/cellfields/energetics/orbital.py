@@ -11,8 +11,8 @@ so that, unlike F_HF and the SCF route, it is of first order in ρ_in − ρ_out
 from __future__ import annotations
 
 from cellfields.energetics.trial import RouteEnergy, TrialDensity
-from cellfields.planewave.observables import energy_terms
-from cellfields.planewave.terms import local
+from cellfields.engines.planewave.observables import energy_terms
+from cellfields.engines.planewave.terms import local
 
 
 def orbital_energy(trial: TrialDensity) -> RouteEnergy:

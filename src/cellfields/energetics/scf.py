@@ -12,7 +12,7 @@ With cold smearing and its negative occupations it is of second order all the sa
 from __future__ import annotations
 
 from cellfields.energetics.trial import RouteEnergy, TrialDensity
-from cellfields.planewave.observables import energy_terms
+from cellfields.engines.planewave.observables import energy_terms
 
 
 def scf_energy(trial: TrialDensity) -> RouteEnergy:

@@ -14,14 +14,14 @@ from typing import Any, Self
 
 from cellfields._typing import Coefficients
 from cellfields.energetics._matching import names_its_ions, require_complete, require_made_alike, require_same_ions
-from cellfields.planewave.arithmetic import inner
-from cellfields.planewave.cell import Cell
-from cellfields.planewave.engine import PlaneWaveEngine
-from cellfields.planewave.hamiltonian import Potentials
-from cellfields.planewave.scf import GroundState
-from cellfields.planewave.start import FieldStart
-from cellfields.start import DensityStart
+from cellfields.engines.planewave.arithmetic import inner
+from cellfields.engines.planewave.cell import Cell
+from cellfields.engines.planewave.engine import PlaneWaveEngine
+from cellfields.engines.planewave.hamiltonian import Potentials
+from cellfields.engines.planewave.scf import GroundState
+from cellfields.engines.planewave.start import FieldStart
 from cellfields.state import CellState
+from cellfields.state.density_start import DensityStart
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from cellfields.dataset._atomic import make_directory, sweep, write_durably
-from cellfields.dataset._json import digest
-from cellfields.deformation import Deformation
-from cellfields.state import FirstPrinciplesEngine
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import FirstPrinciplesEngine
+from cellfields.storage.atomic import make_directory, sweep, write_durably
+from cellfields.storage.json_tables import digest
 
 _FORMAT, _VERSION = "cellfields-point", 1
 

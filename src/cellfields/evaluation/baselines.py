@@ -11,7 +11,7 @@ cites. :class:`Floor` is the other end: the truth itself, seen through the modes
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding
@@ -176,10 +176,6 @@ class BaselineEngine:
         outputs = {quantity: np.ravel(fitted.predict(row)) for quantity, fitted in self.regressors.items()}
         return self.encoding.decode(deformation, outputs, provenance={"engine": f"baseline {self.name}"})
 
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        """Predicted relaxed states, in order."""
-        return (self.solve(deformation) for deformation in deformations)
-
 
 class Floor:
     """ℓ(p(f)) of the truth: what remains of an error when the map to the modes is perfect ("PCA error", Figure 4).
@@ -209,7 +205,3 @@ class Floor:
         vectors = {name: state.fields.vector(name) for name in self.encoding.reductions}
         reduced = {name: self.encoding.reductions[name].project(vector) for name, vector in vectors.items()}
         return self.encoding.decode(deformation, reduced, provenance={"engine": "PCA floor"})
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        """In order."""
-        return (self.solve(deformation) for deformation in deformations)

@@ -10,10 +10,10 @@ from typing import Any
 
 from ase.units import Bohr, Hartree
 
+from cellfields.dft.unmodelled import missing_physics
 from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
-from cellfields.unmodelled import missing_physics
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
 _COMPONENTS = ("λa", "λb", "λc", "θa (°)", "θb (°)", "θc (°)")

@@ -24,12 +24,12 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import COMPONENTS, Deformation
+from cellfields.crystal.deformation import COMPONENTS, Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.contract import FirstPrinciplesEngine
 from cellfields.errors import ConvergenceError, InputError
 from cellfields.evaluation._points import KeptPoints, Point
 from cellfields.mechanics.crystal_axes import crystal_axes
-from cellfields.planewave import PlaneWaveSettings
-from cellfields.state import FirstPrinciplesEngine
 
 CUTOFF_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
 MESH_FACTORS = (0.5, 0.75, 1.0, 1.5)

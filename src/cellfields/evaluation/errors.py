@@ -13,7 +13,7 @@ import numpy as np
 
 from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from scipy.fft import next_fast_len
 
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
 from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
 from cellfields.evaluation.metrics import displacement, energy_error, position_error, relative_l2
-from cellfields.fields import FIELD_NAMES, ElectronicFields
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES, ElectronicFields
 
 SCALARS = ("free_energy", "band_energy", "entropic_energy")
 STRESS_IN_GPA = Hartree / Bohr**3 / GPa

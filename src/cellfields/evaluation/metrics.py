@@ -13,8 +13,8 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
-from cellfields.fields import ElectronicFields
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields
 
 PAPER_GRID = (36, 64, 60)  # of the four-atom magnesium cell
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.evaluation._html import page as frame
 from cellfields.evaluation._html import table
 from cellfields.evaluation._report_figures import figures
@@ -26,8 +26,8 @@ from cellfields.evaluation.judging import HEADLINE, Finding, unchanging
 from cellfields.evaluation.summary import not_judged, summary
 from cellfields.evaluation.texts import cell_contents, formula, listed, number
 from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict, verdict
-from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 
 
 class FailedSample(Protocol):
@@ -65,7 +65,8 @@ class ReportInput:
         stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
         stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
         slopes: whether F was learned from the stress too (the surrogate's ``metadata["slopes"]``), or empty.
-        left_out: sentences about physics that the engine does not have (:func:`cellfields.unmodelled.missing_physics`).
+        left_out: sentences about physics that the engine does not have
+            (:func:`cellfields.dft.unmodelled.missing_physics`).
     """
 
     crystal: Crystal

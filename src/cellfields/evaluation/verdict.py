@@ -112,7 +112,7 @@ def verdict(
         failures: strains that could not be solved.
         stress_check: whether the stress is the derivative of the energy; None says that it was not checked.
         left_out: sentences about physics that the crystal is likely to need and the engine does not have
-            (:func:`cellfields.unmodelled.missing_physics`); each asks for caution, however small the errors.
+            (:func:`cellfields.dft.unmodelled.missing_physics`); each asks for caution, however small the errors.
     """
     result = evaluation.engines.get("surrogate")
     still = unchanging(evaluation)

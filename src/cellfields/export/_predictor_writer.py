@@ -16,11 +16,11 @@ import numpy as np
 
 import cellfields
 from cellfields._typing import Array, FloatArray
-from cellfields.dataset._atomic import replaced
-from cellfields.deformation import strains_of_gradients
+from cellfields.crystal.deformation import strains_of_gradients
 from cellfields.errors import InputError
 from cellfields.export.predictor import FORMAT, NUMBERS, netcdf4
-from cellfields.fields import EXTENSIVE
+from cellfields.state.fields import EXTENSIVE
+from cellfields.storage.atomic import replaced
 from cellfields.surrogate import Surrogate
 
 _BLOCK = 1024  # elements at a time: 8 MB of monomials

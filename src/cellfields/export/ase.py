@@ -24,12 +24,13 @@ from scipy.optimize import linear_sum_assignment
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.structure_file import has_moments, net_charge
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics.stress import to_voigt
-from cellfields.state import CellState, Engine, FirstPrinciplesEngine
-from cellfields.structure_file import has_moments, net_charge
+from cellfields.state import CellState
 
 _NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it
 _IMPOSSIBLE = 1e6  # Bohr², the price of putting an atom on another element's place

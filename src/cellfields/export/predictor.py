@@ -29,7 +29,7 @@ import numpy as np
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import EXTENSIVE, FIELD_NAMES, ElectronicFields, FourierBasis
+from cellfields.state.fields import EXTENSIVE, FIELD_NAMES, ElectronicFields, FourierBasis
 
 if TYPE_CHECKING:
     from netCDF4 import Dataset

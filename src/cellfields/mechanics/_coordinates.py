@@ -17,7 +17,7 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.mechanics.stress import VOIGT, Stress
 from cellfields.state import CellState

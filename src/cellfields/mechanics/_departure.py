@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
 
 NAMES = ("λa", "λb", "λc", "θa", "θb", "θc")
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cellfields._typing import FloatArray
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.mechanics._coordinates import conjugate_stress, deformation_of, embedded
-from cellfields.start import DensityStart
-from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+from cellfields.state import CellState
+from cellfields.state.density_start import DensityStart
 
 _REMEMBERED = 12  # more than the probes of one measured stiffness
 

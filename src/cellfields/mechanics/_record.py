@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cellfields.engines.contract import Engine
 from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
-from cellfields.state import Engine
 
 _FORMAT, _VERSION = "cellfields-points", 1
 

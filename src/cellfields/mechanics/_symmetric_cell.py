@@ -16,12 +16,13 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
 from cellfields.mechanics._coordinates import Components, active_components
 from cellfields.mechanics.moduli import point_group
 from cellfields.mechanics.stress import VOIGT, Stress
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
 
 _INTEGER = 1e-6
 _INDEPENDENT = 1e-6

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields._symmetry import space_group_dataset
 from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.symmetry import space_group_dataset
 from cellfields.errors import InputError
 from cellfields.mechanics.stress import VOIGT
 

@@ -24,11 +24,12 @@ from scipy.linalg import sqrtm
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics.stress import Stress, from_voigt, to_voigt
-from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+from cellfields.state import CellState
 
 STABILITY_OF = "the symmetric part of B (Birch), all homogeneous strains of this cell, under constant load"
 """What "stable" means: not that of phonons, of other cells, or of the crystal without its load."""

@@ -17,10 +17,10 @@ from ase.eos import birchmurnaghan
 from scipy.optimize import curve_fit
 
 from cellfields._typing import FloatArray
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError, InputError
 from cellfields.mechanics._evaluation import Evaluator
-from cellfields.state import Engine
 from cellfields.units import ANGSTROM, GPA
 
 

@@ -10,7 +10,8 @@ import warnings
 import numpy as np
 
 from cellfields._typing import FloatArray
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
 from cellfields.mechanics._coordinates import Components
 from cellfields.mechanics._departure import check_outside, components_of, departure, is_outside, written
@@ -18,7 +19,7 @@ from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import minimise
 from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh
 from cellfields.mechanics.uniaxial import TOLERANCE
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
 from cellfields.units import GPA
 
 _NOISE = 20.0  # times the tolerance: what a stress that symmetry forbids may be

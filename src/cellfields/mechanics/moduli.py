@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import polar
 
-from cellfields._symmetry import space_group
 from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.symmetry import space_group
 from cellfields.errors import InputError
 from cellfields.mechanics.crystal_axes import rotated
 from cellfields.mechanics.stress import VOIGT

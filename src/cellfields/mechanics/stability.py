@@ -19,7 +19,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from cellfields._typing import FloatArray
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, InputError, LeftDomainError
 from cellfields.mechanics._coordinates import (
     NAMES,
@@ -33,7 +34,6 @@ from cellfields.mechanics._departure import check_outside, components_of, depart
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import measured_stiffness, updated
 from cellfields.mechanics.uniaxial import TOLERANCE, UniaxialPoint, uniaxial_test
-from cellfields.state import Engine
 
 _STEP = 0.01  # arc length between two points of the path
 _PROBE = 1e-3  # strain, of the measured stiffness

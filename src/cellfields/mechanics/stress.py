@@ -18,7 +18,7 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.errors import InputError
 from cellfields.state import CellState
 

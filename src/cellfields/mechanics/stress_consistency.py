@@ -24,12 +24,13 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from cellfields._typing import FloatArray
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore
-from cellfields.dataset._atomic import write_durably
-from cellfields.deformation import Deformation
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import CellFieldsError, PhysicsWarning
-from cellfields.start import DensityStart
-from cellfields.state import CellState, Engine, FirstPrinciplesEngine
+from cellfields.state import CellState
+from cellfields.state.density_start import DensityStart
+from cellfields.storage.atomic import write_durably
 from cellfields.units import GPA
 
 TOLERANCE_GPA = 1.0

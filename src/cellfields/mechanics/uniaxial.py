@@ -19,14 +19,15 @@ import numpy as np
 
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, InputError
 from cellfields.mechanics._coordinates import Components, active_components, coordinates_of, deformation_of, embedded
 from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import Minimum, barzilai_borwein, minimise
 from cellfields.mechanics._record import Record
 from cellfields.mechanics.stress import Stress
-from cellfields.state import CellState, Engine
+from cellfields.state import CellState
 
 PAPER_STRAINS = tuple(float(x) for x in np.round(np.linspace(-0.1, 0.1, 21), 10))
 TOLERANCE = 2e-7  # Hartree/Bohr³, 6 MPa: about the noise of a stress from a reduced basis

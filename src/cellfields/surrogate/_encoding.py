@@ -18,10 +18,10 @@ import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES, ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES, ElectronicFields, FourierBasis
 from cellfields.surrogate.reduction import LiftedFields, Reduction
 
 NUMBERS = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy")

@@ -21,10 +21,10 @@ from safetensors.numpy import save
 
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
-from cellfields.dataset._atomic import write_durably
-from cellfields.dataset._json import loads, plain
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import FourierBasis
+from cellfields.state.fields import FourierBasis
+from cellfields.storage.atomic import write_durably
+from cellfields.storage.json_tables import loads, plain
 from cellfields.surrogate._domain import TrainingDomain
 from cellfields.surrogate._encoding import NUMBERS, StateEncoding
 from cellfields.surrogate.network import Network, Regressor

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
-from cellfields.equivalence import AxisOperation, axis_operations
+from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
+from cellfields.state.axis_operations import AxisOperation, axis_operations
 from cellfields.surrogate.recipe import Recipe
 
 _SAME = 1e-8  # stretches, degrees

@@ -21,7 +21,7 @@ from scipy.linalg import svd
 
 from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
-from cellfields.fields import FourierBasis
+from cellfields.state.fields import FourierBasis
 
 # A coefficient that varies by less than this fraction of itself is a constant with rounding errors.
 _CONSTANT = 1e-9

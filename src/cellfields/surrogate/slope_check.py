@@ -18,7 +18,7 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import lengths_and_angles
+from cellfields.crystal.deformation import lengths_and_angles
 from cellfields.state import CellState
 from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._stress import energy_gradient

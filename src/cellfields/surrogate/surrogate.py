@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ import cellfields
 from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import COMPONENTS, Deformation, lengths_and_angles
+from cellfields.crystal.deformation import COMPONENTS, Deformation, lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.surrogate import _file
@@ -189,10 +189,6 @@ class Surrogate:
             "domain_distance": round(float(self.domain.distance(values)) / self.domain.reach, 6),
         }
         return self.encoding.decode(deformation, outputs, stress=stress, provenance=provenance)
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        """Predicted relaxed states, in order."""
-        return (self.solve(deformation) for deformation in deformations)
 
     def reduced(self, deformations: FloatArray) -> dict[str, FloatArray]:
         """What its regressions say of many strains at once: quantity → (n, width), as ``encoding`` means them.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate._encoding import StateEncoding, field_vectors

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cellfields.abinit.pseudopotentials import pseudopotential_file
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing import Record, read_source
 from cellfields.dataset.importing.record import state_of
-from cellfields.deformation import Deformation
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.abinit.pseudopotentials import pseudopotential_file
+from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
-from cellfields.planewave import PlaneWaveEngine, PlaneWaveSettings
 from tests.toy import magnesium
 
 pytest.importorskip("netCDF4", reason="ABINIT's files need netCDF4")

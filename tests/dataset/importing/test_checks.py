@@ -10,6 +10,7 @@ import pytest
 from ase.data import chemical_symbols
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
 from cellfields.dataset.importing import ImportedEngine, ImportSummary, Record, import_records
 from cellfields.dataset.importing.checks import DatasetChecks
@@ -17,9 +18,8 @@ from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.valence import electron_counts, valences
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.dft.pseudopotential.table import builtin_elements
 from cellfields.errors import InputError, SettingsMismatchError
-from cellfields.planewave.pseudopotential.table import builtin_elements
 from cellfields.state import CellState
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.recipe import Recipe
@@ -28,7 +28,7 @@ from tests.dataset.importing.writers import WRITERS, foreign_atoms, save_chgcar,
 from tests.toy import ToyEngine, magnesium
 
 CRYSTAL = magnesium()
-STATES = list(ToyEngine(CRYSTAL, 3.0).solve_many(sample_deformations(CRYSTAL, 3, seed=1, stretch_sigma=0.02)))
+STATES = list(map(ToyEngine(CRYSTAL, 3.0).solve, sample_deformations(CRYSTAL, 3, seed=1, stretch_sigma=0.02)))
 READERS = {"rho.cube": read_cube, "CHGCAR": read_chgcar}
 
 
@@ -219,7 +219,7 @@ SILICON = Crystal.from_lengths_and_angles([10.26] * 3, [90] * 3, ["Si"] * 8, _DI
 @pytest.mark.parametrize(("mesh", "images"), [(None, 4), ((4, 4, 2), 8), ((4, 4, 4), 24)])
 def test_images_of_imported_states_follow_the_mesh_that_is_told(mesh: tuple[int, int, int] | None, images: int) -> None:
     """Untold, no axis may change its place: a 4×4×2 mesh has 8 of the cube's 24 operations, not all of them."""
-    states = list(ToyEngine(SILICON, 1.0).solve_many(sample_deformations(SILICON, 2, seed=0)))
+    states = list(map(ToyEngine(SILICON, 1.0).solve, sample_deformations(SILICON, 2, seed=0)))
     engine = ImportedEngine(SILICON, "Si8", 1.0, mesh)
     assert images_of(SILICON, states, Recipe(name="best"), engine.fingerprint_table())[1] == images
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.field import GridField, project
 from cellfields.dataset.importing.structure import Structure
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES, FourierBasis
+from cellfields.state.fields import FIELD_NAMES, FourierBasis
 from tests.toy import ToyEngine, magnesium
 
 CUTOFF = 3.0

@@ -10,10 +10,10 @@ import pytest
 from ase.units import Bohr
 from scipy.spatial.transform import Rotation
 
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.record import Record, state_of
-from cellfields.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.text import MAX_TEXT
 from tests.dataset.importing.writers import WRITERS, foreign_atoms, save_chgcar, save_cube, values

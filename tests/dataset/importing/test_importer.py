@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore, label
 from cellfields.dataset.importing import ImportedEngine, Record, import_records, read_source
 from cellfields.dataset.importing.structure import Structure
-from cellfields.deformation import Deformation, sample_deformations
+from cellfields.engines.contract import Engine
 from cellfields.errors import InputError, SettingsMismatchError
-from cellfields.state import Engine
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube, values
 from tests.toy import ToyEngine, magnesium
 
 CRYSTAL = magnesium()
-STATES = list(ToyEngine(CRYSTAL, 3.0).solve_many(sample_deformations(CRYSTAL, 6, seed=1, stretch_sigma=0.02)))
+STATES = list(map(ToyEngine(CRYSTAL, 3.0).solve, sample_deformations(CRYSTAL, 6, seed=1, stretch_sigma=0.02)))
 ENGINE = ImportedEngine(CRYSTAL, "toy, 3 Ha", 3.0)
 
 
@@ -139,7 +139,7 @@ def test_the_engine_of_imported_states_solves_nothing() -> None:
     with pytest.raises(InputError, match=r"imported \(toy, 3 Ha\): it has no engine"):
         ENGINE.solve(Deformation.identity(CRYSTAL))
     with pytest.raises(InputError):
-        next(ENGINE.solve_many([Deformation.identity(CRYSTAL)]))
+        next(map(ENGINE.solve, [Deformation.identity(CRYSTAL)]))
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.structure import Match, Structure, match
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
 from tests.toy import magnesium
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ase.units import Bohr, GPa, Hartree
 
+from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
-from cellfields.deformation import Deformation, lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube, values

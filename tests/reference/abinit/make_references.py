@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from cellfields import Crystal, Deformation, PlaneWaveSettings
-from cellfields.abinit import AbinitEngine, AbinitOptions
-from cellfields.abinit.input import AbinitInput
-from cellfields.abinit.output import output_files, read_output
-from cellfields.abinit.run import finished_run
+from cellfields.engines.abinit import AbinitEngine, AbinitOptions
+from cellfields.engines.abinit.input import AbinitInput
+from cellfields.engines.abinit.output import output_files, read_output
+from cellfields.engines.abinit.run import finished_run
 
 HERE = Path(__file__).parent
 ENERGIES_ALONE = {"prtwf": 0, "prtden": 0, "prtvclmb": 0, "prtvha": 0}

@@ -16,7 +16,7 @@ from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import InputError
-from cellfields.fields import EXTENSIVE, FourierBasis
+from cellfields.state.fields import EXTENSIVE, FourierBasis
 
 _HUGE = 1e12
 _ROUNDING = 1e-14  # of a power that is the difference of two

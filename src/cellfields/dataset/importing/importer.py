@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.checks import DatasetChecks
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.store import DatasetStore
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 
 _QUANTITIES = ("free_energy", "internal", "band_energy", "entropic_energy", "fermi_energy", "forces", "stress")
 
@@ -53,10 +53,6 @@ class ImportedEngine:
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """Raises :class:`InputError`: nothing here can compute a state."""
         raise InputError(f"the states of this study are imported ({self.description}): it has no engine to solve with")
-
-    def solve_many(self, deformations: Iterable[Deformation]) -> Iterator[CellState]:
-        """As :meth:`solve`."""
-        return (self.solve(deformation) for deformation in deformations)
 
 
 @dataclass(frozen=True)

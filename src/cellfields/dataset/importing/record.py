@@ -15,12 +15,12 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.field import GridField, project
 from cellfields.dataset.importing.structure import Match, Structure, match
-from cellfields.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.fields import ElectronicFields, FourierBasis
 from cellfields.state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
 
 _CELLS_AGREE = 1e-3  # relative: cell files are written with six digits or more
 _ATOMS_AGREE = 0.02  # Bohr

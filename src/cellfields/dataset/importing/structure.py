@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
-from cellfields.deformation import Deformation
+from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 
 ASYMMETRY = 0.02  # Bohr; relaxations of other codes keep the symmetry to 1e-3 or so

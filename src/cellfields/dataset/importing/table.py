@@ -22,15 +22,15 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation, lattice_from_lengths_and_angles
 from cellfields.dataset.importing._text import open_text
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.record import Record
 from cellfields.dataset.importing.structure import Structure
-from cellfields.deformation import Deformation, lattice_from_lengths_and_angles
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.fields import FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.text import parse_number
 from cellfields.units import ANGSTROM, EV, GPA
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from cellfields.evaluation.errors import Evaluation
 from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, ring_outside, styled
-from cellfields.fields import FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
 
 _MANY = 100  # strains, from which marks are small
 

@@ -20,8 +20,8 @@ from scipy.fft import next_fast_len
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.evaluation.figures._style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
-from cellfields.fields import FIELD_NAMES
 from cellfields.state import CellState
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.units import ANGSTROM
 
 _POINTS = 72  # along each edge of the plane: smooth at the size of a report

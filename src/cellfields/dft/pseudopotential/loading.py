@@ -1,0 +1,102 @@
+"""One way to a pseudopotential: the file named for an element, its format recognised from its content, or the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cellfields.dft.pseudopotential._base import Pseudopotential
+from cellfields.dft.pseudopotential._source import Source
+from cellfields.dft.pseudopotential.cp2k import ENTRY, read_cp2k
+from cellfields.dft.pseudopotential.hgh import read_hgh, read_hghk
+from cellfields.dft.pseudopotential.psp1 import read_psp1
+from cellfields.dft.pseudopotential.psp5 import read_psp5
+from cellfields.dft.pseudopotential.psp8 import read_psp8
+from cellfields.dft.pseudopotential.table import builtin_pseudopotential
+from cellfields.dft.pseudopotential.upf import read_upf
+from cellfields.errors import InputError
+
+_SEMILOCAL: dict[int, Callable[[Source, int | None], Pseudopotential]] = {1: read_psp1, 5: read_psp5}
+_SEPARABLE: dict[int, Callable[[Source], Pseudopotential]] = {2: read_hgh, 3: read_hgh, 8: read_psp8, 10: read_hghk}
+_ABINIT_PAW, _PAW = (7, 17), ", made with the PAW method"
+_REFUSED = {
+    "<paw_": "was made with the PAW method",
+    "VRHFIN": "is a POTCAR of VASP, made with the PAW method",
+    "<psml": "is in the PSML format",
+}
+_HEADER = re.compile(r"[^\n]*\n[ \t]*[\d.][^\n]*\n[ \t]*(\d{1,3})(?:[ \t,]+[-+]?\d+){4}")
+_BEGINNING = 4000  # characters in which a file shows what it is
+_KINDS = "ABINIT's formats 1, 2, 3, 5, 8 and 10, UPF, and CP2K's GTH text"
+
+
+def load_pseudopotential(
+    symbol: str,
+    files: Mapping[str, Path],
+    local_channels: Mapping[str, int] | None = None,
+    *,
+    functional: str = "lda",
+    valences: Mapping[str, int] | None = None,
+) -> Pseudopotential:
+    """The pseudopotential of an element: from the file named for it, else the built-in one.
+
+    Args:
+        symbol: chemical symbol.
+        files: symbol → file.
+        local_channels: symbol → l of the local potential, where it is not to be the file's own.
+        functional: that the calculation will use, "lda" or "pbe".
+        valences: symbol → electrons the ion brings, where there is a choice.
+
+    Raises:
+        InputError: no built-in one, or a file that cannot be used.
+    """
+    local_channel, valence = (local_channels or {}).get(symbol), (valences or {}).get(symbol)
+    if symbol not in files:
+        if local_channel is not None:
+            raise InputError(f"local_channels.{symbol}: the built-in pseudopotential has a local part of its own")
+        return builtin_pseudopotential(symbol, functional, valence)
+    source = Source.of_file(symbol, Path(files[symbol]))
+    ion = read_pseudopotential(source, functional, local_channel=local_channel, valence=valence)
+    if ion.functional != functional:
+        made = f'functional = "{ion.functional}"' if ion.functional in ("lda", "pbe") else ion.functional
+        raise source.refuse(f'was made for {made}, not for functional = "{functional}"')
+    if valence is not None and ion.valence != valence:
+        raise InputError(f"valences.{symbol} = {valence}: {files[symbol]} is for an ion of charge {ion.valence:g}")
+    return ion
+
+
+def read_pseudopotential(
+    source: Source, functional: str = "lda", *, local_channel: int | None = None, valence: int | None = None
+) -> Pseudopotential:
+    """The pseudopotential in a file of any format; ``functional`` and ``valence`` choose where the file holds several.
+
+    Raises:
+        InputError: none of the formats, not complete, or of a kind that the engine cannot use.
+    """
+    code = _abinit_format(source)
+    if code in _SEMILOCAL:
+        with source.complete(f"ABINIT format-{code}"):
+            return _SEMILOCAL[code](source, local_channel)
+    if local_channel is not None:
+        raise source.refuse("has a local part of its own; only ABINIT's formats 1 and 5 leave local_channels a choice")
+    if code in _SEPARABLE:
+        with source.complete(f"ABINIT format-{code}"):
+            return _SEPARABLE[code](source)
+    if code is not None:
+        raise source.refuse(f"is of ABINIT format {code}{_PAW if code in _ABINIT_PAW else ''}; supported are {_KINDS}")
+    if "<PP_HEADER" in source.text:
+        with source.complete("UPF"):
+            return read_upf(source)
+    if ENTRY.search(source.text):
+        with source.complete("CP2K GTH"):
+            return read_cp2k(source, functional, valence)
+    for sign, what in _REFUSED.items():
+        if sign in source.text[:_BEGINNING]:
+            raise source.refuse(f"{what}; supported are {_KINDS}")
+    raise source.refuse(f"is not a pseudopotential file of a known format; supported are {_KINDS}")
+
+
+def _abinit_format(source: Source) -> int | None:
+    """``pspcod``, the first number of the third line, or None where the file has no such header."""
+    found = _HEADER.match(source.text)
+    return int(found[1]) if found else None

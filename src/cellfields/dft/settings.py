@@ -1,0 +1,91 @@
+"""Everything about a plane-wave calculation that changes its numbers, in one immutable, JSON-able record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from cellfields.validation import Table
+
+MeshSize = Annotated[int, Field(ge=1, le=200)]
+Functional = Literal["lda", "pbe"]
+_DECIDES_NO_NUMBER = {"max_scf_steps", "max_relaxation_steps", "mixing"}
+_SAID_BY_PSEUDOPOTENTIALS = {"valences"}
+
+
+class PlaneWaveSettings(Table):
+    """Settings of :class:`~cellfields.engines.planewave.PlaneWaveEngine` (Hartree atomic units).
+
+    Attributes:
+        cutoff: kinetic-energy cutoff, Hartree.
+        kmesh: Γ-centred mesh on the *crystal's own* cell; folded to the primitive cell with the same k points.
+        smearing: "fermi-dirac", "cold" (Marzari's cubic form, ABINIT occopt 4; the paper's), "gaussian", or "none"
+            (insulators). Fermi–Dirac smearing of 0.01 Ha is the only setting measured whose shear stiffness has the
+            right sign on every mesh of Na, Al and Mg (benchmarks/smearing_and_mesh.py).
+        smearing_width: σ = 1/β, Hartree; not used by "none".
+        pseudopotentials: symbol → file; symbols not named use the built-in table.
+        local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
+        valences: symbol → electrons the ion brings, where the built-in table or the file holds several.
+        functional: of exchange and correlation: "lda" (Perdew and Wang 1992) or "pbe".
+        bands: bands a k point, or None to let the engine find how many it needs (when given, it is not checked that
+            the highest is empty).
+        basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
+            "auto" takes the reduced one where it pays (from 40 k points on). The reduced basis lives in the union of
+            all spheres: across 40 k points, and against ABINIT, F and stress of "auto" change by what the other set
+            of plane waves brings (docs/reduced_basis.md).
+        basis_tolerance: estimated error of F from the reduced basis, before its correction, Hartree per primitive
+            cell; the corrected F is some 30 times closer.
+        plane_waves: of the full basis: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of
+            all these spheres (what the reduced basis lives in).
+        field_cutoff: ½|G|² up to which fields are stored, on the reference cell; None means 4 × cutoff (all of it).
+        fft_grid: FFT grid of the primitive cell, or None for the smallest that holds the density without aliasing.
+        time_reversal: use k ↔ −k.
+        scf_tolerance: |F_Harris − F_KS| at which self-consistency is reached, Hartree per primitive cell.
+        max_scf_steps: steps before the SCF is declared not converged.
+        mixing: fraction of the residual density that is mixed in.
+        force_tolerance: largest force on an atom in a relaxed state, Hartree/Bohr.
+        max_relaxation_steps: solves at fixed atoms before a relaxation is declared not converged; a campaign tries
+            once more with twice as many.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value is of the wrong type or out of range.
+    """
+
+    cutoff: float = Field(ge=1, le=500)
+    kmesh: tuple[MeshSize, MeshSize, MeshSize]
+    smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "fermi-dirac"
+    smearing_width: float = Field(default=0.01, ge=1e-5, le=1)
+    pseudopotentials: dict[str, Path] = Field(default_factory=dict)
+    local_channels: dict[str, int] = Field(default_factory=dict)
+    valences: dict[str, Annotated[int, Field(ge=1, le=149)]] = Field(default_factory=dict)
+    functional: Functional = "lda"
+    bands: int | None = Field(default=None, ge=1)
+    basis: Literal["auto", "reduced", "full"] = "auto"
+    basis_tolerance: float = Field(default=1e-6, ge=1e-10, le=1e-2)
+    plane_waves: Literal["k_sphere", "union"] = "k_sphere"
+    field_cutoff: float | None = Field(default=None, gt=0, le=2000)
+    fft_grid: tuple[MeshSize, MeshSize, MeshSize] | None = None
+    time_reversal: bool = True
+    scf_tolerance: float = Field(default=1e-10, gt=0, le=1e-3)
+    max_scf_steps: int = Field(default=60, ge=1)
+    mixing: float = Field(default=0.8, gt=0, le=1)
+    force_tolerance: float = Field(default=5e-7, gt=0, le=1e-2)
+    max_relaxation_steps: int = Field(default=40, ge=1)
+
+    def identity(self) -> dict[str, Any]:
+        """What of these settings identifies the numbers that they make (JSON data).
+
+        Left out are those that only decide how a result is reached, or when to give up, those that the pseudopotentials
+        say already, and those that came later than the first datasets wherever they have their default.
+        """
+        left_out = _DECIDES_NO_NUMBER | _SAID_BY_PSEUDOPOTENTIALS
+        if self.functional == "lda":
+            left_out = left_out | {"functional"}
+        return self.model_dump(mode="json", exclude=left_out)
+
+    @property
+    def stored_cutoff(self) -> float:
+        """½|G|² up to which fields are stored, Hartree."""
+        return 4 * self.cutoff if self.field_cutoff is None else self.field_cutoff

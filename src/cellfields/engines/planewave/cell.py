@@ -1,0 +1,81 @@
+"""One cell with its atoms in place, and how its ground state is reached: from a start or cold, reduced basis or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cellfields._typing import Coefficients
+from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.planewave.bands import PlaneWaveBands
+from cellfields.engines.planewave.hamiltonian import KohnShamProblem
+from cellfields.engines.planewave.mixing import AndersonMixer
+from cellfields.engines.planewave.reduced.solver import (
+    ReducedMeshes,
+    ReducedStart,
+    corrected,
+    one_step_reduced,
+    solve_reduced,
+)
+from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent, starting_bands
+from cellfields.engines.planewave.start import FieldStart, PlaneWaveStart
+
+_COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
+_DENSITY_ONLY_RESIDUAL = 1e-5  # the same: rough orbitals would spoil a density that is better than they are
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """What is solved, and how.
+
+    Attributes:
+        problem: what is solved.
+        settings: how.
+        meshes: k points of the reduced basis, or None for full plane waves.
+    """
+
+    problem: KohnShamProblem
+    settings: PlaneWaveSettings
+    meshes: ReducedMeshes | None
+
+    def ground(
+        self, start: PlaneWaveStart | FieldStart | None, *, accuracy: float = 1.0
+    ) -> tuple[GroundState, AndersonMixer]:
+        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way.
+
+        Args:
+            start: density, orbitals, reduced basis to begin with.
+            accuracy: times the settings' SCF tolerance is where self-consistency is reached.
+        """
+        problem, settings = self.problem, self.settings
+        if accuracy != 1:
+            settings = settings.model_copy(update={"scf_tolerance": accuracy * settings.scf_tolerance})
+        if start is None:
+            mixer = AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
+            density = problem.superposed_density()
+        else:
+            mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
+        if self.meshes is not None:
+            begin = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
+            return solve_reduced(problem, settings, self.meshes, mixer, begin), mixer
+        orbitals = None if start is None else start.orbitals_for(problem)
+        solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)
+        without = _COLD_RESIDUAL if start is None else _DENSITY_ONLY_RESIDUAL
+        first = without if orbitals is None else _WARM_RESIDUAL
+        return self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first), mixer
+
+    def final(self, ground: GroundState) -> GroundState:
+        """With the reduced basis' correction, where there is one."""
+        return ground if self.meshes is None else corrected(self.problem, self.settings, self.meshes, ground)
+
+    def one_step(self, density: Coefficients) -> GroundState:
+        """What the potential of a density (D,) makes, without mixing; with the reduced basis' correction.
+
+        Raises:
+            InputError: a cutoff too low for the bands.
+            EigensolverNotConverged: the orbitals did not converge.
+        """
+        problem, settings = self.problem, self.settings
+        if self.meshes is not None:
+            return one_step_reduced(problem, settings, self.meshes, density)
+        solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons))
+        return one_step(problem, settings, solver, density)

@@ -1,0 +1,146 @@
+"""The primitive cell that is actually solved: lattice, ions, and how the ions enter the structure factors.
+
+    S(G) = Σ_a e^{−iG·τ_a}
+
+With the origin on an inversion centre atoms come as pairs ±τ (or sit on a centre themselves): S = Σ_a cos G·τ_a is
+real, and the two exponentials of a pair combine to √2 cos G·τ and √2 sin G·τ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from cellfields._typing import Coefficients, FloatArray, IntArray
+from cellfields.crystal import Crystal
+from cellfields.dft.pseudopotential import Pseudopotential
+from cellfields.engines.planewave.arithmetic import Arithmetic, ComplexArithmetic, RealArithmetic
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """What moves as one: an ion, or with an inversion centre a pair of ions ±τ, or one on a centre (fixed).
+
+    Attributes:
+        kind: "ion", "pair" or "centred".
+        atoms: which; the second of a pair moves opposite to the first.
+        symbol: their species.
+        position: (3,) fractional, of the first.
+    """
+
+    kind: Literal["ion", "pair", "centred"]
+    atoms: tuple[int, ...]
+    symbol: str
+    position: FloatArray
+
+    @property
+    def sides(self) -> int:
+        """How many phases it has."""
+        return 2 if self.kind == "pair" else 1
+
+    def phases(self, m: IntArray) -> list[Coefficients]:
+        """Structure factors (P,) of the orthogonal projectors of its ions, for integer vectors G (P, 3)."""
+        phase = 2 * np.pi * (m @ self.position)
+        if self.kind == "ion":
+            return [np.exp(-1j * phase)]
+        if self.kind == "centred":
+            return [np.cos(phase)]
+        return [np.sqrt(2) * np.cos(phase), np.sqrt(2) * np.sin(phase)]
+
+    def slopes(self, m: IntArray) -> list[Coefficients]:
+        """Derivatives of :meth:`phases` with respect to G·τ; none where the ion cannot move."""
+        phases = self.phases(m)
+        if self.kind == "ion":
+            return [-1j * phases[0]]
+        if self.kind == "centred":
+            return []
+        return [-phases[1], phases[0]]
+
+    def add_force(self, forces: FloatArray, derivative: FloatArray) -> None:
+        """Share −∂E/∂τ (3,) among its ions, rows of ``forces`` (n, 3)."""
+        for atom, direction in zip(self.atoms, (1, -1), strict=False):
+            forces[atom] -= direction / len(self.atoms) * derivative
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Primitive cell with ions.
+
+    Attributes:
+        lattice: (3, 3) rows, Bohr.
+        positions: (n, 3) fractional in the primitive cell, from the crystal's origin.
+        species: n symbols.
+        pseudopotentials: symbol → pseudopotential.
+        partners: (n,) the atom that inversion maps each atom onto (itself when it sits on a centre); None where the
+            origin is no inversion centre.
+    """
+
+    lattice: FloatArray
+    positions: FloatArray
+    species: tuple[str, ...]
+    pseudopotentials: Mapping[str, Pseudopotential]
+    partners: IntArray | None
+
+    @classmethod
+    def of_crystal(
+        cls,
+        crystal: Crystal,
+        lattice: FloatArray,
+        positions: FloatArray,
+        pseudopotentials: Mapping[str, Pseudopotential],
+    ) -> Geometry:
+        """Primitive cell of a deformed crystal with the given lattice rows and fractional positions (N, 3)."""
+        primitive, atoms = crystal.to_primitive(lattice, positions)
+        species = tuple(crystal.species[i] for i in crystal.primitive_atoms)
+        partners = None
+        if crystal.inversion_centre is not None:
+            mirrored = -atoms[:, None, :] - atoms[None, :, :]
+            partners = np.abs(mirrored - np.rint(mirrored)).max(axis=2).argmin(axis=1).astype(np.int64)
+        return cls(primitive, atoms, species, pseudopotentials, partners)
+
+    @cached_property
+    def arithmetic(self) -> Arithmetic:
+        """How this cell is computed."""
+        return ComplexArithmetic() if self.partners is None else RealArithmetic()
+
+    @cached_property
+    def volume(self) -> float:
+        """Bohr³."""
+        return float(abs(np.linalg.det(self.lattice)))
+
+    @cached_property
+    def reciprocal(self) -> FloatArray:
+        """(3, 3) rows b with a_i·b_j = 2π δ_ij, 1/Bohr."""
+        return np.asarray(2 * np.pi * np.linalg.inv(self.lattice).T)
+
+    @cached_property
+    def charges(self) -> FloatArray:
+        """(n,) ionic charges Z."""
+        return np.array([self.pseudopotentials[s].valence for s in self.species], dtype=float)
+
+    @property
+    def electrons(self) -> float:
+        """Valence electrons of the neutral primitive cell."""
+        return float(self.charges.sum())
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """All ions: one by one, or paired by inversion."""
+        made = []
+        for atom, (symbol, position) in enumerate(zip(self.species, self.positions, strict=True)):
+            partner = None if self.partners is None else int(self.partners[atom])
+            if partner is None:
+                made.append(Site("ion", (atom,), symbol, position))
+            elif partner == atom:
+                made.append(Site("centred", (atom,), symbol, position))
+            elif partner > atom:
+                made.append(Site("pair", (atom, partner), symbol, position))
+        return tuple(made)
+
+    def atoms_of(self, symbol: str) -> IntArray:
+        """Indices of the atoms of one species."""
+        return np.array([i for i, s in enumerate(self.species) if s == symbol], dtype=np.int64)

@@ -1,0 +1,179 @@
+"""Occupied orbitals in the reduced basis: every field is one N_B × N_B density matrix.
+
+ρ = V⁻¹ Σ_ij P_ij B_i* B_j,   P = Σ_{nk} w C C† ;      T = ½ tr(P G²) + Σ_{nk} w (k·⟨p⟩ + ½k²)
+
+k and −k give complex conjugates, so P is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cellfields._typing import Coefficients, FloatArray
+from cellfields.engines.planewave.arithmetic import as_reals
+from cellfields.engines.planewave.geometry import Site
+from cellfields.engines.planewave.hamiltonian import KohnShamProblem
+from cellfields.engines.planewave.reduced.bloch_basis import BlochBasis
+from cellfields.engines.planewave.reduced.eigen import Nodes
+from cellfields.engines.planewave.reduced.mesh import MeshChunk, ReducedMesh
+from cellfields.engines.planewave.reduced.operators import RealSpace, ReducedHamiltonian
+from cellfields.engines.planewave.terms import nonlocal_
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWaveChunk:
+    """Some k points lifted back to plane waves.
+
+    Attributes:
+        mesh: which k points, k + G and form factors.
+        vectors: (P, c, n) coefficients.
+    """
+
+    mesh: MeshChunk
+    vectors: Coefficients
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedOrbitals:
+    """Coefficients in the reduced basis; an :class:`~cellfields.engines.planewave.orbitals.Orbitals`.
+
+    Attributes:
+        problem: cell and ions.
+        bloch: the basis functions.
+        real_space: the same on the grid; None where densities are not wanted.
+        mesh: the k points.
+        hamiltonian: operators at the k points.
+        vectors: (K, N_B, n).
+        nodes: what preconditions their refinement, for the next problem.
+    """
+
+    problem: KohnShamProblem
+    bloch: BlochBasis
+    real_space: RealSpace | None
+    mesh: ReducedMesh
+    hamiltonian: ReducedHamiltonian
+    vectors: Coefficients
+    nodes: Nodes | None = None
+
+    @cached_property
+    def _flat(self) -> Coefficients:
+        return np.ascontiguousarray(self.vectors.transpose(1, 0, 2)).reshape(self.vectors.shape[1], -1)
+
+    def density_matrix(self, weights: FloatArray) -> FloatArray:
+        """P (N_B, N_B) for weights (K, n): the real part of Σ w C C†."""
+        return np.asarray(as_reals(self._flat * weights.reshape(-1)) @ as_reals(self._flat).T)
+
+    def density(self, weights: FloatArray) -> Coefficients:
+        """See :class:`Orbitals`."""
+        assert self.real_space is not None
+        basis = self.problem.basis
+        coefficients = basis.to_fourier(self.real_space.density(self.density_matrix(weights))) / basis.volume
+        coefficients[0] = float(weights.sum()) / basis.volume
+        return np.asarray(coefficients)
+
+    @cached_property
+    def _momenta(self) -> FloatArray:
+        """⟨p⟩ (3, K, n)."""
+        return self.hamiltonian.momenta(self.vectors)
+
+    def kinetic_energy(self, weights: FloatArray) -> float:
+        """See :class:`Orbitals`."""
+        h = self.hamiltonian
+        energy = float((self.density_matrix(weights) * h.kinetic).sum())
+        energy += float(np.einsum("ka,akn,kn->", h.k, self._momenta, weights))
+        return energy + float(0.5 * (h.k**2).sum(axis=1) @ weights.sum(axis=1))
+
+    @cached_property
+    def _projections(self) -> Coefficients:
+        """⟨β|u⟩ (K, B, n)."""
+        return np.asarray(np.matmul(self.hamiltonian.adjoint_projections, self.vectors))
+
+    def nonlocal_energy(self, weights: FloatArray) -> float:
+        """See :class:`Orbitals`."""
+        coupled = np.matmul(self.hamiltonian.coupling, self._projections)
+        return float(((coupled * self._projections.conj()).real.sum(axis=1) * weights).sum())
+
+    def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
+        """See :class:`Orbitals`."""
+        geometry = self.problem.geometry
+        g = self.bloch.m @ geometry.reciprocal
+        columns = self._projector_columns()
+        amplitudes = np.zeros((len(columns), len(g)), dtype=self.vectors.dtype)
+        for chunk in self.lifted(weights):
+            for i, (site, _, which) in enumerate(columns):
+                z = self._amplitudes(chunk, weights, which)
+                amplitudes[i] += np.einsum("pcb,pcb->p", chunk.mesh.forms[site.symbol], z)
+        result = np.zeros((len(geometry.species), 3))
+        for (site, side, _), amplitude in zip(columns, amplitudes, strict=True):
+            if slopes := site.slopes(self.bloch.m):
+                site.add_force(result, 2 * (slopes[side] * amplitude).real @ g)
+        return result
+
+    def stress(self, weights: FloatArray) -> FloatArray:
+        """See :class:`Orbitals`."""
+        geometry = self.problem.geometry
+        g = self.bloch.m @ geometry.reciprocal
+        numbers, h = self.bloch.numbers, self.hamiltonian
+        total = np.zeros((3, 3))
+        spread = numbers @ self.density_matrix(weights)
+        total -= (g * (spread * numbers).sum(axis=1)[:, None]).T @ g
+        mixed = np.einsum("ka,bkn,kn->ab", h.k, self._momenta, weights)
+        total -= mixed + mixed.T
+        total -= (h.k * weights.sum(axis=1)[:, None]).T @ h.k
+        columns = [
+            (site.symbol, site.phases(self.bloch.m)[side], which) for site, side, which in self._projector_columns()
+        ]
+        for chunk in self.lifted(weights):
+            sums: dict[str, FloatArray] = {}
+            for symbol, phase, which in columns:
+                z = (self._amplitudes(chunk, weights, which) * phase[:, None, None]).real
+                sums[symbol] = sums[symbol] + z if symbol in sums else z
+            for symbol, z in sums.items():
+                q = chunk.mesh.q.reshape(-1, 3)
+                total += 2 * nonlocal_.strain_contraction(geometry, symbol, q, z.reshape(len(q), -1))
+        return total
+
+    # -- back in plane waves ------------------------------------------------------------------------------------
+
+    def lifted(self, weights: FloatArray, negligible: float = 1e-7) -> Iterator[PlaneWaveChunk]:
+        """All k points in chunks, with the lowest bands whose weights (K, n) are not all negligible (relatively)."""
+        size = np.abs(weights).max(axis=0)
+        bands = int(np.flatnonzero(size > negligible * size.max())[-1]) + 1
+        for chunk in self.mesh.chunks():
+            c = np.ascontiguousarray(self.vectors[chunk.rows][:, :, :bands].transpose(1, 0, 2))
+            vectors = self.bloch.lift(c.reshape(len(c), -1))
+            yield PlaneWaveChunk(chunk, vectors.reshape(len(vectors), len(chunk.rows), bands))
+
+    def _projector_columns(self) -> list[tuple[Site, int, slice]]:
+        """(site, which of its phases, columns of the projections), in the order of terms.nonlocal_."""
+        geometry = self.problem.geometry
+        result, first = [], 0
+        for site in geometry.sites:
+            channels = geometry.pseudopotentials[site.symbol].channels
+            size = sum((2 * c.l + 1) * len(c.coupling) for c in channels)
+            for side in range(site.sides):
+                result.append((site, side, slice(first, first + size)))
+                first += size
+        return result
+
+    def nonlocal_action(self, chunk: PlaneWaveChunk, phases: list[Coefficients]) -> Coefficients:
+        """V_nl u (P, c, n) of the chunk's orbitals; ``phases`` in the order of the projector columns."""
+        bands = chunk.vectors.shape[2]
+        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows][:, :, :bands])
+        total = np.zeros((len(chunk.mesh.rows), len(chunk.vectors), bands), dtype=coupled.dtype)
+        for (site, _, columns), phase in zip(self._projector_columns(), phases, strict=True):
+            form = chunk.mesh.forms[site.symbol].transpose(1, 0, 2)
+            total += np.matmul(form, as_reals(coupled[:, columns])).view(coupled.dtype) * phase[:, None]
+        return np.asarray(total.transpose(1, 0, 2))
+
+    def _amplitudes(self, chunk: PlaneWaveChunk, weights: FloatArray, columns: slice) -> Coefficients:
+        """Z (P, c, B) = Σ_n ψ_n(G)* w_n Σ_j h_bj ⟨β_j|u_n⟩."""
+        bands = chunk.vectors.shape[2]
+        coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows])[:, columns, :bands]
+        weighted = coupled * weights[chunk.mesh.rows][:, None, :bands]
+        orbitals = chunk.vectors.transpose(1, 0, 2).conj()
+        return np.asarray(np.matmul(orbitals, weighted.transpose(0, 2, 1)).transpose(1, 0, 2))

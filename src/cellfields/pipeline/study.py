@@ -1,0 +1,201 @@
+"""A study, ready to work with: what one TOML file describes, as objects.
+
+    study = Study.load("magnesium.toml");   label(study.create_store(), study.engine, study.strains)
+
+The commands use it, and so can scripts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
+from cellfields.dataset import DatasetStore, Failure
+from cellfields.engines.contract import Engine
+from cellfields.errors import InputError
+from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES, Configuration, ImportedConfiguration, load_study
+from cellfields.state import CellState
+
+
+def make_engine(configuration: Configuration, crystal: Crystal) -> Engine:
+    """The first-principles engine that a configuration asks for. The one place where studies make one.
+
+    Raises:
+        InputError: an element without a pseudopotential, or settings that this crystal does not allow.
+    """
+    if configuration.abinit is not None:
+        from cellfields.engines.abinit import AbinitEngine
+
+        return AbinitEngine(crystal, configuration.engine, configuration.abinit)
+    from cellfields.engines.planewave import PlaneWaveEngine
+
+    return PlaneWaveEngine(crystal, configuration.engine)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A configuration, ready to work with. Making one writes nothing.
+
+    Attributes:
+        configuration: the checked tables of the file.
+        crystal: the reference crystal.
+        engine: first-principles engine with the study's settings; where the states are imported it has their settings
+            and solves nothing.
+        train, test: the strains to learn from and those to be judged by; where the states are imported, theirs.
+    """
+
+    configuration: Configuration | ImportedConfiguration
+    crystal: Crystal
+    engine: Engine
+    train: list[Deformation]
+    test: list[Deformation]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Study:
+        """From a TOML file; every mistake in it is found here.
+
+        Raises:
+            InputError: one sentence that says what is wrong.
+        """
+        configuration = load_study(path)
+        crystal = configuration.crystal.build()
+        if isinstance(configuration, ImportedConfiguration):
+            return cls._of_imported_states(configuration, crystal)
+        engine = make_engine(configuration, crystal)
+        sampling = configuration.sampling
+        return cls(
+            configuration, crystal, engine, sampling.train_deformations(crystal), sampling.test_deformations(crystal)
+        )
+
+    @classmethod
+    def _of_imported_states(cls, configuration: ImportedConfiguration, crystal: Crystal) -> Study:
+        """Test states are those whose keys, hashed with the seed, come first: adding states moves few of the others."""
+        from cellfields.dataset.importing import ImportedEngine
+
+        table = configuration.imported
+        engine = ImportedEngine(crystal, table.description, table.field_cutoff, table.kmesh)
+        study = cls(configuration, crystal, engine, [], [])
+        store = study.find_store()
+        if store is None:
+            return study
+        strains = {store.key(state.deformation): state.deformation for state in store.states()}
+        order = sorted(strains, key=lambda key: hashlib.sha256(f"{table.seed}:{key}".encode()).digest())
+        chosen = [strains[key] for key in order]
+        return cls(configuration, crystal, engine, chosen[table.test :], chosen[: table.test])
+
+    @property
+    def source(self) -> str:
+        """The command that the states come from."""
+        return "cellfields import" if isinstance(self.configuration, ImportedConfiguration) else "cellfields label"
+
+    @property
+    def strains(self) -> list[Deformation]:
+        """All strains that are to be solved."""
+        return [*self.train, *self.test]
+
+    @property
+    def engine_table(self) -> dict[str, Any]:
+        """What identifies the engine's settings."""
+        table: dict[str, Any] = self.engine.fingerprint_table()  # type: ignore[attr-defined]
+        return table
+
+    def create_store(self) -> DatasetStore:
+        """The dataset directory, made if need be.
+
+        Raises:
+            SettingsMismatchError: it was made with another crystal or other settings.
+        """
+        return DatasetStore.create_or_open(self.configuration.dataset_directory, self.crystal, self.engine_table)
+
+    def find_store(self) -> DatasetStore | None:
+        """The dataset directory if there is one; nothing is written.
+
+        Raises:
+            SettingsMismatchError: it was made with another crystal or other settings.
+        """
+        if not (self.configuration.dataset_directory / "dataset.json").is_file():
+            return None
+        store = DatasetStore.open(self.configuration.dataset_directory)
+        store.require_engine(self.engine)
+        return store
+
+    def open_store(self) -> DatasetStore:
+        """The dataset directory that ``label`` has made.
+
+        Raises:
+            InputError: there is none yet.
+            SettingsMismatchError: it was made with another crystal or other settings.
+        """
+        directory = self.configuration.dataset_directory
+        if not (directory / "dataset.json").is_file():
+            raise InputError(f"there is no dataset in {directory} yet: run `{self.source}` first")
+        return self.create_store()
+
+    def training_states(self, store: DatasetStore) -> list[CellState]:
+        """States of the training strains; those that failed or are not solved yet are left out.
+
+        Raises:
+            InputError: fewer than eight are there.
+        """
+        states = [store.read(d) for d in self.train if store.has(d)]
+        if len(states) < MINIMUM_TRAINING_STATES:
+            raise InputError(
+                f"{len(states)} of {len(self.train)} training strains are solved, at least {MINIMUM_TRAINING_STATES} "
+                f"are needed: run `{self.source}`, or ask for more strains"
+            )
+        return states
+
+    def test_states(self, store: DatasetStore) -> list[CellState]:
+        """States of the unseen strains; those that failed or are not solved yet are left out.
+
+        Raises:
+            InputError: fewer than two are there.
+        """
+        states = [store.read(d) for d in self.test if store.has(d)]
+        if len(states) < 2:
+            raise InputError(
+                f"{len(states)} of {len(self.test)} test strains are solved, at least 2 are needed: "
+                f"run `{self.source}`, or ask for more strains"
+            )
+        return states
+
+    def failures(self, store: DatasetStore) -> list[Failure]:
+        """The failures among this study's strains (the store may hold those of others)."""
+        recorded = ((d, store.failure(d)) for d in self.strains)
+        return [failure for d, failure in recorded if failure is not None and not store.has(d)]
+
+    def training_hash(self, store: DatasetStore) -> str:
+        """SHA-256 of what a training depends on: the crystal, the engine, the solved strains, and the recipe.
+
+        The key of a solve decides its state; that of an imported state does not, so its content is hashed too.
+        """
+        solved = [d for d in self.train if store.has(d)]
+        keys = [store.key(d) for d in solved]
+        if isinstance(self.configuration, ImportedConfiguration):
+            keys += [_content_hash(store.read(d)) for d in solved]
+        return training_hash(self, keys)
+
+
+def training_hash(study: Study, keys: Sequence[str]) -> str:
+    """As :meth:`Study.training_hash`, from the store's keys of the training states in order."""
+    table = {
+        "crystal": study.crystal.fingerprint,
+        "engine": study.engine_table,
+        "states": list(keys),
+        "recipe": study.configuration.surrogate.identity(),
+    }
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def _content_hash(state: CellState) -> str:
+    found = hashlib.sha256(json.dumps(state.to_dict(), sort_keys=True).encode())
+    if state.fields is not None:
+        for name in sorted(state.fields.coefficients):
+            found.update(name.encode() + state.fields.vector(name).tobytes())
+    return found.hexdigest()

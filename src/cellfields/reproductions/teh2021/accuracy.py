@@ -1,0 +1,99 @@
+"""The main result: both recipes, every baseline and the authors' own models on the same unseen strains (sec. 4.4).
+
+    {paper's recipe, best recipe, mean, nearest, linear, polynomials, kernels, PCA floor}  ×  test strains  →  errors
+
+Figures 3, 5, 6 (a) and 8 are drawn from it; Figure 2 from one of its strains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cellfields.evaluation.baselines import BASELINES
+from cellfields.evaluation.errors import EngineErrors, Evaluation
+from cellfields.reproductions.teh2021.published import difference_in_fields
+from cellfields.reproductions.teh2021.workbench import Workbench
+from cellfields.state import CellState
+
+PAPER, BEST, FLOOR = "paper's recipe", "best recipe", "PCA floor"
+OURS = (PAPER, BEST)
+
+
+@dataclass(frozen=True, eq=False)
+class Accuracy:
+    """Errors of all engines on the solved test strains.
+
+    Attributes:
+        evaluation: engines are :data:`OURS`, the authors' (:data:`~.published.MODELS`) where they are known,
+            :data:`FLOOR` and the baselines.
+        training, test: numbers of states.
+        asked: numbers that the plan asks for.
+        training_seconds: recipe → wall time.
+        outside: test strains outside the best recipe's training domain.
+        displacement_difference: mean difference of how far our atoms moved from how far the authors' did, Bohr.
+        figure_2: field → relative L² difference of our label from the authors' fields, where both are there.
+    """
+
+    evaluation: Evaluation
+    training: int
+    test: int
+    asked: tuple[int, int]
+    training_seconds: dict[str, float]
+    outside: int
+    displacement_difference: float | None
+    figure_2: dict[str, float] | None
+
+
+def study(bench: Workbench) -> Accuracy:
+    """Judge everything on the test strains that are solved."""
+    plan, training, test = bench.plan, bench.training, bench.test
+    engines: dict[str, EngineErrors] = {}
+    seconds = {}
+    for label, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+        engines[label], seconds[label] = bench.judged(label, recipe, training, test)
+    published = {} if plan.published is None else plan.published.engine_errors(test.deformations)
+    engines |= published
+    for name in (FLOOR, *BASELINES):
+        engines[name] = bench.judged_baseline(name, training, test, plan.paper.modes)
+    truth = bench.truth(test)
+    moved = None
+    if plan.published is not None:
+        theirs = plan.published.displacement[plan.published.rows(test.deformations)]
+        moved = float(abs(truth.displacement - theirs).mean())
+    best = bench.surrogate(plan.best, training, BEST)
+    return Accuracy(
+        evaluation=replace(truth, engines=engines),
+        training=len(training),
+        test=len(test),
+        asked=(len(plan.train), len(plan.test)),
+        training_seconds=seconds,
+        outside=sum(not best.in_domain(deformation) for deformation in test.deformations),
+        displacement_difference=moved,
+        figure_2=_figure_2(bench),
+    )
+
+
+def specimen(bench: Workbench, accuracy: Accuracy) -> tuple[CellState, CellState]:
+    """True and predicted state of the strain that is drawn: the paper's if it is solved, else the most typical."""
+    deformation = bench.test.deformations[accuracy.evaluation.typical(BEST)]
+    drawn = None if bench.plan.published is None else bench.plan.published.figure_2()
+    if drawn is not None and drawn[0] in bench.test.deformations:
+        deformation = drawn[0]
+    best = bench.surrogate(bench.plan.best, bench.training, BEST)
+    return bench.test.store.read(deformation), best.solve(deformation)
+
+
+def network_beaten_by(accuracy: Accuracy, quantity: str, against: str = PAPER) -> list[str]:
+    """Names of the baselines with a smaller mean error than a recipe of ours, best first."""
+    errors = {n: e.summary(quantity)["mean"] for n, e in accuracy.evaluation.engines.items() if quantity in e.errors}
+    names = [n for n in BASELINES if n in errors and errors[n] < errors.get(against, 0.0)]
+    return sorted(names, key=lambda name: errors[name])
+
+
+def _figure_2(bench: Workbench) -> dict[str, float] | None:
+    drawn = None if bench.plan.published is None else bench.plan.published.figure_2()
+    if drawn is None:
+        return None
+    strain, grids = drawn
+    store = bench.test.store
+    return difference_in_fields(store.read(strain), grids) if store.has(strain) else None

@@ -1,0 +1,138 @@
+"""What the k mesh does to every error: the same strains and atoms, on the paper's mesh and on a converged one.
+
+    label' (D) = evaluate(D, ξ_paper(D)) on the finer mesh          atoms held where the paper's mesh relaxed them
+
+The labels of the paper's mesh carry its own quadrature error, smooth enough to be learned in part. Atoms are held so
+that nothing but the mesh differs; forces on them are then as large as the coarser mesh's force error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import FirstPrinciplesEngine, Remedy
+from cellfields.errors import InputError
+from cellfields.evaluation.errors import EngineErrors
+from cellfields.reproductions.teh2021.accuracy import OURS
+from cellfields.reproductions.teh2021.protocol import in_turn
+from cellfields.reproductions.teh2021.workbench import FEWEST, Samples, Workbench
+from cellfields.state import CellState
+from cellfields.state.density_start import DensityStart
+
+LINEAR = "linear"
+
+
+class HeldAtoms:
+    """A first-principles engine whose atoms stay where another one's states have them; picklable with its engine."""
+
+    def __init__(self, engine: FirstPrinciplesEngine, places: Mapping[Deformation, FloatArray], origin: str) -> None:
+        """``places``: D → internal coordinates; ``origin`` identifies what put them there."""
+        self.engine, self.places, self.origin = engine, dict(places), origin
+
+    @property
+    def crystal(self) -> Crystal:
+        """The reference crystal."""
+        return self.engine.crystal
+
+    def fingerprint_table(self) -> dict[str, Any]:
+        """That of the engine, and where the atoms come from."""
+        table: dict[str, Any] = self.engine.fingerprint_table()  # type: ignore[attr-defined]
+        return table | {"atoms held where they were relaxed by": self.origin}
+
+    def remedies(self) -> tuple[Remedy, ...]:
+        """The engine's own."""
+        own: Sequence[Remedy] = self.engine.remedies() if hasattr(self.engine, "remedies") else ()
+        return tuple(Remedy(r.name, HeldAtoms(r.engine, self.places, self.origin)) for r in own)  # type: ignore[arg-type]
+
+    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+        """State of the deformed cell with the atoms at their places.
+
+        Raises:
+            InputError: no place is known for this strain.
+        """
+        if deformation not in self.places:
+            raise InputError(f"no positions are known for D = {tuple(deformation.as_array().tolist())}")
+        return self.engine.evaluate(deformation, self.places[deformation], start=start)
+
+
+@dataclass(frozen=True)
+class Meshes:
+    """Mean and largest errors on the same strains with labels of either mesh.
+
+    Attributes:
+        training, test: numbers of states, the same for both.
+        errors: mesh ("paper's mesh", "converged mesh") → engine → quantity → {mean, median, p99, max}.
+        differences: quantity → mean absolute (or relative) difference of the labels themselves.
+        largest_force: on an atom at the held positions on the converged mesh, Hartree/Bohr.
+        settings: k mesh of the converged labels.
+    """
+
+    training: int
+    test: int
+    errors: dict[str, dict[str, dict[str, dict[str, float]]]]
+    differences: dict[str, float]
+    largest_force: float
+    settings: dict[str, Any]
+
+
+def study(bench: Workbench) -> Meshes | None:
+    """Label on the converged mesh as far as that is allowed, and compare; None while there are too few labels."""
+    engine, most_train, most_test = bench.plan.converged
+    train, test = bench.training[:most_train], bench.test[:most_test]
+    held = HeldAtoms(engine, _places(train, test), bench.training.store.info().engine_hash)
+    kept = bench.training.store  # of both parts: the densities of the paper's mesh are where self-consistency begins
+    strains = in_turn(train.deformations, test.deformations)
+    store = bench.labels("converged", held, strains, lambda strain: DensityStart.of(kept.read(strain)))
+    if store is None:
+        return None
+    finer = [Samples(store, tuple(d for d in part.deformations if store.has(d))) for part in (train, test)]
+    if len(finer[0]) < FEWEST or len(finer[1]) < 2:
+        return None
+    coarser = [Samples(bench.training.store, part.deformations) for part in finer]
+    errors = {
+        "paper's mesh": judge(bench, coarser[0], coarser[1]),
+        "converged mesh": judge(bench, finer[0], finer[1]),
+    }
+    pairs = list(zip(finer[1].states, coarser[1].states, strict=True))
+    return Meshes(
+        training=len(finer[0]),
+        test=len(finer[1]),
+        errors={
+            mesh: {name: {q: result.summary(q) for q in result.errors} for name, result in table.items()}
+            for mesh, table in errors.items()
+        },
+        differences=_differences(bench, coarser[1], finer[1]),
+        largest_force=max(float(np.abs(a.forces).max()) for a, _ in pairs if a.forces is not None),
+        settings={"kmesh": list(engine.settings.kmesh)} if hasattr(engine, "settings") else {},
+    )
+
+
+def judge(bench: Workbench, training: Samples, test: Samples) -> dict[str, EngineErrors]:
+    """Both recipes and linear regression, learned and judged on these states."""
+    plan = bench.plan
+    judged = {n: bench.judged(n, r, training, test)[0] for n, r in zip(OURS, (plan.paper, plan.best), strict=True)}
+    return judged | {LINEAR: bench.judged_baseline(LINEAR, training, test, plan.paper.modes)}
+
+
+def _places(*parts: Samples) -> dict[Deformation, FloatArray]:
+    return {state.deformation: state.internal for part in parts for state in part.states}
+
+
+def _differences(bench: Workbench, coarser: Samples, finer: Samples) -> dict[str, float]:
+    """Of the labels of one mesh from those of the other, as if they were predictions."""
+
+    class Labels:
+        crystal = bench.crystal
+
+        def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
+            return coarser.store.read(deformation)
+
+    judged = bench.exam(finer).judge(Labels())
+    return {quantity: judged.summary(quantity)["mean"] for quantity in judged.errors if quantity != "position"}

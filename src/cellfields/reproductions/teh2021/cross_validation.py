@@ -1,0 +1,100 @@
+"""The hyperparameters, chosen as in the paper: by 4-fold cross-validation over architectures (section 4.2).
+
+    e(widths) = √( Σ (y − N(D))² / Σ (y − ȳ)² )    over the samples of each fold in turn, learned from the other folds
+
+Each quantity by itself. Reductions are those of all training states: a fold leaves its samples out of the network, not
+out of the modes. Folds are trained one after the other: vectorising over them (``vmap``) was measured to be 10 to 30 %
+slower on a CPU core, whose matrix products are large enough already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cellfields._typing import Array, FloatArray
+from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.surrogate import Recipe
+from cellfields.surrogate.training import fit_regressor
+
+Widths = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One architecture for one quantity: mean and standard deviation of e over the folds."""
+
+    quantity: str
+    widths: Widths
+    error: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """All choices; the paper's architecture is the first of each quantity."""
+
+    choices: tuple[Choice, ...]
+    training: int
+    folds: int
+    epochs: int
+
+    def best(self, quantity: str) -> Choice:
+        """The architecture with the smallest error."""
+        return min((c for c in self.choices if c.quantity == quantity), key=lambda choice: choice.error)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """In order."""
+        return tuple(dict.fromkeys(choice.quantity for choice in self.choices))
+
+
+def study(bench: Workbench) -> CrossValidation:
+    """Train every architecture of the plan on every fold."""
+    plan, training = bench.plan, bench.training
+    architectures = plan.architectures
+    recipe = plan.paper.model_copy(update={"epochs": architectures.epochs})
+    names = ("density", "coulomb_potential", "band_energy_density", "entropy_density", "internal", "free_energy")
+    choices = []
+    for name in names:
+        small = name in ("internal", "free_energy")
+        for widths in architectures.small if small else architectures.fields:
+            found = _errors(bench, training, name, widths, recipe, architectures.folds)
+            if found is not None:
+                choices.append(found)
+    return CrossValidation(tuple(choices), len(training), architectures.folds, architectures.epochs)
+
+
+def _errors(
+    bench: Workbench, training: Samples, name: str, widths: Widths, recipe: Recipe, folds: int
+) -> Choice | None:
+    label = f"{name} {'-'.join(map(str, widths))}"
+
+    def make() -> list[float] | None:
+        learned = bench.encoded(training, recipe.modes)
+        if name not in learned.outputs:  # nothing to learn there
+            return None
+        rows, outputs = learned.outputs[name]
+        errors = []
+        for fold in range(folds):
+            bench.tell(f"cross-validation: {label}", fold, folds)
+            held = rows // learned.images % folds == fold  # a strain with all its images
+            errors.append(_fold_error(name, learned.deformations[rows], outputs, held, widths, recipe))
+        bench.tell(f"cross-validation: {label}", folds, folds)
+        return errors
+
+    depends_on = [name, list(widths), recipe.model_dump(mode="json"), folds, training.key]
+    errors = bench.keep("cross-validation", depends_on, make)
+    if errors is None:
+        return None
+    return Choice(name, widths, float(np.mean(errors)), float(np.std(errors)))
+
+
+def _fold_error(
+    name: str, deformations: FloatArray, outputs: FloatArray, held: Array, widths: Widths, recipe: Recipe
+) -> float:
+    regressor, _ = fit_regressor(name, deformations[~held], outputs[~held], widths, recipe)
+    residual = outputs[held] - np.asarray(regressor(deformations[held]))
+    spread = outputs[held] - outputs.mean(axis=0)
+    return float(np.sqrt((residual**2).sum() / (spread**2).sum()))

@@ -1,0 +1,49 @@
+"""Test error against the number of training states, with the PCA floor under it (Figures 4 and 6 (b)).
+
+size  →  mean error of each recipe on all test strains ,   mean of ‖f − ℓ(p(f))‖ for the modes found at that size
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cellfields.reproductions.teh2021.accuracy import FLOOR, OURS
+from cellfields.reproductions.teh2021.workbench import FEWEST, Workbench
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Mean errors over the test strains.
+
+    Attributes:
+        sizes: numbers of training solves.
+        images: states that each solve gives to the paper's recipe by symmetry (the best one uses them all anyhow).
+        test: number of test states.
+        errors: engine (recipes and the floor) → quantity → one mean a size.
+        seconds: recipe → training time, one a size.
+    """
+
+    sizes: tuple[int, ...]
+    images: int
+    test: int
+    errors: dict[str, dict[str, list[float]]]
+    seconds: dict[str, list[float]]
+
+
+def study(bench: Workbench) -> LearningCurve:
+    """Train both recipes at each size of the plan that there are states for, and with all states."""
+    plan, training, test = bench.plan, bench.training, bench.test
+    sizes = sorted({size for size in plan.sizes if FEWEST <= size < len(training)} | {len(training)})
+    errors: dict[str, dict[str, list[float]]] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in OURS}
+    for size in sizes:
+        judged = {FLOOR: bench.judged_baseline(FLOOR, training[:size], test, plan.paper.modes)}
+        for name, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+            judged[name], spent = bench.judged(name, recipe, training[:size], test)
+            seconds[name].append(spent)
+        for name, result in judged.items():
+            for quantity in result.errors:
+                means = errors.setdefault(name, {}).setdefault(quantity, [])
+                means.append(result.summary(quantity)["mean"])
+    images = bench.lessons(training[:1])[1]
+    return LearningCurve(tuple(sizes), images, len(test), errors, seconds)

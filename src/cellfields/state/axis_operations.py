@@ -1,0 +1,195 @@
+"""Deformations that are the same crystal seen along other axes: one solve serves them all.
+
+    a'_i = Σ_j W_ij a_j ,   x' = x W⁻¹ + t          W a signed permutation that maps the reference crystal onto itself
+    F(D') = F(D) ,   ξ' and σ' follow ,   f'_{m'} = f_m exp 2πi[(m' − m)·x₀ − m'·t] ,   m' = m Wᵀ
+
+For the paper's orthorhombic magnesium cell these are the sign changes of two of the three angles θ − 90° (mmm), four
+images of each strain. A Brillouin-zone mesh must be as symmetric as the crystal (only permuted axes can break it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import permutations, product
+
+import numpy as np
+
+from cellfields._typing import Array, FloatArray, IntArray
+from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
+from cellfields.crystal.deformation import Deformation, lengths_and_angles
+from cellfields.errors import InputError
+from cellfields.state.cell_state import CellState
+from cellfields.state.fields import ElectronicFields, FourierBasis
+
+
+@dataclass(frozen=True, eq=False)
+class AxisOperation:
+    """One operation.
+
+    Attributes:
+        axes: (3, 3) signed permutation W.
+        shift: (3,) t, fractional.
+        atoms: (N,) the place that each atom goes to.
+    """
+
+    axes: IntArray
+    shift: FloatArray
+    atoms: IntArray
+
+    def leaves(self, kmesh: Sequence[int] | None) -> bool:
+        """Whether a Γ-centred mesh on the crystal's own cell is mapped onto itself; one of unknown numbers (None) is,
+        for certain, only where every axis stays at its place.
+        """
+        if kmesh is None:
+            return bool(np.array_equal(np.abs(self.axes), np.eye(3)))
+        return bool(np.array_equal(np.abs(self.axes) @ np.asarray(kmesh), np.asarray(kmesh)))
+
+    def deformation(self, crystal: Crystal, deformation: Deformation) -> Deformation:
+        """D'."""
+        lengths, angles = lengths_and_angles(self.axes @ deformation.lattice(crystal))
+        reference, _ = lengths_and_angles(crystal.lattice_ref)
+        # Rounding of the way over the lattice must not make new deformations out of rounded ones.
+        return Deformation.from_array(np.round(np.concatenate([lengths / reference, angles]), 10))
+
+    def state(self, crystal: Crystal, state: CellState) -> CellState:
+        """The state of D': the same physics, in D's other standard frame.
+
+        Raises:
+            InputError: fields about a free origin, of a state that does not know where its atoms are.
+        """
+        deformation = self.deformation(crystal, state.deformation)
+        lattice = deformation.lattice(crystal)
+        turn = np.linalg.solve(self.axes @ state.lattice, lattice)  # v' = v R, rows
+        positions = np.empty_like(state.positions)
+        positions[self.atoms] = state.positions @ np.linalg.inv(self.axes) + self.shift
+        offset = np.zeros(3)
+        if not state.knows("internal"):
+            if crystal.inversion_centre is None and state.fields is not None:
+                raise InputError("the image of a field without an inversion centre needs its atoms' positions")
+            positions, internal = state.positions, state.internal
+        else:
+            if crystal.inversion_centre is None:  # the first atom of the crystal stays at its place, by convention
+                offset = crystal.positions_ref[0] - positions[0]
+            internal = crystal.internal(positions + offset)
+            positions = crystal.positions(internal)
+        forces = None
+        if state.forces is not None:
+            forces = np.empty_like(state.forces)
+            forces[self.atoms] = state.forces @ turn
+        return replace(
+            state,
+            deformation=deformation,
+            lattice=lattice,
+            positions=positions,
+            internal=internal,
+            forces=forces,
+            stress=None if state.stress is None else turn.T @ state.stress @ turn,
+            fields=None if state.fields is None else self._fields(state.fields, self.shift + offset),
+        )
+
+    def closes(self, basis: FourierBasis) -> bool:
+        """Whether every plane wave of a basis has its image there: of axes alike but for rounding, some may not."""
+        try:
+            _image(basis, self)
+        except KeyError:
+            return False
+        return True
+
+    def _fields(self, fields: ElectronicFields, shift: FloatArray) -> ElectronicFields:
+        rows, mirrored, image = _image(fields.basis, self)
+        phase = np.exp(2j * np.pi * ((image - fields.basis.indices) @ fields.basis.origin - image @ shift))
+        if fields.basis.real and np.abs(phase.imag).max() > 1e-6:
+            raise InputError("the operation does not map the inversion centre onto one")
+        moved = _MovedCoefficients(fields.coefficients, fields.basis.real, phase, mirrored, rows)
+        return ElectronicFields(fields.basis, moved, fields.volume)
+
+
+@dataclass(frozen=True, eq=False)
+class _MovedCoefficients(Mapping[str, Array]):
+    """Coefficients of an image, made from the source's when they are asked for: thousands of images cost no memory."""
+
+    source: Mapping[str, Array]
+    real: bool
+    phase: Array
+    mirrored: Array
+    rows: IntArray
+
+    def __getitem__(self, name: str) -> Array:
+        values = np.asarray(self.source[name]) * (self.phase.real if self.real else self.phase)
+        values = values if self.real else np.where(self.mirrored, values.conj(), values)
+        moved = np.empty_like(values)
+        moved[self.rows] = values
+        return np.asarray(moved)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.source)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def axis_operations(crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE) -> tuple[AxisOperation, ...]:
+    """All different ones, identity first: one of each pair ±W where the crystal has an inversion centre.
+
+    Where the inversion centre is free there is the identity only: a state that has broken it is one of several as good
+    ones, and an operation would make another of them, not the one that a solve finds.
+
+    Args:
+        crystal: the reference crystal.
+        tolerance: distance in Bohr within which images of atoms must meet.
+    """
+    metric = crystal.lattice_ref @ crystal.lattice_ref.T
+    found: list[AxisOperation] = []
+    for axes in _signed_permutations():
+        if np.abs(axes @ metric @ axes.T - metric).max() > tolerance * np.sqrt(metric.max()):
+            continue
+        if crystal.inversion_centre is not None and any(np.array_equal(axes, -other.axes) for other in found):
+            continue
+        operation = _with_shift(crystal, axes, tolerance)
+        if operation is not None:
+            found.append(operation)
+    return tuple(found[:1]) if crystal.inversion == "free" else tuple(found)
+
+
+def _signed_permutations() -> list[IntArray]:
+    matrices = []
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            matrix = np.zeros((3, 3), dtype=np.int64)
+            matrix[np.arange(3), order] = signs
+            matrices.append(matrix)
+    return matrices
+
+
+def _with_shift(crystal: Crystal, axes: IntArray, tolerance: float) -> AxisOperation | None:
+    """The operation with the shift that maps atoms onto atoms (and an inversion centre onto one), or None."""
+    species = np.array(crystal.species)
+    turned = crystal.positions_ref @ np.linalg.inv(axes)
+    for target in np.flatnonzero(species == species[0]):
+        shift = crystal.positions_ref[target] - turned[0]
+        difference = (turned + shift)[:, None] - crystal.positions_ref[None]
+        difference -= np.rint(difference)
+        distance = np.linalg.norm(difference @ crystal.lattice_ref, axis=2)
+        atoms = distance.argmin(axis=1)
+        if distance.min(axis=1).max() > tolerance or (species[atoms] != species).any():
+            continue
+        if len(set(atoms.tolist())) == len(atoms):
+            shift = shift - difference[np.arange(len(atoms)), atoms].mean(axis=0)
+            return AxisOperation(axes, shift - np.rint(shift), atoms)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _image(basis: FourierBasis, operation: AxisOperation) -> tuple[IntArray, Array, IntArray]:
+    """Row of each m' (or of −m') in the basis, whether it is −m' that is stored, and m'."""
+    image = basis.indices @ operation.axes.T
+    place = {tuple(m): row for row, m in enumerate(basis.indices.tolist())}
+    rows, mirrored = np.empty(len(image), dtype=np.int64), np.zeros(len(image), dtype=bool)
+    for i, m in enumerate(image.tolist()):
+        row = place.get(tuple(m))
+        if row is None:
+            row, mirrored[i] = place[(-m[0], -m[1], -m[2])], True
+        rows[i] = row
+    return rows, mirrored, image

@@ -1,0 +1,91 @@
+"""The result type of every engine: what is known of one deformed cell (paper, eq. 8, 10 and 11).
+
+CellState(D) = (R̄ᵉ, ρ̄, φ̄, ū, s̄, F, …)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from cellfields._typing import FloatArray
+from cellfields.crystal.deformation import Deformation
+from cellfields.state.fields import FIELD_NAMES, ElectronicFields
+
+UNITS = {
+    "energy": "Hartree per cell of the crystal given",
+    "length": "Bohr",
+    "positions": "fractional",
+    "internal": "fractional",
+    "forces": "Hartree/Bohr",
+    "stress": "Hartree/Bohr^3, tension positive",
+    "angles": "degrees",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CellState:
+    """What an engine knows of one deformed cell: plain data, in Hartree atomic units, per cell of the crystal given.
+
+    Attributes:
+        deformation: D.
+        lattice: (3, 3) rows, Bohr, standard frame.
+        positions: (N, 3) fractional.
+        internal: (n_int,) fractional.
+        free_energy: F = E − TS.
+        band_energy: U = Σ w f E (paper, eq. 5, 17; mean of V_H + V_loc is zero).
+        entropic_energy: −S/β, "−TS".
+        fermi_energy: E_F (for an insulator the middle of the gap).
+        forces: (N, 3) on the atoms, Cartesian, or None.
+        stress: (3, 3) Cauchy, tension positive, or None when not known.
+        fields: ρ, φ, u, s, or None.
+        energy_terms: name → Hartree, the parts that F is the sum of (may be empty).
+        provenance: who computed it, how long, how many iterations: numbers and strings only.
+        unknown: what of ``free_energy`` and ``internal`` (with ``positions``) is not known and therefore nan: states
+            that somebody else's code computed may lack them. An engine's states never do.
+    """
+
+    deformation: Deformation
+    lattice: FloatArray
+    positions: FloatArray
+    internal: FloatArray
+    free_energy: float
+    band_energy: float | None = None
+    entropic_energy: float | None = None
+    fermi_energy: float | None = None
+    forces: FloatArray | None = None
+    stress: FloatArray | None = None
+    fields: ElectronicFields | None = None
+    energy_terms: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+
+    def knows(self, name: str) -> bool:
+        """Whether a quantity is known: an attribute of this class, or a field by its name."""
+        if name in FIELD_NAMES:
+            return self.fields is not None and name in self.fields
+        if name == "positions":
+            name = "internal"
+        return name not in self.unknown and getattr(self, name) is not None
+
+    @property
+    def volume(self) -> float:
+        """Volume of the deformed cell, Bohr³."""
+        return float(np.linalg.det(self.lattice))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the fields, as plain JSON data with a ``units`` entry; unknown quantities are left out."""
+        table: dict[str, Any] = {"deformation": self.deformation.as_array().tolist()}
+        for name in ("free_energy", "band_energy", "entropic_energy", "fermi_energy"):
+            if self.knows(name):
+                table[name] = getattr(self, name)
+        for name in ("positions", "internal", "lattice", "forces", "stress"):
+            if self.knows(name):
+                table[name] = getattr(self, name).tolist()
+        table["energy_terms"] = dict(self.energy_terms)
+        table["provenance"] = dict(self.provenance)
+        table["units"] = dict(UNITS)
+        return table
