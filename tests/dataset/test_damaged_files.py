@@ -26,9 +26,9 @@ from cellfields.errors import CellFieldsError, InputError, SCFNotConverged
 from cellfields.storage.json_tables import digest, loads
 from cellfields.storage.sealed import _END, _START
 from cellfields.surrogate import Recipe, Surrogate, _file
-from cellfields.surrogate._domain import TrainingDomain
-from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.network import Network, Regressor
+from cellfields.surrogate.state_encoding import StateEncoding
+from cellfields.surrogate.training_domain import TrainingDomain
 from tests.dataset.engines import TABLE, strains
 from tests.toy import ToyEngine, magnesium
 

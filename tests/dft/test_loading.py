@@ -16,8 +16,8 @@ from tests.engines.planewave.test_psp5 import file_lines as psp5_lines
 from tests.engines.planewave.test_psp8_upf import psp8_lines, upf1_text, upf2_text
 
 from cellfields.dft.pseudopotential import load_pseudopotential
-from cellfields.dft.pseudopotential._source import Source, finite
 from cellfields.dft.pseudopotential.loading import read_pseudopotential
+from cellfields.dft.pseudopotential.source import Source, finite
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError

@@ -12,8 +12,8 @@ from scipy.integrate import quad
 from scipy.special import erf, spherical_jn
 
 from cellfields.dft.pseudopotential import builtin_pseudopotential, load_pseudopotential
-from cellfields.dft.pseudopotential._source import Source
 from cellfields.dft.pseudopotential.loading import read_pseudopotential
+from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.pseudopotential.tabulated import TabulatedPseudopotential, local_part
 from cellfields.errors import InputError
 from tests.engines.planewave.problems import four_point

@@ -14,8 +14,8 @@ from ase.units import Bohr, GPa, Hartree
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
+from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
 from cellfields.evaluation.baselines import BaselineEngine
-from cellfields.evaluation.errors import QUANTITIES, Evaluation
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.metrics import PAPER_GRID, field_nrmse
 from cellfields.evaluation.report import ReportInput, render_report

@@ -9,8 +9,8 @@ from ase.units import Bohr, GPa, Hartree
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.figures import snapshot_figure, uniaxial_figure, youngs_modulus_figure
-from cellfields.evaluation.figures._style import image_bytes
-from cellfields.evaluation.figures.uniaxial import broken
+from cellfields.evaluation.figures.stress_strain import broken
+from cellfields.evaluation.figures.style import image_bytes
 from cellfields.mechanics import UniaxialTable, uniaxial_test
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import ToyEngine, magnesium

@@ -17,8 +17,8 @@ from matplotlib import image
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
+from cellfields.evaluation.accuracy import Evaluation
 from cellfields.evaluation.baselines import BaselineEngine
-from cellfields.evaluation.errors import Evaluation
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.evaluation.figures import error_vs_strain_figure, parity_figure, position_error_figure, slice_figure
 from cellfields.evaluation.figures.slices import plane_name

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellfields.dft.pseudopotential import builtin_pseudopotential
-from cellfields.evaluation._report_settings import pseudopotential_names, settings_tables, value_text
+from cellfields.evaluation.report_settings import pseudopotential_names, settings_tables, value_text
 from cellfields.evaluation.texts import cell_contents, formula, listed, percent
 
 

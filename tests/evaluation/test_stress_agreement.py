@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
+from cellfields.evaluation.accuracy import EngineErrors, Evaluation, Spread
 from cellfields.evaluation.stress_agreement import StressAgreement
 from cellfields.evaluation.summary import headline
 from cellfields.mechanics import StressConsistency

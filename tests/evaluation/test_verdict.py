@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cellfields._typing import FloatArray
-from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
+from cellfields.evaluation.accuracy import EngineErrors, Evaluation, Spread
 from cellfields.evaluation.judging import Finding, compare, judge, unchanging
 from cellfields.evaluation.verdict import STRESS_TOPIC, verdict
 

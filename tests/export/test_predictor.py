@@ -10,8 +10,8 @@ import pytest
 from cellfields.crystal.deformation import Deformation, strains_of_gradients
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.export import predictor
-from cellfields.export._gradients import read_gradients
-from cellfields.export._predictor_writer import write_predictor
+from cellfields.export.deformation_gradients import read_gradients
+from cellfields.export.predictor_writer import write_predictor
 from cellfields.state.fields import FIELD_NAMES
 from cellfields.storage.atomic import StoreError
 from cellfields.surrogate import Recipe, Surrogate

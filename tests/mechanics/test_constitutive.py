@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
 from cellfields.mechanics import ConstitutiveLaw, Stress, uniaxial_test
-from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate.jax_arrays import double_precision
 
 
 @pytest.fixture(scope="module")

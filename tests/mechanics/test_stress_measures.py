@@ -9,11 +9,11 @@ import pytest
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.errors import InputError
-from cellfields.mechanics.stress import VOIGT, Stress, from_voigt, small_strain_stress, to_voigt
+from cellfields.mechanics.stress_measures import VOIGT, Stress, from_voigt, small_strain_stress, to_voigt
 from cellfields.state import CellState
 from cellfields.surrogate import Recipe, Surrogate
-from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate._stress import energy_gradient
+from cellfields.surrogate.cauchy_stress import energy_gradient
+from cellfields.surrogate.jax_arrays import double_precision
 from tests.mechanics.engines import HyperelasticEngine
 from tests.toy import ToyEngine, magnesium
 

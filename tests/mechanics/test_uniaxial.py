@@ -15,8 +15,8 @@ from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import ConvergenceError, CorruptFileError, InputError, SettingsMismatchError
 from cellfields.mechanics import Stress, UniaxialTable, stress_free, uniaxial_test
-from cellfields.mechanics._coordinates import conjugate_stress, coordinates_of, deformation_of
-from cellfields.mechanics.uniaxial import UniaxialPoint
+from cellfields.mechanics.coordinates import conjugate_stress, coordinates_of, deformation_of
+from cellfields.mechanics.uniaxial_path import UniaxialPoint
 from cellfields.state import CellState
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import magnesium

@@ -12,7 +12,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate import OutsideDomainError, OutsideDomainWarning, Surrogate
-from cellfields.surrogate._domain import TrainingDomain
+from cellfields.surrogate.training_domain import TrainingDomain
 from tests.surrogate.samples import TINY
 
 CENTRE = np.array([1, 1, 1, 90, 90, 90.0])

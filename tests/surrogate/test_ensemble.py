@@ -13,8 +13,8 @@ from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.state.fields import ElectronicFields
 from cellfields.surrogate import Recipe, Surrogate, closed_form, ensemble
-from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate.ensemble import fit_ensemble
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Network
 from tests.surrogate.samples import draw
 from tests.toy import ToyEngine, magnesium

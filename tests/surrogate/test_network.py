@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cellfields.errors import InputError
-from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Network, Regressor
 
 

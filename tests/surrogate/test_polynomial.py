@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cellfields.surrogate import polynomial
-from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.polynomial import blended, fit_polynomial
 from cellfields.surrogate.trend import exponents, monomials
 

@@ -12,10 +12,10 @@ import pytest
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.surrogate import Surrogate
-from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._joint import JointMaps
 from cellfields.surrogate._slopes import derivative, lattices_of, stress_of_slopes
-from cellfields.surrogate._stress import cauchy_stress
+from cellfields.surrogate.cauchy_stress import cauchy_stress
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.trend import exponents, monomials
 from tests.surrogate.samples import draw
 

@@ -11,8 +11,8 @@ from scipy.linalg import polar, sqrtm
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles, sample_deformations
 from cellfields.surrogate import Recipe, Surrogate
-from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate._stress import cauchy_stress, deformation_of_lattice
+from cellfields.surrogate.cauchy_stress import cauchy_stress, deformation_of_lattice
+from cellfields.surrogate.jax_arrays import double_precision
 from tests.toy import ToyEngine
 
 # What lies outside the domain is warned of (test_domain.py); here it does not matter.

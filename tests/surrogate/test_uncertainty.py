@@ -16,10 +16,10 @@ from cellfields.evaluation.metrics import energy_error, position_error, relative
 from cellfields.state import CellState
 from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Recipe, Surrogate, _file
-from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.closed_form import fit_closed_form
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.polynomial import leverage
+from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.trend import monomials
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
 from tests.surrogate.samples import draw

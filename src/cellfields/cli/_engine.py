@@ -12,7 +12,7 @@ from cellfields.errors import InputError
 if TYPE_CHECKING:
     from cellfields.engines.contract import Engine
     from cellfields.surrogate import Surrogate
-    from cellfields.surrogate._domain import Outside
+    from cellfields.surrogate.training_domain import Outside
 
 ModelArgument = Annotated[
     Path,

@@ -38,7 +38,7 @@ def check_plot(path: Path | None) -> None:
 def save_plot(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the file's name."""
     from cellfields.cli._output import write_file
-    from cellfields.evaluation.figures._style import image_bytes
+    from cellfields.evaluation.figures.style import image_bytes
 
     write_file(path, image_bytes(figure, path.suffix[1:].lower()))
 

@@ -51,8 +51,8 @@ def elastic(
     from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
-    from cellfields.mechanics._departure import check_outside
     from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
+    from cellfields.mechanics.departure import check_outside
     from cellfields.mechanics.moduli import Moduli, moduli, point_group, symmetrised, zener_anisotropy
 
     check_outside(outside)

@@ -9,7 +9,7 @@ from cellfields.cli._arguments import ConfigArgument
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore
     from cellfields.engines.contract import Engine
-    from cellfields.evaluation.errors import Evaluation
+    from cellfields.evaluation.accuracy import Evaluation
     from cellfields.pipeline.study import Study
     from cellfields.surrogate import Surrogate
 
@@ -37,10 +37,10 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     from cellfields.cli._console import note, note_unknown, print_table
     from cellfields.cli._output import write_file
     from cellfields.dft.unmodelled import missing_physics
-    from cellfields.evaluation._report_settings import pseudopotential_names
     from cellfields.evaluation.baselines import BaselineEngine
     from cellfields.evaluation.evaluate import evaluate as judge
     from cellfields.evaluation.report import ReportInput, render_report
+    from cellfields.evaluation.report_settings import pseudopotential_names
     from cellfields.evaluation.stress_agreement import StressAgreement
     from cellfields.evaluation.summary import headline
     from cellfields.mechanics.stress_consistency import dataset_stress_consistency

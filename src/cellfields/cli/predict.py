@@ -32,7 +32,7 @@ def predict(
     from cellfields.cli._console import note_unknown, warn
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
-    from cellfields.surrogate._domain import check_choice
+    from cellfields.surrogate.training_domain import check_choice
 
     deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
     check_target(json, "--json")
@@ -54,7 +54,7 @@ def predict(
 
 def _print_uncertainty(uncertainty: Mapping[str, float]) -> None:
     from cellfields.cli._console import print_table
-    from cellfields.evaluation.errors import QUANTITIES
+    from cellfields.evaluation.accuracy import QUANTITIES
 
     shown = [(QUANTITIES[name], value) for name, value in uncertainty.items()]
     rows = [(quantity.label, f"{quantity.scale * value:.2g}", quantity.unit) for quantity, value in shown]

@@ -46,9 +46,9 @@ def predictor(
     from cellfields.cli._arguments import parse_grid
     from cellfields.cli._console import clock, note_unknown, progress, size, warn
     from cellfields.cli._output import check_target, write_json
-    from cellfields.export._gradients import read_gradients
-    from cellfields.export._predictor_writer import write_predictor
+    from cellfields.export.deformation_gradients import read_gradients
     from cellfields.export.predictor import netcdf4
+    from cellfields.export.predictor_writer import write_predictor
 
     shape = parse_grid(grid)
     check_target(output, "--output")

@@ -14,7 +14,7 @@ from cellfields.cli._stress_check import CheckOption
 
 if TYPE_CHECKING:
     from cellfields.mechanics import Instability, UniaxialCurve
-    from cellfields.mechanics._coordinates import Components
+    from cellfields.mechanics.coordinates import Components
 
 
 def uniaxial(
@@ -53,7 +53,7 @@ def uniaxial(
     from cellfields.cli._stress_check import check_stress, consistency_table
     from cellfields.errors import ConvergenceError, InputError
     from cellfields.mechanics import find_instability, uniaxial_test
-    from cellfields.mechanics._departure import check_outside
+    from cellfields.mechanics.departure import check_outside
 
     if not 1 <= steps <= 1000:
         raise InputError(f"--steps {steps} must be in 1 … 1000")
@@ -88,7 +88,7 @@ def uniaxial(
         found += [] if end is None else [end]
     warn_outside(point.in_domain for point in curve.points)
     if plot is not None:
-        from cellfields.evaluation.figures.uniaxial import uniaxial_figure
+        from cellfields.evaluation.figures.stress_strain import uniaxial_figure
 
         flags = np.array([point.in_domain is False for point in curve.points])
         ends = [(end.direction, end.strain, _along(end)) for end in found]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from cellfields.engines.planewave.engine import PlaneWaveEngine
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.engines.planewave.observables import to_crystal
+from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 from cellfields.errors import InputError, SettingsMismatchError
 from cellfields.state import CellState
 

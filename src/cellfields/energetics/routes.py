@@ -11,7 +11,7 @@ from cellfields.energetics.orbital import orbital_energy
 from cellfields.energetics.scf import scf_energy
 from cellfields.energetics.sum import sum_energy
 from cellfields.energetics.trial import RouteEnergy, TrialDensity
-from cellfields.engines.planewave.engine import PlaneWaveEngine
+from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState
 

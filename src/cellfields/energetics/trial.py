@@ -16,10 +16,10 @@ from cellfields._typing import Coefficients
 from cellfields.energetics._matching import names_its_ions, require_complete, require_made_alike, require_same_ions
 from cellfields.engines.planewave.arithmetic import inner
 from cellfields.engines.planewave.cell import Cell
-from cellfields.engines.planewave.engine import PlaneWaveEngine
+from cellfields.engines.planewave.continuation import FieldStart
 from cellfields.engines.planewave.hamiltonian import Potentials
+from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 from cellfields.engines.planewave.scf import GroundState
-from cellfields.engines.planewave.start import FieldStart
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
 

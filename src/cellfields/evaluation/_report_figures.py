@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cellfields.evaluation._html import figure_box
-from cellfields.evaluation.errors import Evaluation
+from cellfields.evaluation.accuracy import Evaluation
 from cellfields.evaluation.figures import error_vs_strain_figure, parity_figure, position_error_figure, slice_figure
 from cellfields.evaluation.figures.parity import parity_panels
 from cellfields.evaluation.figures.slices import plane_name, varying_fields
+from cellfields.evaluation.html_page import figure_box
 from cellfields.evaluation.judging import unchanging
 from cellfields.state import CellState
 

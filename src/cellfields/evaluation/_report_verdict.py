@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from html import escape
 
-from cellfields.evaluation.errors import QUANTITIES
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.accuracy import QUANTITIES
+from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.judging import CLEAR, HEADLINE, LARGE, TOO_LARGE, Finding, QuantityVerdict
 from cellfields.evaluation.texts import number, percent
 from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict

@@ -34,9 +34,9 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.state_encoding import StateEncoding
 
 
 def _polynomial(degree: int) -> Any:

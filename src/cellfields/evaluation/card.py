@@ -11,7 +11,7 @@ from typing import Any
 from ase.units import Bohr, Hartree
 
 from cellfields.dft.unmodelled import missing_physics
-from cellfields.evaluation.errors import QUANTITIES, EngineErrors, Evaluation
+from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
 

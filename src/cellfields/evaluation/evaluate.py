@@ -20,7 +20,7 @@ from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.evaluation.errors import EngineErrors, Evaluation, Spread
+from cellfields.evaluation.accuracy import EngineErrors, Evaluation, Spread
 from cellfields.evaluation.metrics import displacement, energy_error, position_error, relative_l2
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES, ElectronicFields

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from cellfields._typing import FloatArray
-from cellfields.evaluation.errors import QUANTITIES, Evaluation
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
+from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.texts import number, percent
 
 Level = Literal["good", "caution", "bad", "not checked"]

@@ -15,14 +15,14 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.evaluation._html import page as frame
-from cellfields.evaluation._html import table
 from cellfields.evaluation._report_figures import figures
-from cellfields.evaluation._report_settings import settings_tables
 from cellfields.evaluation._report_verdict import cards, verdict_section
-from cellfields.evaluation.errors import QUANTITIES, Evaluation
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
+from cellfields.evaluation.figures.style import label
+from cellfields.evaluation.html_page import page as frame
+from cellfields.evaluation.html_page import table
 from cellfields.evaluation.judging import HEADLINE, Finding, unchanging
+from cellfields.evaluation.report_settings import settings_tables
 from cellfields.evaluation.summary import not_judged, summary
 from cellfields.evaluation.texts import cell_contents, formula, listed, number
 from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict, verdict

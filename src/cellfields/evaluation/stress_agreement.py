@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cellfields.evaluation.errors import Evaluation
+from cellfields.evaluation.accuracy import Evaluation
 from cellfields.evaluation.judging import Finding
 from cellfields.evaluation.verdict import STRESS_TOPIC
 from cellfields.mechanics.stress_consistency import StressConsistency, tolerance_gpa

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cellfields.evaluation.errors import QUANTITIES, Evaluation
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
+from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.judging import HEADLINE
 from cellfields.evaluation.texts import number
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cellfields.evaluation.errors import QUANTITIES, Evaluation
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
+from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.judging import HEADLINE, TOO_LARGE, Finding, Level, QuantityVerdict, judge, unchanging
 from cellfields.evaluation.texts import listed, number, percent
 

@@ -28,8 +28,8 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.structure_file import has_moments, net_charge
 from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
-from cellfields.mechanics._evaluation import Evaluator
-from cellfields.mechanics.stress import to_voigt
+from cellfields.mechanics.evaluator import Evaluator
+from cellfields.mechanics.stress_measures import to_voigt
 from cellfields.state import CellState
 
 _NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from cellfields.mechanics.elasticity import ElasticConstants, elastic_constants, third_order_constants
 from cellfields.mechanics.equilibrium import stress_free
 from cellfields.mechanics.stability import Instability, find_instability, tangent_stiffness
-from cellfields.mechanics.stress import Stress, small_strain_stress
 from cellfields.mechanics.stress_consistency import StressConsistency, stress_consistency
-from cellfields.mechanics.uniaxial import UniaxialCurve, UniaxialPoint, UniaxialTable, uniaxial_test
+from cellfields.mechanics.stress_measures import Stress, small_strain_stress
+from cellfields.mechanics.uniaxial_path import UniaxialCurve, UniaxialPoint, UniaxialTable, uniaxial_test
 
 __all__ = [
     "ConstitutiveLaw",

@@ -19,9 +19,9 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.mechanics._coordinates import Components, active_components
+from cellfields.mechanics.coordinates import Components, active_components
 from cellfields.mechanics.moduli import point_group
-from cellfields.mechanics.stress import VOIGT, Stress
+from cellfields.mechanics.stress_measures import VOIGT, Stress
 from cellfields.state import CellState
 
 _INTEGER = 1e-6

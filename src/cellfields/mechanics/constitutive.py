@@ -24,8 +24,8 @@ from ase.units import Bohr, GPa, Hartree
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.surrogate import Surrogate
-from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate._stress import deformation_of_metric
+from cellfields.surrogate.cauchy_stress import deformation_of_metric
+from cellfields.surrogate.jax_arrays import double_precision
 
 _UNITS = {"hartree/bohr^3": 1.0, "gpa": Hartree / Bohr**3 / GPa}
 _CHUNK = 64  # points at a time: their intermediate results stay in the cache
@@ -161,7 +161,7 @@ class ConstitutiveLaw(eqx.Module):
 
 
 class _Domain(eqx.Module):
-    """:class:`~cellfields.surrogate._domain.TrainingDomain` as JAX arrays."""
+    """:class:`~cellfields.surrogate.training_domain.TrainingDomain` as JAX arrays."""
 
     lower: Any
     upper: Any

@@ -17,7 +17,7 @@ from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.symmetry import space_group_dataset
 from cellfields.errors import InputError
-from cellfields.mechanics.stress import VOIGT
+from cellfields.mechanics.stress_measures import VOIGT
 
 _FIRST_CUBIC = 195  # number of the first cubic space group
 

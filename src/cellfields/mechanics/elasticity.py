@@ -27,8 +27,8 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
-from cellfields.mechanics._evaluation import Evaluator
-from cellfields.mechanics.stress import Stress, from_voigt, to_voigt
+from cellfields.mechanics.evaluator import Evaluator
+from cellfields.mechanics.stress_measures import Stress, from_voigt, to_voigt
 from cellfields.state import CellState
 
 STABILITY_OF = "the symmetric part of B (Birch), all homogeneous strains of this cell, under constant load"

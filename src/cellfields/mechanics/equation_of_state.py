@@ -20,7 +20,7 @@ from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError, InputError
-from cellfields.mechanics._evaluation import Evaluator
+from cellfields.mechanics.evaluator import Evaluator
 from cellfields.units import ANGSTROM, GPA
 
 

@@ -13,12 +13,12 @@ from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
-from cellfields.mechanics._coordinates import Components
-from cellfields.mechanics._departure import check_outside, components_of, departure, is_outside, written
-from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import minimise
 from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh
-from cellfields.mechanics.uniaxial import TOLERANCE
+from cellfields.mechanics.coordinates import Components
+from cellfields.mechanics.departure import check_outside, components_of, departure, is_outside, written
+from cellfields.mechanics.evaluator import Evaluator
+from cellfields.mechanics.uniaxial_path import TOLERANCE
 from cellfields.state import CellState
 from cellfields.units import GPA
 

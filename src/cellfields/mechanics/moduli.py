@@ -20,7 +20,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.symmetry import space_group
 from cellfields.errors import InputError
 from cellfields.mechanics.crystal_axes import rotated
-from cellfields.mechanics.stress import VOIGT
+from cellfields.mechanics.stress_measures import VOIGT
 
 _SAME_STRAIN = 1e-6
 

@@ -22,7 +22,8 @@ from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, InputError, LeftDomainError
-from cellfields.mechanics._coordinates import (
+from cellfields.mechanics._minimise import measured_stiffness, updated
+from cellfields.mechanics.coordinates import (
     NAMES,
     Components,
     active_components,
@@ -30,10 +31,9 @@ from cellfields.mechanics._coordinates import (
     deformation_of,
     embedded,
 )
-from cellfields.mechanics._departure import check_outside, components_of, departure, is_outside
-from cellfields.mechanics._evaluation import Evaluator
-from cellfields.mechanics._minimise import measured_stiffness, updated
-from cellfields.mechanics.uniaxial import TOLERANCE, UniaxialPoint, uniaxial_test
+from cellfields.mechanics.departure import check_outside, components_of, departure, is_outside
+from cellfields.mechanics.evaluator import Evaluator
+from cellfields.mechanics.uniaxial_path import TOLERANCE, UniaxialPoint, uniaxial_test
 
 _STEP = 0.01  # arc length between two points of the path
 _PROBE = 1e-3  # strain, of the measured stiffness

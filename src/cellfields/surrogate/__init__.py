@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cellfields.errors import OutsideDomainError
-from cellfields.surrogate._domain import OutsideDomainWarning
 from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.training_domain import OutsideDomainWarning
 
 __all__ = ["OutsideDomainError", "OutsideDomainWarning", "Recipe", "Surrogate"]
 

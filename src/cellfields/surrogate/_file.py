@@ -25,10 +25,10 @@ from cellfields.errors import CorruptFileError, InputError
 from cellfields.state.fields import FourierBasis
 from cellfields.storage.atomic import write_durably
 from cellfields.storage.json_tables import loads, plain
-from cellfields.surrogate._domain import TrainingDomain
-from cellfields.surrogate._encoding import NUMBERS, StateEncoding
 from cellfields.surrogate.network import Network, Regressor
 from cellfields.surrogate.reduction import Reduction
+from cellfields.surrogate.state_encoding import NUMBERS, StateEncoding
+from cellfields.surrogate.training_domain import TrainingDomain
 from cellfields.surrogate.uncertainty import Uncertainty
 
 FORMAT = "cellfields-surrogate"

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cellfields._typing import Array, FloatArray
-from cellfields.surrogate._stress import cauchy_stress_and_energy, lattice_of_deformation
+from cellfields.surrogate.cauchy_stress import cauchy_stress_and_energy, lattice_of_deformation
 
 BLOCK = 64  # strains at a time: what is between them and their stress stays in the cache
 

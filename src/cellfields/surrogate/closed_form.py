@@ -19,12 +19,12 @@ import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.state import CellState
-from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.ensemble import FEWEST, fit_ensemble
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.polynomial import Design, blended, fit_polynomial
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.slope_check import SlopeCheck, energy_slopes
+from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
 

@@ -17,8 +17,8 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.surrogate._encoding import field_vectors
 from cellfields.surrogate.reduction import Reduction
+from cellfields.surrogate.state_encoding import field_vectors
 from cellfields.surrogate.surrogate import Surrogate
 
 

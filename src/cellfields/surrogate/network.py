@@ -17,7 +17,7 @@ import equinox as eqx
 import numpy as np
 
 from cellfields.errors import InputError
-from cellfields.surrogate._jax import namespace
+from cellfields.surrogate.jax_arrays import namespace
 from cellfields.surrogate.trend import degrees, monomials
 
 

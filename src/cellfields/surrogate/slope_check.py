@@ -20,8 +20,8 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import lengths_and_angles
 from cellfields.state import CellState
-from cellfields.surrogate._jax import double_precision
-from cellfields.surrogate._stress import energy_gradient
+from cellfields.surrogate.cauchy_stress import energy_gradient
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.polynomial import polynomial_slope
 from cellfields.surrogate.training import spread
 from cellfields.surrogate.trend import monomials

@@ -27,19 +27,19 @@ from cellfields.crystal.deformation import COMPONENTS, Deformation, lengths_and_
 from cellfields.errors import CorruptFileError, InputError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.surrogate import _file
-from cellfields.surrogate._domain import Outside, TrainingDomain, check_choice, tell_outside
-from cellfields.surrogate._encoding import StateEncoding
-from cellfields.surrogate._jax import double_precision
 from cellfields.surrogate._joint import JointMaps
 from cellfields.surrogate._slopes import lattices_of, stress_of_slopes
-from cellfields.surrogate._stress import cauchy_stress
 from cellfields.surrogate.batch import BLOCK, Batch, energies_and_stresses
+from cellfields.surrogate.cauchy_stress import cauchy_stress
 from cellfields.surrogate.closed_form import fit_closed_form
 from cellfields.surrogate.images import images_of
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.recipe import Recipe
 from cellfields.surrogate.slope_check import slope_check
+from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, fit_regressor
+from cellfields.surrogate.training_domain import Outside, TrainingDomain, check_choice, tell_outside
 from cellfields.surrogate.uncertainty import Uncertainty
 
 _CACHES = ("_in_double", "_joint", "_mechanical", "_energy")  # made again where a surrogate is unpickled

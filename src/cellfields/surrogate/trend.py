@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
-from cellfields.surrogate._jax import namespace
+from cellfields.surrogate.jax_arrays import namespace
 from cellfields.surrogate.recipe import MAX_DEGREE
 
 

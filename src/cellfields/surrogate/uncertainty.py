@@ -19,8 +19,8 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.surrogate._encoding import StateEncoding, field_vectors
 from cellfields.surrogate.polynomial import leverage
+from cellfields.surrogate.state_encoding import StateEncoding, field_vectors
 from cellfields.surrogate.trend import degrees, monomials
 
 _DEGREE, _LENGTH, _RIDGE = 4, 4.5, 1e-4

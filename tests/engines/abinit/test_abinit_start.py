@@ -10,7 +10,7 @@ import pytest
 
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.abinit import AbinitEngine, AbinitOptions, DensityFile
-from cellfields.engines.abinit.start import DENSITY_NAME, empty_file, started
+from cellfields.engines.abinit.density_input import DENSITY_NAME, empty_file, started
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState

@@ -12,10 +12,10 @@ from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import OddModes, PlaneWaveEngine, PlaneWaveStart
 from cellfields.engines.planewave import engine as engine_module
 from cellfields.engines.planewave.bands import PlaneWaveBands
+from cellfields.engines.planewave.continuation import FieldStart
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.observables import electronic_fields
 from cellfields.engines.planewave.scf import GroundState, self_consistent
-from cellfields.engines.planewave.start import FieldStart
 from tests.engines.planewave.problems import MG_INTERNAL, MG_SETTINGS, STRAIN, ground_state, make_problem
 from tests.toy import ToyEngine, magnesium
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cellfields.errors import InputError
-from cellfields.evaluation.errors import EngineErrors
+from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.reproductions.teh2021 import page, reproduce, tables
 from cellfields.reproductions.teh2021.ablation import Ablation, Row
 from cellfields.reproductions.teh2021.accuracy import BEST, OURS, PAPER, Accuracy

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 
 from cellfields._typing import FloatArray
-from cellfields.dft.pseudopotential._abinit_header import Header
-from cellfields.dft.pseudopotential._source import Source, finite
+from cellfields.dft.pseudopotential.abinit_header import Header
 from cellfields.dft.pseudopotential.core_charge import CoreCharge
+from cellfields.dft.pseudopotential.source import Source, finite
 from cellfields.dft.pseudopotential.tabulated import TabulatedPseudopotential, kleinman_bylander, local_part
 
 _NO_CORE = 1e-15  # ABINIT's bound on fchrg

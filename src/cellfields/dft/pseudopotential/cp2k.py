@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 
 from cellfields.dft.pseudopotential._functional import named_functional
-from cellfields.dft.pseudopotential._source import HIGHEST_L, Source
 from cellfields.dft.pseudopotential.gth import GTHChannel, GTHPseudopotential, checked, symmetric
+from cellfields.dft.pseudopotential.source import HIGHEST_L, Source
 from cellfields.text import parse_number
 
 ENTRY = re.compile(r"^[ \t]*([A-Z][a-z]?)[ \t]+((?:GTH|ALL)\S*)", re.MULTILINE)

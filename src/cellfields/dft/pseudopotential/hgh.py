@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields.dft.pseudopotential._abinit_header import Header
-from cellfields.dft.pseudopotential._source import HIGHEST_L, Source
+from cellfields.dft.pseudopotential.abinit_header import Header
 from cellfields.dft.pseudopotential.gth import GTHChannel, GTHPseudopotential, checked, hgh_coupling, symmetric
+from cellfields.dft.pseudopotential.source import HIGHEST_L, Source
 
 _GTH, _HGH = 2, 3
 _MOST_COEFFICIENTS = 4

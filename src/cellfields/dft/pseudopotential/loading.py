@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cellfields.dft.pseudopotential._base import Pseudopotential
-from cellfields.dft.pseudopotential._source import Source
 from cellfields.dft.pseudopotential.cp2k import ENTRY, read_cp2k
 from cellfields.dft.pseudopotential.hgh import read_hgh, read_hghk
 from cellfields.dft.pseudopotential.psp1 import read_psp1
 from cellfields.dft.pseudopotential.psp5 import read_psp5
 from cellfields.dft.pseudopotential.psp8 import read_psp8
+from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.pseudopotential.table import builtin_pseudopotential
 from cellfields.dft.pseudopotential.upf import read_upf
 from cellfields.errors import InputError

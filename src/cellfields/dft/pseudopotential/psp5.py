@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellfields.dft.pseudopotential._abinit_header import Header
 from cellfields.dft.pseudopotential._semilocal import read_semilocal
-from cellfields.dft.pseudopotential._source import Source
+from cellfields.dft.pseudopotential.abinit_header import Header
+from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.pseudopotential.tabulated import TabulatedPseudopotential
 
 

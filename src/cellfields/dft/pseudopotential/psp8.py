@@ -13,10 +13,10 @@ import hashlib
 import numpy as np
 
 from cellfields._typing import FloatArray
-from cellfields.dft.pseudopotential._abinit_header import Header
-from cellfields.dft.pseudopotential._source import MOST_PROJECTORS, Source
+from cellfields.dft.pseudopotential.abinit_header import Header
 from cellfields.dft.pseudopotential.core_charge import CoreCharge
 from cellfields.dft.pseudopotential.radial import gregory_weights
+from cellfields.dft.pseudopotential.source import MOST_PROJECTORS, Source
 from cellfields.dft.pseudopotential.tabulated import (
     TabulatedChannel,
     TabulatedPseudopotential,

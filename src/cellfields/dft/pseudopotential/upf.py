@@ -15,15 +15,15 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.dft.pseudopotential._functional import named_functional
-from cellfields.dft.pseudopotential._source import (
+from cellfields.dft.pseudopotential.core_charge import CoreCharge
+from cellfields.dft.pseudopotential.radial import gregory_weights
+from cellfields.dft.pseudopotential.source import (
     HIGHEST_L,
     MOST_POINTS,
     MOST_PROJECTORS,
     Source,
     finite,
 )
-from cellfields.dft.pseudopotential.core_charge import CoreCharge
-from cellfields.dft.pseudopotential.radial import gregory_weights
 from cellfields.dft.pseudopotential.tabulated import (
     TabulatedPseudopotential,
     local_part,

@@ -5,8 +5,8 @@ engines mean by their settings (settings, pseudopotential tables, occupations). 
 here.
 """
 
+from cellfields.engines.abinit.abinit_engine import AbinitEngine
 from cellfields.engines.abinit.density_file import DensityFile
-from cellfields.engines.abinit.engine import AbinitEngine
 from cellfields.engines.abinit.settings import AbinitOptions
 
 __all__ = ["AbinitEngine", "AbinitOptions", "DensityFile"]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from ase.data import atomic_numbers
 
 from cellfields.dft.pseudopotential import GTHPseudopotential, load_pseudopotential
-from cellfields.dft.pseudopotential._abinit_header import Header
-from cellfields.dft.pseudopotential._source import Source
+from cellfields.dft.pseudopotential.abinit_header import Header
+from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.settings import PlaneWaveSettings
 
 _NORM_CONSERVING = (1, 2, 3, 4, 5, 6, 8, 9, 10)

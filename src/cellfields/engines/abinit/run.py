@@ -23,9 +23,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cellfields.engines.abinit.density_input import DENSITY_NAME
 from cellfields.engines.abinit.input import INPUT_NAME, AbinitInput
 from cellfields.engines.abinit.settings import AbinitOptions
-from cellfields.engines.abinit.start import DENSITY_NAME
 from cellfields.errors import (
     AbinitDiskFull,
     AbinitError,

@@ -18,7 +18,7 @@ from typing import Any
 
 from cellfields.crystal import Crystal
 from cellfields.dft.settings import PlaneWaveSettings
-from cellfields.engines.abinit.engine import AbinitEngine
+from cellfields.engines.abinit.abinit_engine import AbinitEngine
 from cellfields.engines.abinit.input import AbinitInput
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.engines.planewave import PlaneWaveEngine

@@ -25,7 +25,7 @@ from cellfields.state.density_start import DensityStart
 
 if TYPE_CHECKING:
     from cellfields.crystal.deformation import Deformation
-    from cellfields.engines.planewave.engine import PlaneWaveEngine
+    from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 
 _STEP = 0.02  # Bohr, displacement of an atom
 _NOISE = 5e-4  # Hartree/Bohr²; a reduced basis errs by up to 7e-6 Hartree/Bohr in forces that _STEP makes

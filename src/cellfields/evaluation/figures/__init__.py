@@ -11,7 +11,7 @@ from cellfields.evaluation.figures.parity import parity_figure
 from cellfields.evaluation.figures.position_errors import position_error_figure
 from cellfields.evaluation.figures.slices import slice_figure
 from cellfields.evaluation.figures.snapshots import snapshot_figure
-from cellfields.evaluation.figures.uniaxial import uniaxial_figure
+from cellfields.evaluation.figures.stress_strain import uniaxial_figure
 from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
 
 __all__ = [

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cellfields.evaluation.convergence import Convergence, Rung
-from cellfields.evaluation.figures._style import new_figure, styled
+from cellfields.evaluation.figures.style import new_figure, styled
 
 _TITLES = {
     "cutoff": "cutoff (Ha)",

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
-from cellfields.evaluation.figures._style import colour, label, marker, new_figure, styled
+from cellfields.evaluation.figures.style import colour, label, marker, new_figure, styled
 
 _COLUMNS = 3
 _ROUTE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#000000", "#CC79A7", "#999999")

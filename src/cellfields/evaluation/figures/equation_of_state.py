@@ -6,7 +6,7 @@ import numpy as np
 from ase.eos import birchmurnaghan
 from matplotlib.figure import Figure
 
-from cellfields.evaluation.figures._style import new_figure, styled
+from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.mechanics.equation_of_state import EquationOfState
 from cellfields.units import ANGSTROM, GPA
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellfields.evaluation.errors import Evaluation
-from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, ring_outside, styled
+from cellfields.evaluation.accuracy import Evaluation
+from cellfields.evaluation.figures.style import FIELD_LABELS, colour, label, marker, new_figure, ring_outside, styled
 from cellfields.state.fields import FIELD_NAMES
 
 _MANY = 100  # strains, from which marks are small

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from cellfields.evaluation.errors import QUANTITIES
-from cellfields.evaluation.figures._style import FIELD_LABELS, colour, label, marker, new_figure, styled
+from cellfields.evaluation.accuracy import QUANTITIES
+from cellfields.evaluation.figures.style import FIELD_LABELS, colour, label, marker, new_figure, styled
 
 _PANELS = (*(f"{name}.nrmse" for name in FIELD_LABELS), "position", "free_energy")
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields.errors import InputError
-from cellfields.evaluation.errors import Evaluation
-from cellfields.evaluation.figures._style import colour, label, marker, new_figure, ring_outside, styled
+from cellfields.evaluation.accuracy import Evaluation
+from cellfields.evaluation.figures.style import colour, label, marker, new_figure, ring_outside, styled
 
 _PANELS = {
     "free_energy": "free energy F",

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellfields.evaluation.errors import Evaluation
-from cellfields.evaluation.figures._style import COLOURS, colour, label, new_figure, styled
+from cellfields.evaluation.accuracy import Evaluation
+from cellfields.evaluation.figures.style import COLOURS, colour, label, new_figure, styled
 
 _FLOOR = 1e-9  # Bohr; an exact prediction has no logarithm
 

@@ -19,7 +19,7 @@ from scipy.fft import next_fast_len
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
-from cellfields.evaluation.figures._style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
+from cellfields.evaluation.figures.style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
 from cellfields.units import ANGSTROM
@@ -33,7 +33,7 @@ _ATOM: dict[str, Any] = {
     "color": "white",
     "markeredgecolor": "black",
 }
-_COLOUR_MAPS = {
+COLOUR_MAPS = {
     "density": "viridis",
     "coulomb_potential": "cividis",
     "band_energy_density": "magma",
@@ -61,13 +61,13 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
     if height is None:
         height = _height(truth, normal)
     first, second = _in_plane(truth.lattice, normal)
-    x, y = (ANGSTROM * points for points in _coordinates(truth.lattice, first, second))
+    x, y = (ANGSTROM * points for points in plane_coordinates(truth.lattice, first, second))
     aspect = np.ptp(y) / np.ptp(x)
     figure, axes = new_figure(len(names), 3, width=12.5, height=len(names) * (3.15 * aspect + 0.55) + 0.3)
     for row, name in enumerate(names):
         panels = axes[3 * row : 3 * row + 3]
-        true = _plane(truth, name, normal, height)
-        guess = _plane(predicted, name, normal, height)
+        true = plane_through(truth, name, normal, height)
+        guess = plane_through(predicted, name, normal, height)
         low, high = min(true.min(), guess.min()), max(true.max(), guess.max())
         error = guess - true
         reach = float(np.abs(error).max()) or 1e-300
@@ -75,17 +75,17 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
             true, guess, error = true.T, guess.T, error.T
         for axis, values in zip(panels[:2], (true, guess), strict=True):
             mesh = axis.pcolormesh(
-                x, y, values, cmap=_COLOUR_MAPS[name], vmin=low, vmax=high, shading="gouraud", rasterized=True
+                x, y, values, cmap=COLOUR_MAPS[name], vmin=low, vmax=high, shading="gouraud", rasterized=True
             )
-        _colour_bar(figure, mesh, panels[:2], name)
+        colour_bar(figure, mesh, panels[:2], name)
         mesh = panels[2].pcolormesh(
             x, y, error, cmap="RdBu_r", norm=Normalize(-reach, reach), shading="gouraud", rasterized=True
         )
-        _colour_bar(figure, mesh, [panels[2]], name)
+        colour_bar(figure, mesh, [panels[2]], name)
         for axis in panels:
-            _decorate(axis, x, y)
+            decorate(axis, x, y)
         for axis, state in zip(panels, (truth, predicted, truth), strict=True):
-            _mark_atoms(axis, state, (first, second, normal), height, scale=ANGSTROM)
+            mark_atoms(axis, state, (first, second, normal), height, scale=ANGSTROM)
         panels[0].set_ylabel(f"{FIELD_LABELS[name]}\n⊥ {'abc'[first]} (Å)", fontsize=10)
         panels[0].tick_params(left=True, labelleft=True)
     for axis, title in zip(axes[:3], ("true", "predicted", "predicted − true"), strict=True):
@@ -122,22 +122,22 @@ def _in_plane(lattice: FloatArray, normal: int) -> tuple[int, int]:
     return first, second
 
 
-def _frame(lattice: FloatArray, first: int, second: int) -> FloatArray:
+def frame_cell(lattice: FloatArray, first: int, second: int) -> FloatArray:
     """(2, 3) orthonormal axes of the plane: along the first vector, and across it."""
     along = lattice[first] / np.linalg.norm(lattice[first])
     across = lattice[second] - (lattice[second] @ along) * along
     return np.stack([along, across / np.linalg.norm(across)])
 
 
-def _coordinates(lattice: FloatArray, first: int, second: int) -> tuple[FloatArray, FloatArray]:
-    frame = _frame(lattice, first, second)
+def plane_coordinates(lattice: FloatArray, first: int, second: int) -> tuple[FloatArray, FloatArray]:
+    frame = frame_cell(lattice, first, second)
     s = np.linspace(0, 1, _POINTS + 1)
     points = s[:, None, None] * lattice[first] + s[None, :, None] * lattice[second]
     flat = points @ frame.T
     return flat[..., 0], flat[..., 1]
 
 
-def _plane(state: CellState, name: str, normal: int, height: float) -> FloatArray:
+def plane_through(state: CellState, name: str, normal: int, height: float) -> FloatArray:
     """Field values (n+1, n+1) on the plane, the last row and column repeating the first; axes in order of index."""
     assert state.fields is not None
     through = next_fast_len(2 * int(np.abs(state.fields.basis.indices[:, normal]).max()) + 1)
@@ -148,14 +148,14 @@ def _plane(state: CellState, name: str, normal: int, height: float) -> FloatArra
     return np.pad(plane, ((0, 1), (0, 1)), mode="wrap")
 
 
-def _mark_atoms(
+def mark_atoms(
     axis: Axes, state: CellState, axes: tuple[int, int, int], height: float, scale: float = 1.0, **style: Any
 ) -> None:
     """Marks at the atoms (and their images in the drawn cell) near the plane; ``scale`` × Bohr."""
     if not state.knows("positions"):
         return
     first, second, normal = axes
-    frame = _frame(state.lattice, first, second)
+    frame = frame_cell(state.lattice, first, second)
     spacing = float(np.linalg.det(state.lattice)) / float(
         np.linalg.norm(np.cross(state.lattice[first], state.lattice[second]))
     )
@@ -171,7 +171,7 @@ def _mark_atoms(
                 axis.plot(*(scale * point), **{**_ATOM, **style}, zorder=5, clip_on=False)
 
 
-def _decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
+def decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
     axis.set_aspect("equal")
     axis.grid(visible=False)
     for spine in axis.spines.values():
@@ -183,7 +183,7 @@ def _decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
     axis.set(xlim=(x.min() - pad, x.max() + pad), ylim=(y.min() - pad, y.max() + pad))
 
 
-def _colour_bar(figure: Figure, mesh: ScalarMappable, axes: list[Axes], name: str) -> None:
+def colour_bar(figure: Figure, mesh: ScalarMappable, axes: list[Axes], name: str) -> None:
     numbers = ScalarFormatter()
     numbers.set_powerlimits((-2, 3))
     bar = figure.colorbar(mesh, ax=axes, shrink=0.92, pad=0.015, aspect=18, format=numbers)

@@ -14,16 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cellfields.errors import InputError
-from cellfields.evaluation.figures._style import new_figure, styled
 from cellfields.evaluation.figures.slices import (
-    _COLOUR_MAPS,
-    _colour_bar,
-    _coordinates,
-    _decorate,
-    _frame,
-    _mark_atoms,
-    _plane,
+    COLOUR_MAPS,
+    colour_bar,
+    decorate,
+    frame_cell,
+    mark_atoms,
+    plane_coordinates,
+    plane_through,
 )
+from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.state import CellState
 
 _FIELD = "density"
@@ -70,9 +70,9 @@ def snapshot_figure(
     if len(guides) != len(heights):
         raise InputError(f"guides must hold one list for each of the {len(heights)} heights, not {len(guides)}")
     states = list(predicted.values())
-    reach = np.max([[np.ptp(x), np.ptp(y)] for x, y in (_coordinates(s.lattice, 0, 1) for s in states)], axis=0)
+    reach = np.max([[np.ptp(x), np.ptp(y)] for x, y in (plane_coordinates(s.lattice, 0, 1) for s in states)], axis=0)
     planes = {
-        (row, column): _plane(state, _FIELD, 2, height)
+        (row, column): plane_through(state, _FIELD, 2, height)
         for row, height in enumerate(heights)
         for column, state in enumerate(states)
     }
@@ -82,23 +82,23 @@ def snapshot_figure(
     figure, axes = new_figure(rows, columns, width=_WIDTH * columns + 1.2, height=height + 0.5)
     for (row, column), values in planes.items():
         axis, state = axes[row * columns + column], states[column]
-        x, y = _coordinates(state.lattice, 0, 1)
+        x, y = plane_coordinates(state.lattice, 0, 1)
         mesh = axis.pcolormesh(
-            x, y, values, cmap=_COLOUR_MAPS[_FIELD], vmin=low, vmax=high, shading="gouraud", rasterized=True
+            x, y, values, cmap=COLOUR_MAPS[_FIELD], vmin=low, vmax=high, shading="gouraud", rasterized=True
         )
-        _decorate(axis, x, y)
+        decorate(axis, x, y)
         _centre(axis, reach)
         _draw_guides(axis, state, guides[row])
-        _mark_atoms(axis, state, (0, 1, 2), heights[row], **_CROSS)
+        mark_atoms(axis, state, (0, 1, 2), heights[row], **_CROSS)
         title = list(predicted)[column]
         if truth is not None and title in truth:
             true = truth[title]
-            _mark_atoms(axis, _on_cell(true, state), (0, 1, 2), heights[row], **_PLUS)
+            mark_atoms(axis, _on_cell(true, state), (0, 1, 2), heights[row], **_PLUS)
         if row == 0:
             axis.set_title(title)
         if column == 0:
             axis.set_ylabel(f"x̄₃ = {heights[row]:g}")
-    _colour_bar(figure, mesh, axes, _FIELD)
+    colour_bar(figure, mesh, axes, _FIELD)
     return figure
 
 
@@ -118,7 +118,7 @@ def _centre(axis: Axes, reach: np.ndarray) -> None:
 
 
 def _draw_guides(axis: Axes, state: CellState, places: Sequence[float]) -> None:
-    frame = _frame(state.lattice, 0, 1)
+    frame = frame_cell(state.lattice, 0, 1)
     for place in places:
         ends = [frame @ (s * state.lattice[0] + place * state.lattice[1]) for s in (0.0, 1.0)]
         axis.plot(*zip(*ends, strict=True), linestyle="--", color="white", linewidth=0.9)

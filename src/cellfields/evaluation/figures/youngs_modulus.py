@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from cellfields._typing import FloatArray
-from cellfields.evaluation.figures._style import new_figure, styled
+from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.mechanics.moduli import youngs_modulus
 
 _POLAR, _AROUND = 61, 121

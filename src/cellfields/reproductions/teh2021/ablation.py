@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellfields.evaluation.errors import EngineErrors
+from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.reproductions.teh2021.accuracy import BEST, PAPER
 from cellfields.reproductions.teh2021.second_order import refine
 from cellfields.reproductions.teh2021.workbench import Samples, Workbench

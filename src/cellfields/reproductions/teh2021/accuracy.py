@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cellfields.evaluation.accuracy import EngineErrors, Evaluation
 from cellfields.evaluation.baselines import BASELINES
-from cellfields.evaluation.errors import EngineErrors, Evaluation
 from cellfields.reproductions.teh2021.published import difference_in_fields
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState

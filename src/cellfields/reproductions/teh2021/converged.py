@@ -19,7 +19,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import FirstPrinciplesEngine, Remedy
 from cellfields.errors import InputError
-from cellfields.evaluation.errors import EngineErrors
+from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.reproductions.teh2021.accuracy import OURS
 from cellfields.reproductions.teh2021.protocol import in_turn
 from cellfields.reproductions.teh2021.workbench import FEWEST, Samples, Workbench

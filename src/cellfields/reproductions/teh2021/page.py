@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellfields.evaluation import _html
-from cellfields.evaluation.errors import QUANTITIES
+from cellfields.evaluation import html_page
+from cellfields.evaluation.accuracy import QUANTITIES
 from cellfields.evaluation.figures import (
     energy_routes_figure,
     error_vs_strain_figure,
@@ -20,7 +20,7 @@ from cellfields.evaluation.figures import (
     position_error_figure,
     slice_figure,
 )
-from cellfields.evaluation.figures._style import image_bytes, label
+from cellfields.evaluation.figures.style import image_bytes, label
 from cellfields.reproductions.teh2021 import tables
 from cellfields.reproductions.teh2021.ablation import Ablation
 from cellfields.reproductions.teh2021.accuracy import BEST, PAPER, Accuracy, network_beaten_by, specimen
@@ -127,11 +127,11 @@ def write_page(bench: Workbench, results: Results) -> None:
         write_durably(bench.directory / "figures" / f"{name}.png", picture)
     lead = " ".join(report(bench, results)["notes"])
     made = results.tables()
-    boxes = [_html.section(t.title, _html.table(t.columns, t.rows, t.numeric_from), t.note) for t in made]
-    drawn = [_html.figure_box(*figures[name], picture) for name, picture in pictures.items()]
+    boxes = [html_page.section(t.title, html_page.table(t.columns, t.rows, t.numeric_from), t.note) for t in made]
+    drawn = [html_page.figure_box(*figures[name], picture) for name, picture in pictures.items()]
     title = "Machine-learned electronic fields of magnesium, reproduced"
     # The short table first, then what can be seen, then the long ones.
-    html = _html.page(f"cellfields: {title}", title, lead, "\n".join([*boxes[:1], *drawn, *boxes[1:]]))
+    html = html_page.page(f"cellfields: {title}", title, lead, "\n".join([*boxes[:1], *drawn, *boxes[1:]]))
     write_durably(bench.directory / "report.html", html.encode())
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.evaluation.errors import EngineErrors
+from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.evaluation.metrics import PAPER_GRID
 from cellfields.state import CellState
 from cellfields.state.fields import EXTENSIVE, FIELD_NAMES

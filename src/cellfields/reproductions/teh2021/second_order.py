@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from cellfields._typing import FloatArray
 from cellfields.state import CellState
 from cellfields.surrogate import Surrogate
-from cellfields.surrogate._jax import double_precision
+from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.training import loss
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cellfields.evaluation.accuracy import QUANTITIES
 from cellfields.evaluation.baselines import BASELINES
-from cellfields.evaluation.errors import QUANTITIES
-from cellfields.evaluation.figures._style import label
+from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.report import duration
 from cellfields.evaluation.texts import number
 from cellfields.reproductions.teh2021.ablation import Ablation

@@ -26,16 +26,16 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, Starter, label
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
+from cellfields.evaluation.accuracy import EngineErrors, Evaluation
 from cellfields.evaluation.baselines import BaselineEngine, Floor
-from cellfields.evaluation.errors import EngineErrors, Evaluation
 from cellfields.evaluation.evaluate import Exam
 from cellfields.reproductions.teh2021.protocol import Plan
 from cellfields.state import CellState
 from cellfields.storage.atomic import make_directory, write_durably
 from cellfields.storage.json_tables import digest
 from cellfields.surrogate import Recipe, Surrogate
-from cellfields.surrogate._encoding import StateEncoding
 from cellfields.surrogate.images import images_of
+from cellfields.surrogate.state_encoding import StateEncoding
 
 Tell = Callable[[str, int, int], None]
 FEWEST = 8  # training states that a study needs; two test states

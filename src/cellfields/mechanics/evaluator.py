@@ -13,7 +13,7 @@ from typing import Any
 from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine, FirstPrinciplesEngine
-from cellfields.mechanics._coordinates import conjugate_stress, deformation_of, embedded
+from cellfields.mechanics.coordinates import conjugate_stress, deformation_of, embedded
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellfields.dft.pseudopotential._functional import abinit_functional
-from cellfields.dft.pseudopotential._source import HIGHEST_L, MOST_POINTS, Source
+from cellfields.dft.pseudopotential.source import HIGHEST_L, MOST_POINTS, Source
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The uniaxial stress test: one elongation prescribed, all other free stress components zero (paper, sec. 4.5, fig. 9).
 
-    minimise 𝓕(x) over the free components of x at prescribed e_i        (``_coordinates`` says what x is)
+    minimise 𝓕(x) over the free components of x at prescribed e_i        (``coordinates`` says what x is)
 
 "axial" frees the other two elongations and keeps right angles, as the authors did; "all" frees the three shears too.
 The path goes from zero outwards, so that it stays in the minimum that it began in for as long as there is one. Each
@@ -22,11 +22,11 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.contract import Engine
 from cellfields.errors import ConvergenceError, InputError
-from cellfields.mechanics._coordinates import Components, active_components, coordinates_of, deformation_of, embedded
-from cellfields.mechanics._evaluation import Evaluator
 from cellfields.mechanics._minimise import Minimum, barzilai_borwein, minimise
 from cellfields.mechanics._record import Record
-from cellfields.mechanics.stress import Stress
+from cellfields.mechanics.coordinates import Components, active_components, coordinates_of, deformation_of, embedded
+from cellfields.mechanics.evaluator import Evaluator
+from cellfields.mechanics.stress_measures import Stress
 from cellfields.state import CellState
 
 PAPER_STRAINS = tuple(float(x) for x in np.round(np.linspace(-0.1, 0.1, 21), 10))

@@ -19,8 +19,8 @@ from matplotlib.lines import Line2D
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
-from cellfields.evaluation.figures._style import new_figure, styled
-from cellfields.mechanics.uniaxial import UniaxialTable
+from cellfields.evaluation.figures.style import new_figure, styled
+from cellfields.mechanics.uniaxial_path import UniaxialTable
 from cellfields.units import GPA
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")  # of x₁, x₂, x₃

@@ -19,7 +19,7 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
-from cellfields.mechanics.stress import VOIGT, Stress
+from cellfields.mechanics.stress_measures import VOIGT, Stress
 from cellfields.state import CellState
 
 Components = Literal["axial", "all"]

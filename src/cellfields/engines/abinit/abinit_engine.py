@@ -20,6 +20,7 @@ from cellfields.dft.occupation import Occupations, occupy
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.dft.unmodelled import warn_of_missing_physics
 from cellfields.engines.abinit.density_file import DensityFile
+from cellfields.engines.abinit.density_input import empty_file, started, with_density
 from cellfields.engines.abinit.fields import electronic_fields, occupations_of
 from cellfields.engines.abinit.input import OUTPUT_PREFIX, AbinitInput, make_input
 from cellfields.engines.abinit.netcdf import require_netcdf
@@ -34,7 +35,6 @@ from cellfields.engines.abinit.output import (
 from cellfields.engines.abinit.pseudopotentials import PseudopotentialFile, pseudopotential_file
 from cellfields.engines.abinit.run import Run, finished_run
 from cellfields.engines.abinit.settings import AbinitOptions
-from cellfields.engines.abinit.start import empty_file, started, with_density
 from cellfields.engines.contract import Remedy
 from cellfields.engines.planewave.bands import EMPTY
 from cellfields.engines.planewave.scf import starting_bands

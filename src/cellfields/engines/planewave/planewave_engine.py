@@ -25,6 +25,7 @@ from cellfields.engines.contract import Remedy
 from cellfields.engines.planewave import observables
 from cellfields.engines.planewave.basis import PlaneWaveBasis
 from cellfields.engines.planewave.cell import Cell
+from cellfields.engines.planewave.continuation import FieldStart, PlaneWaveStart
 from cellfields.engines.planewave.geometry import Geometry
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.kpoints import KMesh
@@ -32,7 +33,6 @@ from cellfields.engines.planewave.odd_modes import OddModes, odd_mode_check
 from cellfields.engines.planewave.reduced.solver import ReducedMeshes
 from cellfields.engines.planewave.relax import Relaxed, largest_component, relax
 from cellfields.engines.planewave.scf import GroundState
-from cellfields.engines.planewave.start import FieldStart, PlaneWaveStart
 from cellfields.errors import ConvergenceError, InputError, RelaxationNotConverged
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields import __version__
-from cellfields.evaluation.figures._style import image_bytes, png_data_uri
+from cellfields.evaluation.figures.style import image_bytes, png_data_uri
 
 _PIXELS_PER_INCH = 80
 

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
-from cellfields.evaluation._html import table
+from cellfields.evaluation.html_page import table
 
 _SHORT = 8  # digits of a hash that are shown
 _PSEUDOPOTENTIALS = "pseudopotentials"
