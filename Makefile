@@ -21,6 +21,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("cellfields needs python 3.11 or newer; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
