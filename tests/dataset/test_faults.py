@@ -54,9 +54,10 @@ def test_the_faulty_disk_notices_what_is_left_out(
     left_out: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that does not synchronise loses states on this disk: the test above can fail."""
-    for module in ("_atomic", "store") if left_out == "settle" else ("_atomic",):
+    modules = ["cellfields.storage.atomic", *(["cellfields.dataset.store"] if left_out == "settle" else [])]
+    for module in modules:
         careless = _Careless() if left_out == "os" else lambda path: None
-        monkeypatch.setattr(f"cellfields.dataset.{module}.{left_out}", careless)
+        monkeypatch.setattr(f"{module}.{left_out}", careless)
     assert any(trial.lost or trial.corrupt or not trial.complete for trial in all_trials(tmp_path, [fault]))
 
 

@@ -11,9 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from tests.engines.planewave.test_psp1 import file_lines as psp1_lines
-from tests.engines.planewave.test_psp5 import file_lines as psp5_lines
-from tests.engines.planewave.test_psp8_upf import psp8_lines, upf1_text, upf2_text
 
 from cellfields.dft.pseudopotential import load_pseudopotential
 from cellfields.dft.pseudopotential.loading import read_pseudopotential
@@ -22,6 +19,9 @@ from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
 from tests.dft.test_hgh_files import CP2K, FORMAT_2, FORMAT_3, FORMAT_10
+from tests.dft.test_psp1 import file_lines as psp1_lines
+from tests.dft.test_psp5 import file_lines as psp5_lines
+from tests.dft.test_psp8_upf import psp8_lines, upf1_text, upf2_text
 from tests.engines.planewave.problems import aluminium
 
 ABINIT_FILES = Path("/usr/share/abinit/psp")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.planewave.test_psp5 import GTH, SHIFTS, WAVES, Q, _rows, local_potential, read
-from tests.engines.planewave.test_psp5 import file_lines as psp5_lines
 
 from cellfields.dft.pseudopotential import load_pseudopotential
 from cellfields.errors import InputError
+from tests.dft.test_psp5 import GTH, SHIFTS, WAVES, Q, _rows, local_potential, read
+from tests.dft.test_psp5 import file_lines as psp5_lines
 from tests.engines.planewave.problems import four_point
 
 X = np.arange(2001) / 2000 + 0.01

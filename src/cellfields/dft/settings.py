@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from cellfields.errors import InputError
 from cellfields.validation import Table
 
 MeshSize = Annotated[int, Field(ge=1, le=200)]
@@ -84,6 +86,23 @@ class PlaneWaveSettings(Table):
         if self.functional == "lda":
             left_out = left_out | {"functional"}
         return self.model_dump(mode="json", exclude=left_out)
+
+    def require_symbols(self, species: Sequence[str]) -> None:
+        """Refuse settings of an element that is not among ``species``, the elements of the crystal's atoms.
+
+        Raises:
+            InputError: ``pseudopotentials``, ``local_channels`` or ``valences`` names another element.
+        """
+        tables: dict[str, Iterable[str]] = {
+            "pseudopotentials": self.pseudopotentials,
+            "local_channels": self.local_channels,
+            "valences": self.valences,
+        }
+        for name, table in tables.items():
+            for symbol in table:
+                if symbol not in species:
+                    elements = ", ".join(dict.fromkeys(species))
+                    raise InputError(f"{name}: {symbol} is named, but the crystal holds only {elements}")
 
     @property
     def stored_cutoff(self) -> float:

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.planewave.test_psp5 import file_lines
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit import AbinitEngine, AbinitOptions
 from cellfields.engines.abinit.output import ENERGY_TERMS
 from cellfields.engines.planewave import PlaneWaveEngine
-from cellfields.engines.planewave.scf import starting_bands
 from cellfields.errors import InputError, RelaxationNotConverged, SCFNotConverged
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
+from tests.dft.test_psp5 import file_lines
 from tests.engines.abinit.problems import (
     INTERNAL,
     MG_SETTINGS,

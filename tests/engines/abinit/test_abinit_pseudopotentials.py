@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engines.planewave.test_psp5 import file_lines
 
 from cellfields.dft.pseudopotential import (
     GTHPseudopotential,
@@ -17,6 +16,7 @@ from cellfields.dft.pseudopotential import (
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.pseudopotentials import PseudopotentialFile, format_10, pseudopotential_file
 from cellfields.errors import InputError
+from tests.dft.test_psp5 import file_lines
 
 
 def made(symbol: str = "Mg", path: Path | None = None, **settings: object) -> PseudopotentialFile:

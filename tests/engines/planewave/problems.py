@@ -9,6 +9,7 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.pseudopotential import CoreCharge, GTHPseudopotential, builtin_pseudopotential
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave.bands import PlaneWaveBands
@@ -16,7 +17,7 @@ from cellfields.engines.planewave.basis import PlaneWaveBasis
 from cellfields.engines.planewave.geometry import Geometry
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.kpoints import KMesh
-from cellfields.engines.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.engines.planewave.scf import GroundState, self_consistent
 from tests.toy import magnesium
 
 STRAIN = (0.98, 1.03, 1.01, 91.5, 87.0, 92.0)  # nothing is left of the point group

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engines.planewave.test_psp8_upf import upf2_of_psp8
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.state import CellState
+from tests.dft.test_psp8_upf import upf2_of_psp8
 
 REFERENCES = Path(__file__).parents[2] / "reference" / "abinit"
 ABINIT_FILES = Path("/usr/share/abinit/psp")

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.planewave.test_psp5 import file_lines
 
 from cellfields.crystal import Crystal
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
+from tests.dft.test_psp5 import file_lines
 from tests.engines.planewave.problems import aluminium, magnesium_silicide, silicon
 from tests.toy import magnesium
 

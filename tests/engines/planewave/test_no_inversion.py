@@ -13,6 +13,7 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine, observables
 from cellfields.engines.planewave.continuation import FieldStart
@@ -22,7 +23,7 @@ from cellfields.engines.planewave.reduced.bands import ReducedBands, ReducedSpac
 from cellfields.engines.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.engines.planewave.reduced.making import extended_basis, first_basis
 from cellfields.engines.planewave.reduced.mesh import ReducedMesh
-from cellfields.engines.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.engines.planewave.scf import GroundState, self_consistent
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
 from cellfields.state.fields import FIELD_NAMES, FourierBasis

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import observables
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
@@ -18,7 +19,7 @@ from cellfields.engines.planewave.reduced.bands import ReducedBands, ReducedSpac
 from cellfields.engines.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.engines.planewave.reduced.making import extended_basis, first_basis
 from cellfields.engines.planewave.reduced.mesh import ReducedMesh
-from cellfields.engines.planewave.scf import GroundState, self_consistent, starting_bands
+from cellfields.engines.planewave.scf import GroundState, self_consistent
 from tests.engines.planewave.problems import (
     MG_INTERNAL,
     STRAIN,

@@ -1,13 +1,12 @@
 """Norm-conserving separable pseudopotentials: their radial functions in reciprocal space, one file format a module.
 
-May import the language of the package (errors, typing) and nothing else. Structure factors, cells and k points do not
-belong here: a pseudopotential knows one ion.
+A pseudopotential knows one ion. Structure factors, cells and k points do not belong here.
 """
 
 from cellfields.dft.pseudopotential._base import Channel, Pseudopotential
 from cellfields.dft.pseudopotential.core_charge import CoreCharge
 from cellfields.dft.pseudopotential.gth import GTHPseudopotential
-from cellfields.dft.pseudopotential.loading import load_pseudopotential
+from cellfields.dft.pseudopotential.loading import load_pseudopotential, load_pseudopotentials
 from cellfields.dft.pseudopotential.suggested_cutoff import suggested_cutoff
 from cellfields.dft.pseudopotential.table import builtin_elements, builtin_pseudopotential
 
@@ -19,5 +18,6 @@ __all__ = [
     "builtin_elements",
     "builtin_pseudopotential",
     "load_pseudopotential",
+    "load_pseudopotentials",
     "suggested_cutoff",
 ]

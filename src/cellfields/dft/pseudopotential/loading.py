@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cellfields.dft.pseudopotential._base import Pseudopotential
@@ -15,6 +15,7 @@ from cellfields.dft.pseudopotential.psp8 import read_psp8
 from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.pseudopotential.table import builtin_pseudopotential
 from cellfields.dft.pseudopotential.upf import read_upf
+from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.errors import InputError
 
 _SEMILOCAL: dict[int, Callable[[Source, int | None], Pseudopotential]] = {1: read_psp1, 5: read_psp5}
@@ -63,6 +64,24 @@ def load_pseudopotential(
     if valence is not None and ion.valence != valence:
         raise InputError(f"valences.{symbol} = {valence}: {files[symbol]} is for an ion of charge {ion.valence:g}")
     return ion
+
+
+def load_pseudopotentials(species: Sequence[str], settings: PlaneWaveSettings) -> dict[str, Pseudopotential]:
+    """Symbol → the pseudopotential that the settings name for each element among ``species``, else the built-in one.
+
+    Raises:
+        InputError: an element without a built-in one, or a file that cannot be used.
+    """
+    return {
+        symbol: load_pseudopotential(
+            symbol,
+            settings.pseudopotentials,
+            settings.local_channels,
+            functional=settings.functional,
+            valences=settings.valences,
+        )
+        for symbol in dict.fromkeys(species)
+    }
 
 
 def read_pseudopotential(

@@ -16,6 +16,7 @@ from cellfields._immutable import Immutable
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.dft.band_filling import band_overlap, has_enough_bands, metal_without_smearing, starting_bands
 from cellfields.dft.occupation import Occupations, occupy
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.dft.unmodelled import warn_of_missing_physics
@@ -36,8 +37,6 @@ from cellfields.engines.abinit.pseudopotentials import PseudopotentialFile, pseu
 from cellfields.engines.abinit.run import Run, finished_run
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.engines.contract import Remedy
-from cellfields.engines.planewave.bands import EMPTY
-from cellfields.engines.planewave.scf import starting_bands
 from cellfields.errors import (
     AbinitOutputMissing,
     CorruptFileError,
@@ -82,13 +81,7 @@ class AbinitEngine(Immutable):
             InputError: an element without a usable pseudopotential, or one for an element not there; settings or
                 variables that ABINIT cannot follow.
         """
-        for table in (settings.pseudopotentials, settings.local_channels, settings.valences):
-            for symbol in table:
-                if symbol not in crystal.species:
-                    raise InputError(
-                        f"pseudopotentials: {symbol} is named, but the crystal holds only "
-                        f"{', '.join(dict.fromkeys(crystal.species))}"
-                    )
+        settings.require_symbols(crystal.species)
         if settings.plane_waves != "k_sphere":
             raise InputError(
                 f'engine.plane_waves = "{settings.plane_waves}" is not possible with ABINIT, which has one sphere of '
@@ -307,14 +300,10 @@ class AbinitEngine(Immutable):
     def _enough_bands(self, orbitals: AbinitOrbitals, electrons: float, occupations: Occupations) -> bool:
         """Whether the highest band is empty, where the engine is to find that out; refuses metals without smearing."""
         if self.settings.smearing != "none":
-            return self.settings.bands is not None or bool(np.abs(occupations.per_state[:, -1]).max() <= EMPTY)
-        energies, filled = orbitals.energies, round(electrons / 2)
-        gap = float(energies[:, filled].min() - energies[:, filled - 1].max())
-        if gap <= 0:
-            raise InputError(
-                f'smearing = "none" is for insulators, but the bands overlap by {-gap:.4f} Hartree; choose "cold", '
-                '"fermi-dirac" or "gaussian"'
-            )
+            return has_enough_bands(self.settings, occupations.per_state)
+        overlap = band_overlap(orbitals.energies, electrons)
+        if overlap >= 0:
+            raise metal_without_smearing(overlap)
         return True
 
     def _internal(self, output: AbinitOutput) -> FloatArray:

@@ -23,6 +23,7 @@ from ase.data import atomic_numbers
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.dft.starting_density import gaussian_form_factor
 from cellfields.engines.abinit.density_file import DensityFile, IonHeader
 from cellfields.engines.abinit.fft_grid import abinit_grid
 from cellfields.engines.abinit.input import AbinitInput, functional_number
@@ -32,7 +33,6 @@ from cellfields.state.density_start import DensityStart
 
 DENSITY_NAME = "start_DEN"
 _PASSES = -1  # nnsclo
-_WIDTH = 0.35  # 1/Bohr², of the Gaussians, as in the embedded engine
 _MOVED = 1e-9  # fractional
 _ABINITS_OWN = ("getden_filepath", "getden", "irdden", "getwfk", "getwfk_filepath", "irdwfk")
 
@@ -123,7 +123,7 @@ def _gaussians(empty: DensityFile, positions: FloatArray) -> Array:
     charges = np.array([empty.ions[kind].valence for kind in empty.kinds])
     phases = np.exp(-2j * np.pi * (m @ positions.T)) @ charges
     inside = (2 * np.abs(m) < np.array(shape)).all(axis=-1)
-    return np.asarray(np.where(inside, np.exp(-g2 / (4 * _WIDTH)) * phases, 0.0) / np.linalg.det(empty.lattice))
+    return np.asarray(np.where(inside, gaussian_form_factor(g2) * phases, 0.0) / np.linalg.det(empty.lattice))
 
 
 def _ion(file: PseudopotentialFile) -> IonHeader:

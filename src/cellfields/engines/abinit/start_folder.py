@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from cellfields.crystal import Crystal
+from cellfields.dft.pseudopotential import load_pseudopotentials
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.abinit_engine import AbinitEngine
 from cellfields.engines.abinit.input import AbinitInput
+from cellfields.engines.abinit.pseudopotentials import pseudopotential_file
 from cellfields.engines.abinit.settings import AbinitOptions
-from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import CellFieldsError, InputError, SettingsMismatchError
 
 _MUST_AGREE = ("cutoff", "functional", "fft_grid", "pseudopotentials")
@@ -128,12 +129,12 @@ def _settings_of(table: Mapping[str, Any] | None) -> PlaneWaveSettings | None:
 
 def _pseudopotentials(crystal: Crystal, settings: PlaneWaveSettings, table: Mapping[str, Any]) -> dict[str, str] | None:
     """Fingerprints as the engine that made the training states takes them; None: it cannot read these files."""
-    kind = PlaneWaveEngine if table.get("engine") == "plane waves" else AbinitEngine
     try:
-        found: dict[str, str] = kind(crystal, settings).fingerprint_table()["settings"]["pseudopotentials"]
+        if table.get("engine") == "plane waves":
+            return {symbol: ion.fingerprint for symbol, ion in load_pseudopotentials(crystal.species, settings).items()}
+        return {symbol: pseudopotential_file(symbol, settings).fingerprint for symbol in dict.fromkeys(crystal.species)}
     except CellFieldsError:
         return None
-    return found
 
 
 def _told(value: Any) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 import scipy.linalg
 
 from cellfields._typing import Coefficients, FloatArray
+from cellfields.dft.band_filling import EMPTY
 from cellfields.engines.planewave.arithmetic import overlap
 from cellfields.engines.planewave.eigensolver import davidson
 from cellfields.engines.planewave.hamiltonian import BlochHamiltonian, KohnShamProblem
 from cellfields.engines.planewave.orbitals import Orbitals, PlaneWaveOrbitals
 from cellfields.errors import InputError
 
-EMPTY = 1e-10  # occupation below which a band need not converge
 _START_EXTRA = 4  # start vectors beyond the wanted bands
 _SLOW = 8  # times so many plane waves are what start vectors are made of
 

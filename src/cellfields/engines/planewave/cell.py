@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellfields._typing import Coefficients
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave.bands import PlaneWaveBands
 from cellfields.engines.planewave.continuation import FieldStart, PlaneWaveStart
@@ -17,7 +18,7 @@ from cellfields.engines.planewave.reduced.solver import (
     one_step_reduced,
     solve_reduced,
 )
-from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent, starting_bands
+from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
 _DENSITY_ONLY_RESIDUAL = 1e-5  # the same: rough orbitals would spoil a density that is better than they are

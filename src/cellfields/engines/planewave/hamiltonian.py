@@ -13,6 +13,7 @@ import scipy.fft
 
 from cellfields._typing import Coefficients, FloatArray, IntArray
 from cellfields.dft.settings import Functional
+from cellfields.dft.starting_density import gaussian_form_factor
 from cellfields.engines.planewave.basis import PlaneWaveBasis
 from cellfields.engines.planewave.geometry import Geometry
 from cellfields.engines.planewave.terms import core, core_density, hartree, local, xc
@@ -127,7 +128,6 @@ class KohnShamProblem:
         """
         places = self.geometry.positions if positions is None else positions
         phases = 2 * np.pi * self.basis.density_m @ places.T
-        width = 0.35  # 1/Bohr²: close enough to a valence shell for a start
-        shape = np.exp(-self.basis.density_g2 / (4 * width))
+        shape = gaussian_form_factor(self.basis.density_g2)
         density = shape * (self.basis.arithmetic.wave(phases) @ self.geometry.charges) / self.geometry.volume
         return np.asarray(density * (self.electrons / (density[0].real * self.geometry.volume)))

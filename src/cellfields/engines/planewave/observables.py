@@ -11,6 +11,7 @@ import numpy as np
 
 from cellfields._typing import Coefficients, FloatArray
 from cellfields.crystal import Crystal
+from cellfields.dft.starting_density import gaussian_form_factor
 from cellfields.engines.planewave.basis import PlaneWaveBasis
 from cellfields.engines.planewave.scf import GroundState
 from cellfields.engines.planewave.terms import core, core_density, hartree, local, xc
@@ -40,7 +41,7 @@ def _self_consistency_correction(ground: GroundState) -> FloatArray:
     geometry, basis = ground.problem.geometry, ground.problem.basis
     missing = ground.potentials.effective - ground.potentials_in.effective
     phases = 2 * np.pi * basis.density_m @ geometry.positions.T
-    shape = np.exp(-basis.density_g2 / (4 * 0.35))
+    shape = gaussian_form_factor(basis.density_g2)
     pulls = geometry.arithmetic.pull((shape * missing)[:, None], phases)
     return np.asarray(geometry.charges[:, None] * (pulls.T @ basis.density_g))
 

@@ -18,7 +18,7 @@ from cellfields._immutable import Immutable
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.dft.pseudopotential import Pseudopotential, load_pseudopotential
+from cellfields.dft.pseudopotential import Pseudopotential, load_pseudopotentials
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.dft.unmodelled import warn_of_missing_physics
 from cellfields.engines.contract import Remedy
@@ -69,27 +69,12 @@ class PlaneWaveEngine(Immutable):
         Raises:
             InputError: an element without a pseudopotential, or one for an element not there.
         """
-        for name in ("pseudopotentials", "local_channels", "valences"):
-            for symbol in getattr(settings, name):
-                if symbol not in crystal.species:
-                    raise InputError(
-                        f"{name}: {symbol} is named, but the crystal holds only "
-                        f"{', '.join(dict.fromkeys(crystal.species))}"
-                    )
+        settings.require_symbols(crystal.species)
         self.crystal = crystal
         self.settings = settings
         if pseudopotentials is None:
             warn_of_missing_physics(crystal, smearing=settings.smearing)
-            pseudopotentials = {
-                symbol: load_pseudopotential(
-                    symbol,
-                    settings.pseudopotentials,
-                    settings.local_channels,
-                    functional=settings.functional,
-                    valences=settings.valences,
-                )
-                for symbol in dict.fromkeys(crystal.species)
-            }
+            pseudopotentials = load_pseudopotentials(crystal.species, settings)
         if set(pseudopotentials) != set(crystal.species):
             raise InputError(f"pseudopotentials must hold exactly {', '.join(dict.fromkeys(crystal.species))}")
         for symbol, ion in pseudopotentials.items():

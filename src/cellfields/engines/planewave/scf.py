@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellfields._typing import Coefficients, FloatArray
+from cellfields.dft.band_filling import band_overlap, has_enough_bands, metal_without_smearing
 from cellfields.dft.occupation import Occupations, occupy
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave.arithmetic import inner, squares
-from cellfields.engines.planewave.bands import EMPTY, BandSolver
+from cellfields.engines.planewave.bands import BandSolver
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.engines.planewave.mixing import AndersonMixer
 from cellfields.engines.planewave.orbitals import Orbitals
 from cellfields.engines.planewave.terms import local
-from cellfields.errors import EigensolverNotConverged, InputError, SCFNotConverged
+from cellfields.errors import EigensolverNotConverged, SCFNotConverged
 
 _LOOSEST, _TIGHTEST = 1e-2, 1e-8  # bounds of the eigensolver's residual norm, Hartree
 _EIGEN_TO_DENSITY = 0.03  # eigensolver tolerance over density residual: looser spoils the mixing history
@@ -127,8 +128,8 @@ def self_consistent(
         )
         overlaps.append(_overlap(settings, problem.electrons, ground.energies))
         if _stays(overlaps):
-            raise _metal(overlaps[-1])
-        enough_bands = _enough_bands(settings, occupations)
+            raise metal_without_smearing(overlaps[-1])
+        enough_bands = has_enough_bands(settings, occupations.per_state)
         if (
             enough_bands
             and abs(harris - kohn_sham) < wanted
@@ -136,7 +137,7 @@ def self_consistent(
             and residual**2 < wanted
         ):
             if overlaps[-1] >= 0:
-                raise _metal(overlaps[-1])
+                raise metal_without_smearing(overlaps[-1])
             return replace(ground, history=tuple(history))
         _prepare(solver, occupations, enough_bands)
         density_in = mixer.mix(density_in, ground.density)
@@ -164,7 +165,7 @@ def one_step(
     history: list[dict[str, float]] = []
     for _ in range(_MOST_SOLVES):
         ground, _, residual = _step(problem, settings, solver, density_in, tolerance)
-        enough_bands = _enough_bands(settings, ground.occupations)
+        enough_bands = has_enough_bands(settings, ground.occupations.per_state)
         if enough_bands and residual <= _TIGHTEST:
             return ground
         history.append({"eigenvalue_residual": residual})
@@ -175,15 +176,6 @@ def one_step(
         f"wanted {_TIGHTEST:.0e}",
         history,
     )
-
-
-def starting_bands(settings: PlaneWaveSettings, electrons: float) -> int:
-    """The settings' bands, or the filled ones plus a few for the smeared states; the SCF adds more when needed."""
-    filled = int(np.ceil(electrons / 2 - 1e-9))
-    if settings.smearing == "none":  # one empty band shows the gap, or that there is none
-        given = filled + 1 if settings.bands is None else settings.bands
-        return given if given < filled else max(given, filled + 1)
-    return settings.bands or filled + max(3, filled // 3)
 
 
 def _step(
@@ -217,10 +209,9 @@ def _prepare(solver: BandSolver, occupations: Occupations, enough_bands: bool) -
 
 def _overlap(settings: PlaneWaveSettings, electrons: float, energies: FloatArray) -> float:
     """Highest filled minus lowest empty energy of filled bands (K, n), Hartree; −∞ where that is no question."""
-    filled = round(electrons / 2)
-    if settings.smearing != "none" or energies.shape[1] <= filled:
+    if settings.smearing != "none" or energies.shape[1] <= round(electrons / 2):
         return -np.inf
-    return float(energies[:, filled - 1].max() - energies[:, filled].min())
+    return band_overlap(energies, electrons)
 
 
 def _stays(overlaps: list[float]) -> bool:
@@ -237,19 +228,6 @@ def _advice(overlaps: list[float]) -> str:
         f"; filled and empty bands are {-overlaps[-1]:.1e} Hartree apart, so close that they need a smearing: "
         'choose "cold", "fermi-dirac" or "gaussian"'
     )
-
-
-def _metal(overlap: float) -> InputError:
-    return InputError(
-        f'smearing = "none" is for insulators, but the bands overlap by {overlap:.4f} Hartree; choose "cold", '
-        '"fermi-dirac" or "gaussian"'
-    )
-
-
-def _enough_bands(settings: PlaneWaveSettings, occupations: Occupations) -> bool:
-    if settings.bands is not None or settings.smearing == "none":
-        return True
-    return bool(np.abs(occupations.per_state[:, -1]).max() <= EMPTY)
 
 
 def _free_energies(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cellfields._typing import FloatArray
+from cellfields.dft.band_filling import starting_bands
 from cellfields.dft.occupation import occupy
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave.bands import possible_bands
@@ -20,7 +21,7 @@ from cellfields.engines.planewave.reduced.correction import energy_correction
 from cellfields.engines.planewave.reduced.making import extended_basis, first_basis
 from cellfields.engines.planewave.reduced.mesh import ReducedMesh
 from cellfields.engines.planewave.reduced.orbitals import ReducedOrbitals
-from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent, starting_bands
+from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent
 from cellfields.errors import ConvergenceError
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
