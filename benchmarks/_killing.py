@@ -23,6 +23,7 @@ from typing import Any
 
 from cellfields import CellState, DatasetStore, Deformation, InputError
 from cellfields.dataset import label
+from cellfields.engines.identity import EngineIdentity
 from tests.dataset.engines import TABLE, strains
 from tests.toy import ToyEngine, magnesium
 
@@ -52,8 +53,9 @@ def say(word: str, deformation: Deformation | None = None) -> None:
 class LoudEngine(ToyEngine):
     """Says when it begins; the same strain gives the same bytes every time."""
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return TABLE
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(TABLE)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         say("begun", deformation)

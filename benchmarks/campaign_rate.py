@@ -38,7 +38,7 @@ def main() -> None:
     engine = PlaneWaveEngine(
         crystal, PlaneWaveSettings(smearing="cold", cutoff=24, kmesh=(12, 12, 12), pseudopotentials=files)
     )
-    store = DatasetStore.create_or_open(arguments.directory, crystal, engine.fingerprint_table())
+    store = DatasetStore.create_or_open(arguments.directory, crystal, engine.identity)
     strains = sample_deformations(crystal, arguments.strains, seed=arguments.seed)
     missing = len(store.missing(strains))
     start = time.perf_counter()

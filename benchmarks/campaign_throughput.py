@@ -29,7 +29,7 @@ def measure(engine: PlaneWaveEngine, strains: int, workers: int) -> dict[str, An
     """One campaign in a dataset of its own."""
     deformations = sample_deformations(engine.crystal, strains, seed=2021)
     with tempfile.TemporaryDirectory() as directory:
-        store = DatasetStore.create_or_open(directory, engine.crystal, engine.fingerprint_table())
+        store = DatasetStore.create_or_open(directory, engine.crystal, engine.identity)
         begin = time.perf_counter()
         ends, insides = [], []
         for _, outcome in in_own_pool(store, engine, deformations, None, workers):

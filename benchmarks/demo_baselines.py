@@ -34,9 +34,9 @@ def main() -> None:
     study = Study.load(arguments.study)
     store, recipe = study.open_store(), study.configuration.surrogate
     states, test = study.training_states(store), study.test_states(store)
-    surrogate = Surrogate.train(study.crystal, states, recipe, engine_table=study.engine_table)
+    surrogate = Surrogate.train(study.crystal, states, recipe, identity=study.identity)
     engines: dict[str, Engine] = {"surrogate": replace(surrogate, outside="flag")}
-    images, _ = images_of(study.crystal, states, recipe, study.engine_table)
+    images, _ = images_of(study.crystal, states, recipe, study.identity)
     strains = np.array([state.deformation.as_array() for state in images])
     encoded = surrogate.encoding.encode(images)
     for name in NAMES:

@@ -38,7 +38,7 @@ class Kept:
 
     def __init__(self, engine: PlaneWaveEngine, directory: Path) -> None:
         self.engine, self.evaluate = engine, engine.evaluate
-        self.store = DatasetStore.create_or_open(directory, engine.crystal, engine.fingerprint_table())
+        self.store = DatasetStore.create_or_open(directory, engine.crystal, engine.identity)
 
     @property
     def crystal(self) -> Crystal:

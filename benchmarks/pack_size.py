@@ -47,7 +47,7 @@ class Mixtures:
     """As many states as wanted, each a mixture of three of a dataset's; with what ``pack`` asks of a store."""
 
     def __init__(self, store: DatasetStore, count: int) -> None:
-        self.crystal, self.engine_table, self.directory = store.crystal, store.engine_table, store.directory
+        self.crystal, self.identity, self.directory = store.crystal, store.identity, store.directory
         self._states = list(store.states())
         self._strains = sample_deformations(store.crystal, count, seed=0)
         self._row = {strain: row for row, strain in enumerate(self._strains)}

@@ -49,7 +49,7 @@ def main() -> None:
     study, surrogate = Study.load(arguments.study), Surrogate.load(arguments.model, outside="flag")
     engine = PlaneWaveEngine(study.crystal, study.configuration.engine)
     result: dict[str, Any] = {
-        "settings": engine.fingerprint_table(),
+        "settings": engine.identity.table,
         "k_points": len(engine.kmesh.points),
         "n_train": surrogate.metadata.get("n_train"),
     }

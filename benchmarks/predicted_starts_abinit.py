@@ -57,7 +57,7 @@ def main() -> None:
         variables["tolvrs"] = arguments.tolvrs
     settings = study.configuration.engine.model_copy(update={"plane_waves": "k_sphere"})
     engine = AbinitEngine(study.crystal, settings, AbinitOptions(command=arguments.command, variables=variables))
-    result: dict[str, Any] = {"settings": engine.fingerprint_table(), "n_train": surrogate.metadata.get("n_train")}
+    result: dict[str, Any] = {"settings": engine.identity.table, "n_train": surrogate.metadata.get("n_train")}
     rows = kept_rows(arguments.json, result)
     pool = study.training_states(study.open_store())
     done = {(row["target"], row["run"], row["start"]) for row in rows}

@@ -63,8 +63,8 @@ def main() -> None:
         parser.error("RUN is needed to make a model")
     bench = Workbench(teh2021(arguments.reference), arguments.run, solve=False)
     plan, training, test = bench.plan, bench.training, bench.test
-    table = training.store.engine_table
-    full = Surrogate.train(bench.crystal, training.states, plan.best, engine_table=table)
+    table = training.store.identity
+    full = Surrogate.train(bench.crystal, training.states, plan.best, identity=table)
     small = compacted(full, training.states, arguments.tolerance)
     target = arguments.to / f"{arguments.name}.safetensors"
     small.save(target)
@@ -118,7 +118,7 @@ def relaxed_shape(model: Surrogate) -> dict[str, float]:
 
 def shape_remark(model: Surrogate, shape: dict[str, float]) -> str:
     """The sentence of the card about the shape."""
-    mesh = " × ".join(str(n) for n in model.metadata["engine_table"]["settings"]["kmesh"])
+    mesh = " × ".join(str(n) for n in model.labelled_by.kmesh)
     edges = {name[0]: value for name, value in shape.items() if name.endswith("_angstrom")}
     percent = 100 * abs(1 - shape["b_over_a"] / 3**0.5)
     return SHAPE.format(**edges, b_over_a=shape["b_over_a"], mesh=mesh, percent=percent)

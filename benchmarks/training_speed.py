@@ -124,7 +124,7 @@ def with_labels(run: Path, reference: Path | None) -> dict:
         models: list[Surrogate] = []
         seconds = timed(
             lambda recipe=recipe, models=models: models.append(
-                Surrogate.train(bench.crystal, training.states, recipe, engine_table=training.store.engine_table)
+                Surrogate.train(bench.crystal, training.states, recipe, identity=training.store.identity)
             )
         )
         with warnings.catch_warnings():

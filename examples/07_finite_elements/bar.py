@@ -142,7 +142,7 @@ def quick_model() -> Surrogate:
         on_event=lambda event: print(f"solved {event.done} of {event.total} strains", flush=True),
     )
     recipe = study.configuration.surrogate
-    return Surrogate.train(study.crystal, study.training_states(store), recipe, engine_table=study.engine_table)
+    return Surrogate.train(study.crystal, study.training_states(store), recipe, identity=study.identity)
 
 
 def main(arguments: list[str] | None = None) -> Bar:

@@ -14,6 +14,7 @@ import pytest
 from cellfields.cli import main
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import PhysicsWarning, SCFNotConverged
 from cellfields.pipeline import study
 from cellfields.state import CellState
@@ -56,8 +57,9 @@ class CountingToy(ToyEngine):
         self.solved = 0
         self.refuses: Callable[[Deformation], bool] = lambda deformation: False
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return {"engine": "toy", "cutoff": self.cutoff}
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity({"engine": "toy", "cutoff": self.cutoff})
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         if self.refuses(deformation):

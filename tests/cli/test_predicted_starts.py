@@ -11,6 +11,7 @@ import pytest
 from cellfields.crystal.deformation import Deformation
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit import AbinitEngine, AbinitOptions, DensityFile
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.surrogate import Recipe, Surrogate
 from tests.surrogate.samples import draw
@@ -29,13 +30,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, crystal = tmp_path_factory.mktemp("models"), magnesium()
     states = list(map(ToyEngine(crystal, field_cutoff=2.0).solve, draw(crystal, 20)))
     tables = {
-        "planewave": PlaneWaveEngine(crystal, SETTINGS).fingerprint_table(),
-        "abinit": AbinitEngine(crystal, SETTINGS, AbinitOptions(variables={"nline": 6})).fingerprint_table(),
+        "planewave": PlaneWaveEngine(crystal, SETTINGS).identity.table,
+        "abinit": AbinitEngine(crystal, SETTINGS, AbinitOptions(variables={"nline": 6})).identity.table,
         "unknown": None,
     }
     recipe = Recipe(name="taylor", modes=4, field_widths=(4,), small_widths=(4,), epochs=2)
     for name, table in tables.items():
-        Surrogate.train(crystal, states, recipe, engine_table=table).save(folder / f"{name}.safetensors")
+        Surrogate.train(crystal, states, recipe, identity=EngineIdentity(table)).save(folder / f"{name}.safetensors")
     return folder
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from cellfields.dft.pseudopotential import builtin_pseudopotential
+from cellfields.engines.identity import EngineIdentity
 from cellfields.pipeline import study
 from tests.cli.conftest import Shell
 from tests.mechanics.test_stress_consistency import TruncatedEngine
@@ -20,8 +20,9 @@ WRONG = "the stress is not the derivative of the energy"
 class Labelled(TruncatedEngine):
     """With an identity, so that it can fill a dataset."""
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return {"engine": "truncated", "cutoff": self.settings.cutoff}
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity({"engine": "truncated", "cutoff": self.settings.cutoff})
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.engines.contract import Remedy
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CellFieldsError, SCFNotConverged
 from cellfields.state import CellState
 from tests.toy import ToyEngine, magnesium
@@ -56,8 +57,9 @@ class FragileEngine(ToyEngine):
         self.meeting = meeting
         self.table = table
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return self.table
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(self.table)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         time.sleep(self.delay)

@@ -28,6 +28,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore, StoreError, label
 from cellfields.dataset._codec import decode_state, encode_state
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError, SCFNotConverged
 from cellfields.state import CellState
 from tests.dataset.engines import TABLE
@@ -289,8 +290,9 @@ class _Prepared(ToyEngine):
         super().__init__(_CRYSTAL)
         self.diverges = diverges
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return TABLE
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(TABLE)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         if deformation == self.diverges:

@@ -177,7 +177,7 @@ def test_which_remedies_the_plane_wave_engine_offers() -> None:
 
 def test_a_sealed_plane_wave_state_says_everything_about_its_making(tmp_path: Path) -> None:
     engine = aluminium()
-    store = DatasetStore.create_or_open(tmp_path / "set", engine.crystal, engine.fingerprint_table())
+    store = DatasetStore.create_or_open(tmp_path / "set", engine.crystal, engine.identity)
     with ThreadPoolExecutor(1) as executor:
         label(store, engine, [STRAIN], executor=executor)
     (path,) = (store.directory / "states").iterdir()

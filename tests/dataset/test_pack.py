@@ -13,6 +13,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore, label
 from cellfields.dataset.pack import TOLERANCE, pack, read_pack, unpack
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError, SCFNotConverged, SettingsMismatchError
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES, ElectronicFields, FourierBasis
@@ -29,8 +30,9 @@ class CountingToy(ToyEngine):
 
     solved = 0
 
-    def fingerprint_table(self) -> dict[str, object]:
-        return TABLE
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(TABLE)
 
     def solve(self, deformation: Deformation, *, start: object = None) -> CellState:
         CountingToy.solved += 1
@@ -316,7 +318,7 @@ def test_reading_needs_no_directory(store: DatasetStore, tmp_path: Path) -> None
     content = read_pack(tmp_path / "mg.pack")
     assert len(content) == 7
     assert content.crystal == store.crystal
-    assert content.engine_table == TABLE
+    assert content.identity == TABLE
     assert content.to_dict()["fields"]["density"]["states"] == 7
     keys = [store.key(state.deformation) for state in content.states()]
     assert keys == [store.key(state.deformation) for state in store.states()]

@@ -44,7 +44,7 @@ def test_what_is_written_is_read_again_by_a_store_that_knows_only_the_directory(
         store.write(state)
         assert store.has(state.deformation)
     other = DatasetStore.open(store.directory)
-    assert other.crystal == magnesium() and other.engine_table == TABLE
+    assert other.crystal == magnesium() and other.identity.table == TABLE
     for state in written:
         back = other.read(state.deformation)
         assert back.free_energy == state.free_energy and back.deformation == state.deformation

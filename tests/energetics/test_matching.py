@@ -134,20 +134,20 @@ def test_other_ions_by_the_coulomb_potential() -> None:
 def test_other_settings_by_the_table(changes: dict, message: str) -> None:
     given = case("Mg")
     with pytest.raises(SettingsMismatchError, match=message):
-        TrialDensity.of(engine_with(**changes), given.state, made_by=given.engine.fingerprint_table())
+        TrialDensity.of(engine_with(**changes), given.state, made_by=given.engine.identity)
 
 
 def test_a_table_of_abinits_names_files_and_the_potential_decides() -> None:
     given = case("Mg")
     abinit = AbinitEngine(given.engine.crystal, given.engine.settings)
-    TrialDensity.of(given.engine, given.state, made_by=abinit.fingerprint_table())
+    TrialDensity.of(given.engine, given.state, made_by=abinit.identity)
     with pytest.raises(InputError, match="pseudopotentials: the state's Coulomb potential is not that of"):
-        TrialDensity.of(engine_of("Be"), given.state, made_by=abinit.fingerprint_table())
+        TrialDensity.of(engine_of("Be"), given.state, made_by=abinit.identity)
 
 
 def test_another_pseudopotential_or_functional_by_the_table() -> None:
     given = case("Mg")
-    table = given.engine.fingerprint_table()
+    table = given.engine.identity.table
     other = {**table, "settings": {**table["settings"], "pseudopotentials": {"Mg": "0123456789abcdef"}}}
     with pytest.raises(SettingsMismatchError, match=r"pseudopotentials.Mg: the density was made with another one"):
         TrialDensity.of(given.engine, given.state, made_by=other)
@@ -160,7 +160,7 @@ def test_another_mesh_is_no_other_density() -> None:
     """What a density costs to make decides nothing about what it is worth."""
     given = case("Mg")
     finer = engine_with(kmesh=(2, 2, 1))
-    assert TrialDensity.of(finer, given.state, made_by=given.engine.fingerprint_table()).copies == 2
+    assert TrialDensity.of(finer, given.state, made_by=given.engine.identity).copies == 2
 
 
 def test_a_table_without_settings_says_nothing() -> None:

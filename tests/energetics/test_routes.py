@@ -15,7 +15,7 @@ from tests.energetics.cases import CASES, case, perturbed
 def test_on_dfts_own_fields_every_route_gives_dfts_free_energy(name: str) -> None:
     """Paper, eq. 19 = eq. 20: the routes share no more than the energy terms."""
     given = case(name)
-    found = energy_routes(given.engine, given.state, made_by=given.engine.fingerprint_table())
+    found = energy_routes(given.engine, given.state, made_by=given.engine.identity)
     assert list(found) == list(ROUTES)
     for route, energy in found.items():
         assert abs(energy.free_energy - given.state.free_energy) < 1e-6, route

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.evaluation.card import model_card
 from cellfields.evaluation.evaluate import Exam
 from cellfields.evaluation.report import number
@@ -34,7 +35,9 @@ def rows(card: str) -> dict[str, list[str]]:
 
 
 def test_every_part_is_there_and_right(states: list[CellState]) -> None:
-    model = Surrogate.train(CRYSTAL, states[:20], Recipe(name="best", degree=2, modes=5), engine_table=TABLE)
+    model = Surrogate.train(
+        CRYSTAL, states[:20], Recipe(name="best", degree=2, modes=5), identity=EngineIdentity(TABLE)
+    )
     model = replace(model, outside="flag")
     wide = ENGINE.solve(Deformation((1.2, 1, 1), (90, 90, 90)))
     exam = Exam.of(CRYSTAL, [*states[20:], wide])

@@ -13,6 +13,7 @@ import pytest
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.dft.settings import PlaneWaveSettings
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError, SCFNotConverged
 from cellfields.evaluation.convergence import Convergence, converge, ladder_values, strained_cell, toml_lines
@@ -33,8 +34,9 @@ class Law:
     def __init__(self, settings: PlaneWaveSettings, crystal: Crystal = CRYSTAL) -> None:
         self.settings, self.crystal, self.toy = settings, crystal, ToyEngine(crystal)
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return {"engine": "law", **self.settings.identity()}
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity({"engine": "law", **self.settings.identity()})
 
     def evaluate(self, deformation: Deformation, internal: np.ndarray, *, start: Any | None = None) -> CellState:
         s = self.settings

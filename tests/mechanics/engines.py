@@ -15,6 +15,7 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.mechanics.stress_measures import from_voigt, to_voigt
 from cellfields.state import CellState
 from tests.toy import ToyEngine
@@ -57,8 +58,11 @@ class HyperelasticEngine:
         self.starts: list[Any] = []
         self._toy = ToyEngine(crystal, field_cutoff=2.0) if fields else None
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return {"engine": "hyperelastic", "constants": self.constants.tolist(), "cubic": list(self.cubic)}
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(
+            {"engine": "hyperelastic", "constants": self.constants.tolist(), "cubic": list(self.cubic)}
+        )
 
     # -- the formula --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import pytest
 
 from cellfields.dataset import label
 from cellfields.engines.abinit import AbinitEngine
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError, SCFNotConverged, SettingsMismatchError
 from cellfields.pipeline.study import Study
@@ -38,8 +39,9 @@ class Stand(ToyEngine):
         super().__init__(engine.crystal)
         self.engine = engine
 
-    def fingerprint_table(self) -> dict[str, object]:
-        return self.engine.fingerprint_table()
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(self.engine.identity.table)
 
 
 @pytest.fixture

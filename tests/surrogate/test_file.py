@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from cellfields.crystal import Crystal
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.surrogate import Surrogate, _file
 from tests.surrogate.samples import TINY, draw
@@ -47,11 +48,11 @@ def test_files_of_before_quantities_could_be_missing_are_read(surrogate, path, u
     assert loaded.solve(unseen[0]).fermi_energy == pytest.approx(surrogate.solve(unseen[0]).fermi_energy, rel=1e-14)
 
 
-def test_engine_table_travels_along(crystal, states, tmp_path):
+def test_the_identity_of_the_labels_travels_along(crystal, states, tmp_path):
     table = {"engine": "toy", "settings": {"cutoff": 2.0, "kmesh": [1, 2, 3]}}
-    trained = Surrogate.train(crystal, states[:10], TINY, engine_table=table)
+    trained = Surrogate.train(crystal, states[:10], TINY, identity=EngineIdentity(table))
     trained.save(tmp_path / "m.safetensors")
-    assert Surrogate.load(tmp_path / "m.safetensors").metadata["engine_table"] == table
+    assert Surrogate.load(tmp_path / "m.safetensors").labelled_by == EngineIdentity(table)
 
 
 def test_the_same_surrogate_gives_the_same_bytes_and_leaves_nothing_else(surrogate, path):

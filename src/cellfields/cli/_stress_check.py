@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cellfields.crystal.deformation import Deformation
     from cellfields.dataset import DatasetStore
     from cellfields.engines.contract import Engine
@@ -27,14 +25,17 @@ CheckOption = Annotated[
 
 def warn_of_cutoff(configuration: Configuration, engine: Engine) -> None:
     """Warn of a cutoff far below what a pseudopotential of the study needs; an engine without any is passed over."""
-    from cellfields.dft.pseudopotential import load_pseudopotential
+    from cellfields.dft.pseudopotential import Pseudopotential, load_pseudopotential
     from cellfields.dft.pseudopotential.suggested_cutoff import warn_of_low_cutoff
+    from cellfields.engines.contract import PlaneWaveCode
     from cellfields.errors import InputError
 
     settings, ions = configuration.engine, {}
-    for symbol, known in getattr(engine, "pseudopotentials", {}).items():
-        if hasattr(known, "channels"):
-            ions[symbol] = known
+    if not isinstance(engine, PlaneWaveCode):
+        return
+    for symbol, pseudopotential in engine.pseudopotentials.items():
+        if isinstance(pseudopotential, Pseudopotential):
+            ions[symbol] = pseudopotential
             continue
         try:  # ABINIT's engine keeps files
             ions[symbol] = load_pseudopotential(
@@ -92,9 +93,11 @@ def print_consistency(found: StressConsistency, state: CellState) -> None:
 
 def consistency_table(engine: Engine, found: StressConsistency) -> dict[str, Any]:
     """JSON ``stress_consistency``: of first principles what was found, of a model what its training found."""
-    metadata: Mapping[str, Any] | None = getattr(engine, "metadata", None)
-    if metadata is None:
+    from cellfields.surrogate import Surrogate
+
+    if not isinstance(engine, Surrogate):
         return found.to_dict()
+    metadata = engine.metadata
     known = {name: metadata[name] for name in ("slopes", "slope_offset_gpa") if name in metadata}
     return {"checked": True, "method": "derivative of the model's own energy", "consistent": True} | known
 

@@ -8,7 +8,7 @@ from cellfields.cli._arguments import ConfigArgument
 
 if TYPE_CHECKING:
     from cellfields.dataset import DatasetStore
-    from cellfields.engines.contract import Engine
+    from cellfields.engines.contract import Engine, PlaneWaveCode
     from cellfields.evaluation.accuracy import Evaluation
     from cellfields.pipeline.study import Study
     from cellfields.surrogate import Surrogate
@@ -55,7 +55,7 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     engines: dict[str, Engine] = {"surrogate": surrogate}
     for name in BASELINES:
         engines[name] = BaselineEngine.train(
-            crystal, train_states, recipe, name=name, engine_table=study.engine_table, encoding=surrogate.encoding
+            crystal, train_states, recipe, name=name, identity=study.identity, encoding=surrogate.encoding
         )
     agreement = StressAgreement.of(surrogate.metadata, dataset_stress_consistency(store))
     evaluation = agreement.judged(judge(engines, test_states))
@@ -68,7 +68,8 @@ def evaluate_study(study: Study, store: DatasetStore, surrogate: Surrogate) -> E
     pseudopotentials: dict[str, str] = {}
     left_out: tuple[str, ...] = ()  # imported labels: whoever made them may have had it
     if isinstance(configuration, Configuration):
-        ions, settings = getattr(study.engine, "pseudopotentials", {}), configuration.engine
+        ions = study.engine.pseudopotentials if isinstance(study.engine, PlaneWaveCode) else {}
+        settings = configuration.engine
         pseudopotentials = pseudopotential_names(ions, settings.pseudopotentials, settings.functional)
         left_out = missing_physics(crystal)
     page = ReportInput(

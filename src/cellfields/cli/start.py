@@ -11,7 +11,9 @@ from cellfields.cli._arguments import DeformationOption
 from cellfields.cli._engine import ModelArgument, open_model
 
 if TYPE_CHECKING:
+    from cellfields.crystal import Crystal
     from cellfields.engines.abinit import AbinitEngine
+    from cellfields.engines.identity import EngineIdentity
 
 
 def start(
@@ -43,7 +45,7 @@ def start(
 
     deformation = parse_deformation(d)
     surrogate = open_model(model)
-    engine, differing = _engine(surrogate.crystal, surrogate.metadata.get("engine_table"), study)
+    engine, differing = _engine(surrogate.crystal, surrogate.labelled_by, study)
     state = surrogate.solve(deformation)
     begin = DensityStart.of(state, with_atoms=True)
     relax = not held and surrogate.crystal.n_internal > 0
@@ -58,15 +60,14 @@ def start(
     print(f"{abinit}: run `abinit run.abi > log` there")
 
 
-def _engine(crystal: object, table: object, study: Path | None) -> tuple[AbinitEngine, list[str]]:
-    from cellfields.crystal import Crystal
-    from cellfields.engines.abinit.start_folder import engine_of_study, engine_of_table
+def _engine(crystal: Crystal, labelled_by: EngineIdentity | None, study: Path | None) -> tuple[AbinitEngine, list[str]]:
+    from cellfields.engines.abinit.start_folder import engine_of_identity, engine_of_study
 
-    assert isinstance(crystal, Crystal)
-    known = table if isinstance(table, dict) else None
     if study is None:
-        return engine_of_table(crystal, known), []
+        return engine_of_identity(crystal, labelled_by), []
     from cellfields.pipeline.configuration import load_configuration
 
     configuration = load_configuration(study)
-    return engine_of_study(crystal, known, configuration.crystal.build(), configuration.engine, configuration.abinit)
+    return engine_of_study(
+        crystal, labelled_by, configuration.crystal.build(), configuration.engine, configuration.abinit
+    )

@@ -49,7 +49,7 @@ def train_study(study: Study, store: DatasetStore) -> Surrogate:
             states,
             study.configuration.surrogate,
             on_progress=lambda quantity, done, total: tasks.update(f"training {quantity}", done, total),
-            engine_table=study.engine_table,
+            identity=study.identity,
         )
     surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": training_hash})
     surrogate.save(study.configuration.model_path)

@@ -16,7 +16,7 @@ from typing import Any
 
 from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._failure import FailedAttempt, Failure
-from cellfields.engines.contract import Engine, Remedy
+from cellfields.engines.contract import Engine, RecoverableEngine, Remedy
 from cellfields.errors import ConvergenceError
 from cellfields.state import CellState
 from cellfields.storage.atomic import StoreError
@@ -86,8 +86,8 @@ def _ways(engine: Engine, start: Any | None) -> Iterator[tuple[str | None, Engin
 def _remedies(engine: Engine, start: Any | None) -> Iterator[tuple[str, Engine, None]]:
     if start is not None:
         yield "cold start", engine, None
-    own: Sequence[Remedy] = engine.remedies() if hasattr(engine, "remedies") else ()
-    for remedy in own:
+    remedies: Sequence[Remedy] = engine.remedies() if isinstance(engine, RecoverableEngine) else ()
+    for remedy in remedies:
         yield remedy.name, remedy.engine, None
 
 

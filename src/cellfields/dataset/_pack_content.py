@@ -22,6 +22,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._pack_fields import PackedField, vector_size
 from cellfields.dataset._settings import require_same, settings_table
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from cellfields.state.fields import ElectronicFields, FourierBasis
@@ -136,7 +137,7 @@ class PackedDataset:
 
     Attributes:
         crystal: the reference crystal.
-        engine_table: settings of the engine that computed the states.
+        identity: of the engine that computed the states.
         fields: field → how it was packed and what that cost.
         failures: samples that have no state.
         columns: everything but the fields.
@@ -146,7 +147,7 @@ class PackedDataset:
     """
 
     crystal: Crystal
-    engine_table: Mapping[str, Any]
+    identity: EngineIdentity
     fields: Mapping[str, FieldSummary]
     failures: tuple[Failure, ...]
     columns: Columns = field(repr=False)
@@ -167,13 +168,13 @@ class PackedDataset:
             yield self.columns.state(row, self._fields(row), note)
 
     def require_engine(self, engine: Any, name: object) -> None:
-        """Refuse an engine whose crystal or settings (``fingerprint_table()``) are not those of the states.
+        """Refuse an engine whose crystal or identity are not those of the states.
 
         Raises:
             SettingsMismatchError: naming the settings that differ.
         """
-        stored = settings_table(self.crystal, self.engine_table)
-        require_same(stored, settings_table(engine.crystal, engine.fingerprint_table()), name)
+        stored = settings_table(self.crystal, self.identity)
+        require_same(stored, settings_table(engine.crystal, engine.identity), name)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data about the content."""
@@ -183,7 +184,7 @@ class PackedDataset:
             "version": self.version,
             "fields": {name: found.model_dump() for name, found in self.fields.items()},
             "crystal": self.crystal.to_dict(),
-            "engine": dict(self.engine_table),
+            "engine": dict(self.identity.table),
         }
 
     def _fields(self, row: int) -> ElectronicFields | None:
@@ -207,7 +208,7 @@ class PackedDataset:
             "version": self.version,
             "crystal": self.crystal.to_dict(),
             "crystal_hash": self.crystal.fingerprint,
-            "engine": dict(self.engine_table),
+            "engine": dict(self.identity.table),
             "states": len(self),
             "energy_terms": self.columns.terms,
             "real": None if self.basis is None else bool(self.basis.real),
@@ -245,7 +246,7 @@ class PackedDataset:
                 raise InputError("provenance of another number of states")
             return cls(
                 crystal=crystal,
-                engine_table=header.engine,
+                identity=EngineIdentity(header.engine),
                 fields=header.fields,
                 failures=tuple(Failure.from_dict(entry, name) for entry in failures),
                 columns=Columns(tensors, header.energy_terms, provenance),

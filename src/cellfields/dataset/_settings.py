@@ -8,6 +8,7 @@ from typing import Any
 
 from cellfields import __version__
 from cellfields.crystal import Crystal
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
 from cellfields.storage.json_tables import digest, plain, unseal_table
 
@@ -23,13 +24,13 @@ _TYPES = {
 }
 
 
-def settings_table(crystal: Crystal, engine_table: Mapping[str, Any]) -> dict[str, Any]:
+def settings_table(crystal: Crystal, identity: EngineIdentity) -> dict[str, Any]:
     """Plain table of everything that a state's numbers depend on besides D, with hashes.
 
     Raises:
-        InputError: the engine's table is not plain data.
+        InputError: the engine's identity is not plain data.
     """
-    engine = plain(engine_table, "engine")
+    engine = plain(identity.table, "engine")
     return {
         "format": DATASET_FORMAT,
         "version": __version__,

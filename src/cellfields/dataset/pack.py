@@ -84,7 +84,7 @@ def pack(
         )
         for name, found in packed.items()
     }
-    content = PackedDataset(store.crystal, store.engine_table, fields, tuple(store.failures()), columns, basis, packed)
+    content = PackedDataset(store.crystal, store.identity, fields, tuple(store.failures()), columns, basis, packed)
     write_durably(Path(path).absolute(), content.encode())
     return content
 
@@ -111,7 +111,7 @@ def unpack(packed: PackedDataset | str | Path, directory: str | Path) -> Dataset
         StoreError: the directory cannot be written.
     """
     content = packed if isinstance(packed, PackedDataset) else read_pack(packed)
-    store = DatasetStore.create_or_open(directory, content.crystal, content.engine_table)
+    store = DatasetStore.create_or_open(directory, content.crystal, content.identity)
     for state in content.states():
         if not store.has(state.deformation):
             try:

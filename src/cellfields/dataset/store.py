@@ -27,6 +27,8 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import _codec
 from cellfields.dataset._failure import Failure
 from cellfields.dataset._settings import read_settings, require_same, settings_table
+from cellfields.engines.contract import Engine, IdentifiedEngine
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from cellfields.state.fields import FourierBasis
@@ -78,20 +80,27 @@ class DatasetStore:
     Attributes:
         directory: the dataset's directory.
         crystal: the reference crystal.
-        engine_table: JSON table of every engine setting that changes the numbers.
+        identity: of the engine whose states these are.
     """
 
     directory: Path
     crystal: Crystal
-    engine_table: dict[str, Any]
+    identity: EngineIdentity
     _settings: Mapping[str, Any] = field(repr=False)
     _bases: dict[str, FourierBasis] = field(default_factory=dict, repr=False)
 
     # -- making and opening -------------------------------------------------------------------------------------
 
     @classmethod
-    def create_or_open(cls, directory: str | Path, crystal: Crystal, engine_table: Mapping[str, Any]) -> DatasetStore:
+    def create_or_open(
+        cls, directory: str | Path, crystal: Crystal, identity: EngineIdentity | Mapping[str, Any]
+    ) -> DatasetStore:
         """The dataset in ``directory``, made if there is none; leftovers of a crash are swept.
+
+        Args:
+            directory: of the dataset.
+            crystal: the reference crystal.
+            identity: of the engine that computes the states, or its JSON table.
 
         Raises:
             SettingsMismatchError: it was made with other settings; the message names them, nothing is written.
@@ -100,7 +109,7 @@ class DatasetStore:
             StoreError: the directory cannot be written.
         """
         directory = Path(directory).absolute()
-        wanted = settings_table(crystal, engine_table)
+        wanted = settings_table(crystal, EngineIdentity.of(identity))
         if not (directory / _DESCRIPTION).exists():
             _create(directory, wanted)
         stored = _read_description(directory)  # also what another process may have just created
@@ -108,7 +117,7 @@ class DatasetStore:
         settle(directory.parent)
         for folder in ("", *_FOLDERS):
             sweep(directory / folder)
-        return cls(directory, crystal, stored["engine"], stored)
+        return cls(directory, crystal, EngineIdentity(stored["engine"]), stored)
 
     @classmethod
     def open(cls, directory: str | Path) -> DatasetStore:
@@ -125,16 +134,24 @@ class DatasetStore:
         except (InputError, KeyError, TypeError, ValueError) as error:
             reason = str(error)[:200]
             raise CorruptFileError(f"{directory / _DESCRIPTION} does not describe a crystal: {reason}") from error
-        return cls(directory, crystal, stored["engine"], stored)
+        return cls(directory, crystal, EngineIdentity(stored["engine"]), stored)
 
-    def require_engine(self, engine: Any) -> None:
-        """Refuse an engine whose crystal or settings (``fingerprint_table()``, where it has one) are not the dataset's.
+    def require_engine(self, engine: Engine) -> None:
+        """Refuse an engine whose crystal, or whose identity where it has one, is not the dataset's.
 
         Raises:
             SettingsMismatchError: naming the settings that differ.
         """
-        table = engine.fingerprint_table() if hasattr(engine, "fingerprint_table") else self.engine_table
-        require_same(self._settings, settings_table(engine.crystal, table), self.directory)
+        identity = engine.identity if isinstance(engine, IdentifiedEngine) else self.identity
+        self.require(engine.crystal, identity)
+
+    def require(self, crystal: Crystal, identity: EngineIdentity) -> None:
+        """Refuse a crystal or an identity that is not the dataset's.
+
+        Raises:
+            SettingsMismatchError: naming the settings that differ.
+        """
+        require_same(self._settings, settings_table(crystal, identity), self.directory)
 
     def require_writable(self) -> None:
         """Refuse a dataset that plainly cannot be written, before hours go into what it cannot keep.
@@ -216,7 +233,7 @@ class DatasetStore:
             bytes_on_disk=sum(_size(path) for path in self.directory.rglob("*")),
             version=self._settings["version"],
             crystal=self._settings["crystal"],
-            engine=self.engine_table,
+            engine=dict(self.identity.table),
             crystal_hash=self._settings["crystal_hash"],
             engine_hash=self._settings["engine_hash"],
         )
@@ -266,10 +283,8 @@ class DatasetStore:
 
     def _origin(self) -> dict[str, str]:
         """What a state's record says beyond what it must agree with: the code and each element's pseudopotential."""
-        named = self.engine_table.get("settings")
-        table = named.get("pseudopotentials") if isinstance(named, Mapping) else None
-        hashes = table if isinstance(table, Mapping) else {}
-        return {"version": __version__, **{f"pseudopotential.{symbol}": str(h) for symbol, h in hashes.items()}}
+        hashes = {f"pseudopotential.{symbol}": str(h) for symbol, h in self.identity.pseudopotentials.items()}
+        return {"version": __version__, **hashes}
 
     def _read(self, key: str) -> CellState:
         path = self._state_path(key)

@@ -5,11 +5,9 @@ by the table of the engine that made it, where that is known;  else by ∫ρ = �
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from cellfields.engines.identity import PLANE_WAVES, EngineIdentity
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.engines.planewave.observables import to_crystal
 from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
@@ -65,14 +63,14 @@ def require_complete(engine: PlaneWaveEngine, state: CellState) -> None:
         )
 
 
-def require_made_alike(engine: PlaneWaveEngine, made_by: Mapping[str, Any]) -> None:
+def require_made_alike(engine: PlaneWaveEngine, made_by: EngineIdentity) -> None:
     """The engine that made the density had the same ions, functional, cutoff, grid and smearing; its k mesh is free.
 
     Raises:
         SettingsMismatchError: naming the first that differs.
     """
-    theirs, ours = made_by["settings"], engine.fingerprint_table()["settings"]
-    ions = theirs.get("pseudopotentials", {}) if names_its_ions(made_by) else {}
+    theirs, ours = made_by.settings, engine.identity.settings
+    ions = made_by.pseudopotentials if names_its_ions(made_by) else {}
     for symbol, fingerprint in ours["pseudopotentials"].items():
         if symbol in ions and ions[symbol] != fingerprint:
             raise SettingsMismatchError(
@@ -88,9 +86,9 @@ def require_made_alike(engine: PlaneWaveEngine, made_by: Mapping[str, Any]) -> N
             raise SettingsMismatchError(f"{name}: the density was made with {was}, the engine has {now}")
 
 
-def names_its_ions(made_by: Mapping[str, Any]) -> bool:
-    """Whether a table names pseudopotentials as this engine does; ABINIT's names them by the files it writes."""
-    return made_by.get("engine") == "plane waves"
+def names_its_ions(made_by: EngineIdentity) -> bool:
+    """Whether an identity names pseudopotentials as this engine does; ABINIT's names them by the files it writes."""
+    return made_by.kind == PLANE_WAVES
 
 
 def require_same_ions(

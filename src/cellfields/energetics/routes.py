@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 from cellfields.energetics.direct import direct_energy
 from cellfields.energetics.harris_foulkes import harris_foulkes_energy
@@ -11,6 +10,7 @@ from cellfields.energetics.orbital import orbital_energy
 from cellfields.energetics.scf import scf_energy
 from cellfields.energetics.sum import sum_energy
 from cellfields.energetics.trial import RouteEnergy, TrialDensity
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState
@@ -30,7 +30,7 @@ def energy_routes(
     state: CellState,
     routes: Collection[str] = tuple(ROUTES),
     *,
-    made_by: Mapping[str, Any] | None = None,
+    made_by: EngineIdentity | None = None,
 ) -> dict[str, RouteEnergy]:
     """The free energy of a state by several routes; those that need orbitals share one diagonalisation.
 

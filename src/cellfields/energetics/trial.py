@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 from cellfields._typing import Coefficients
 from cellfields.energetics._matching import names_its_ions, require_complete, require_made_alike, require_same_ions
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave.arithmetic import inner
 from cellfields.engines.planewave.cell import Cell
 from cellfields.engines.planewave.continuation import FieldStart
@@ -53,25 +54,25 @@ class TrialDensity:
     state: CellState
 
     @classmethod
-    def of(cls, engine: PlaneWaveEngine, state: CellState, *, made_by: Mapping[str, Any] | None = None) -> Self:
+    def of(cls, engine: PlaneWaveEngine, state: CellState, *, made_by: EngineIdentity | None = None) -> Self:
         """Check that the state's density belongs to the engine's ions, cell, cutoff and grid.
 
         Args:
             engine: evaluates the functional.
             state: holds at least the density and the atoms.
-            made_by: table of the engine that the density comes from, or was learned from (``store.engine_table``,
-                ``surrogate.metadata["engine_table"]``). Without it the pseudopotential is judged by the electron
+            made_by: identity of the engine that the density comes from, or was learned from (``store.identity``,
+                ``surrogate.labelled_by``). Without it the pseudopotential is judged by the electron
                 number and, where the state has φ, by whether φ is that of ρ and these ions.
 
         Raises:
-            SettingsMismatchError: the table names another pseudopotential, functional, cutoff, grid or smearing.
+            SettingsMismatchError: the identity names another pseudopotential, functional, cutoff, grid or smearing.
             InputError: the state lacks atoms or a density, or its cell, expansion or electrons are not the engine's.
         """
         require_complete(engine, state)
         trial = cls(engine, state)
-        if made_by is not None and "settings" in made_by:
+        if made_by is not None and made_by.has_settings:
             require_made_alike(engine, made_by)
-        if made_by is None or "settings" not in made_by or not names_its_ions(made_by):
+        if made_by is None or not made_by.has_settings or not names_its_ions(made_by):
             require_same_ions(trial.cell.problem, trial.potentials, engine, state)
         return trial
 

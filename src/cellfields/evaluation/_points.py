@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -79,8 +78,9 @@ class KeptPoints:
 
 
 def _key(engine: FirstPrinciplesEngine, deformation: Deformation) -> str:
-    table: dict[str, Any] = engine.fingerprint_table()  # type: ignore[attr-defined]
-    return digest([engine.crystal.fingerprint, table, [f"{x:.10f}" for x in deformation.as_array()]])
+    return digest(
+        [engine.crystal.fingerprint, dict(engine.identity.table), [f"{x:.10f}" for x in deformation.as_array()]]
+    )
 
 
 def _read(path: Path) -> Point | None:

@@ -32,6 +32,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate.images import images_of
@@ -112,7 +113,7 @@ class BaselineEngine:
         recipe: Recipe | None = None,
         *,
         name: str = "linear",
-        engine_table: Mapping[str, Any] | None = None,
+        identity: EngineIdentity | None = None,
         encoding: StateEncoding | None = None,
     ) -> BaselineEngine:
         """Fit on what a surrogate of the same recipe learns from: the states that another engine computed and, where
@@ -123,7 +124,7 @@ class BaselineEngine:
             states: at least two, without their images.
             recipe: of it only ``modes`` and whether it learns from images matter; the paper's unless given.
             name: key of :data:`BASELINES`.
-            engine_table: settings of the engine that computed the states, as for a surrogate: they tell which images
+            identity: of the engine that computed the states, as for a surrogate: they tell which images
                 the k mesh shares.
             encoding: of the surrogate to be compared with, so that both predict coefficients of the same modes. Unless
                 given it is fitted to the states and images, as the surrogate's is.
@@ -132,7 +133,7 @@ class BaselineEngine:
             InputError: unknown name, too few states, states of another crystal or in different Fourier bases.
         """
         recipe = Recipe() if recipe is None else recipe
-        states, images = images_of(crystal, list(states), recipe, engine_table)
+        states, images = images_of(crystal, list(states), recipe, identity)
         if encoding is None:
             encoding = StateEncoding.fit(crystal, states, recipe.modes, images)
         deformations = np.array([state.deformation.as_array() for state in states])

@@ -5,12 +5,13 @@ Markdown, from nothing but the model's own metadata and an evaluation on strains
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ase.units import Bohr, Hartree
 
 from cellfields.dft.unmodelled import missing_physics
+from cellfields.engines.identity import EngineIdentity
 from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
@@ -75,12 +76,11 @@ def _modes(surrogate: Surrogate) -> str:
 
 
 def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
-    table: Mapping[str, Any] = surrogate.metadata.get("engine_table") or {}
-    settings = table.get("settings", table)
-    rows = [("engine", str(table.get("engine", "unknown")))]
-    if isinstance(settings, Mapping):
-        names = ("cutoff", "kmesh", "smearing", "smearing_width", "functional", "basis_tolerance", "force_tolerance")
-        rows += [(name, _plain(settings[name])) for name in names if name in settings]
+    identity = surrogate.labelled_by or EngineIdentity()
+    settings = identity.settings if identity.has_settings else identity.table
+    rows: list[tuple[str, ...]] = [("engine", identity.kind)]
+    names = ("cutoff", "kmesh", "smearing", "smearing_width", "functional", "basis_tolerance", "force_tolerance")
+    rows += [(name, _plain(settings[name])) for name in names if name in settings]
     lengths = [float((row**2).sum() ** 0.5) * Bohr for row in surrogate.crystal.lattice_ref]
     rows.append(("reference cell, Å", ", ".join(f"{x:.4f}" for x in lengths)))
     if surrogate.metadata.get("slopes"):

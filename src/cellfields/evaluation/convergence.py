@@ -26,7 +26,7 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import COMPONENTS, Deformation
 from cellfields.dft.settings import PlaneWaveSettings
-from cellfields.engines.contract import FirstPrinciplesEngine
+from cellfields.engines.contract import FirstPrinciplesEngine, PlaneWaveCode
 from cellfields.errors import ConvergenceError, InputError
 from cellfields.evaluation._points import KeptPoints, Point
 from cellfields.mechanics.crystal_axes import crystal_axes
@@ -215,8 +215,9 @@ def converge(
     if not isinstance(own, FirstPrinciplesEngine):
         raise InputError(f"converge needs an engine that holds atoms in place; a {type(own).__name__} cannot")
     # One kind of plane waves in a ladder: "auto" would change between few k points and many.
-    reduced = getattr(own, "reduced", None)
-    base = settings if reduced is None else settings.model_copy(update={"basis": "reduced" if reduced else "full"})
+    base = settings
+    if isinstance(own, PlaneWaveCode):
+        base = settings.model_copy(update={"basis": "reduced" if own.reduced else "full"})
     values = ladder_values(settings, cutoffs=cutoffs, meshes=meshes)
     probes = _Probes.of(crystal, sheet=1 in settings.kmesh)
     densest_mesh = values["kmesh"][-1] if "kmesh" in values else settings.kmesh

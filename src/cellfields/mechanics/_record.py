@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellfields.engines.contract import Engine
+from cellfields.engines.contract import Engine, IdentifiedEngine
 from cellfields.errors import CorruptFileError, InputError, SettingsMismatchError
 
 _FORMAT, _VERSION = "cellfields-points", 1
@@ -39,19 +39,18 @@ class Record:
         """Open or create.
 
         Raises:
-            InputError: the folder does not exist, or the engine has no ``fingerprint_table``.
+            InputError: the folder does not exist, or the engine has no identity.
             SettingsMismatchError: the file belongs to another crystal, engine or test.
             CorruptFileError: the file is something else.
         """
-        describe = getattr(engine, "fingerprint_table", None)
-        if describe is None:
+        if not isinstance(engine, IdentifiedEngine):
             raise InputError(
                 f"record: a {type(engine).__name__} cannot say what its numbers depend on, so that they cannot be "
-                "kept for a later run; only engines with a fingerprint_table can"
+                "kept for a later run; only engines with an identity can"
             )
         if not path.absolute().parent.is_dir():
             raise InputError(f"record {path}: the folder {path.absolute().parent} does not exist")
-        key = {"crystal": engine.crystal.fingerprint, "engine": describe(), **settings}
+        key = {"crystal": engine.crystal.fingerprint, "engine": dict(engine.identity.table), **settings}
         header = {"format": _FORMAT, "version": _VERSION, "key": json.loads(json.dumps(key))}
         if path.exists() and not path.is_file():
             raise InputError(f"record {path} is not a file")

@@ -8,16 +8,15 @@ rotations and reflections of the crystal that its k mesh shares, because only th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.engines.contract import Engine
+from cellfields.engines.contract import Engine, kmesh_of
 from cellfields.errors import InputError
 from cellfields.mechanics.coordinates import Components, active_components
 from cellfields.mechanics.moduli import point_group
@@ -27,17 +26,6 @@ from cellfields.state import CellState
 _INTEGER = 1e-6
 _INDEPENDENT = 1e-6
 _SAME_STRAIN = 1e-4  # more than the rounding of a D with six digits makes
-
-
-def kmesh_of(engine: Engine) -> Sequence[int] | None:
-    """The k mesh on the crystal's own cell that an engine's numbers belong to, or None where it is not known."""
-    settings: Any = getattr(engine, "settings", None)
-    if settings is not None and hasattr(settings, "kmesh"):
-        return tuple(settings.kmesh)
-    metadata: Mapping[str, Any] = getattr(engine, "metadata", None) or {}
-    table = metadata.get("engine_table") or {}
-    known = (table.get("settings") or {}).get("kmesh", table.get("kmesh"))
-    return None if known is None else tuple(known)
 
 
 def shared_by_mesh(crystal: Crystal, operations: FloatArray, kmesh: Sequence[int] | None) -> FloatArray:

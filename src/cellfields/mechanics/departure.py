@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cellfields.crystal.deformation import Deformation
-from cellfields.engines.contract import Engine
+from cellfields.engines.contract import Engine, LearnedEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState
 
@@ -43,9 +43,9 @@ def departure(search: str, engine: Engine, visited: Iterable[CellState], end: De
         end: D where the search ended.
         reason: how it ended.
     """
-    domain = getattr(engine, "domain", None)
     told = []
-    if domain is not None:
+    if isinstance(engine, LearnedEngine):
+        domain = engine.domain
         told = [
             f"{name} = {x:.6g} (trained on {low:g} … {high:g})"
             for name, x, low, high in zip(NAMES, end.as_array(), domain.lower, domain.upper, strict=True)

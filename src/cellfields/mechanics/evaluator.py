@@ -12,7 +12,7 @@ from typing import Any
 
 from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
-from cellfields.engines.contract import Engine, FirstPrinciplesEngine
+from cellfields.engines.contract import ContinuableEngine, Engine, FirstPrinciplesEngine
 from cellfields.mechanics.coordinates import conjugate_stress, deformation_of, embedded
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
@@ -38,10 +38,8 @@ class Evaluator:
     def solve(self, deformation: Deformation) -> CellState:
         """Relaxed state at D."""
         self.evaluations += 1
-        state: CellState
-        resume = getattr(self.engine, "solve_and_continue", None)
-        if resume is not None:
-            state, self.start = resume(deformation, start=self.start)
+        if isinstance(self.engine, ContinuableEngine):
+            state, self.start = self.engine.solve_and_continue(deformation, start=self.start)
         else:
             state = self.engine.solve(deformation, start=self.start)
             if isinstance(self.engine, FirstPrinciplesEngine) and state.knows("density"):

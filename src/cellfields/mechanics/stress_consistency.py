@@ -19,14 +19,14 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore
-from cellfields.engines.contract import Engine, FirstPrinciplesEngine
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine, VariableCutoffEngine
 from cellfields.errors import CellFieldsError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
@@ -41,18 +41,6 @@ _PASSED = 1e-7  # Hartree an atom: a smaller difference of F does not show that 
 FILE = "stress_check.json"  # in the directory of a dataset
 
 _METHOD = "F at a nearby cutoff, atoms held"
-
-
-@runtime_checkable
-class HasCutoff(Protocol):
-    """A first-principles engine that can be had at another cutoff."""
-
-    @property
-    def settings(self) -> Any:
-        """With ``cutoff``, Hartree."""
-
-    def at_cutoff(self, cutoff: float) -> FirstPrinciplesEngine:
-        """The same engine at another cutoff, Hartree."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +145,7 @@ def stress_consistency(
         p, or the reason why it is not known (also where the other solve fails): this function only raises what the
         first of two solves raises.
     """
-    if not (isinstance(engine, FirstPrinciplesEngine) and isinstance(engine, HasCutoff)):
+    if not (isinstance(engine, FirstPrinciplesEngine) and isinstance(engine, VariableCutoffEngine)):
         return StressConsistency(None, reason=f"a {type(engine).__name__} has no cutoff to vary")
     if state is None:
         where = Deformation.identity(engine.crystal) if deformation is None else deformation

@@ -12,18 +12,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, Failure
-from cellfields.engines.contract import Engine
+from cellfields.engines.contract import FirstPrinciplesEngine
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES, Configuration, ImportedConfiguration, load_study
 from cellfields.state import CellState
 
 
-def make_engine(configuration: Configuration, crystal: Crystal) -> Engine:
+def make_engine(configuration: Configuration, crystal: Crystal) -> FirstPrinciplesEngine:
     """The first-principles engine that a configuration asks for. The one place where studies make one.
 
     Raises:
@@ -45,16 +45,17 @@ class Study:
     Attributes:
         configuration: the checked tables of the file.
         crystal: the reference crystal.
-        engine: first-principles engine with the study's settings; where the states are imported it has their settings
-            and solves nothing.
+        identity: of the engine with the study's settings, or of the code that the imported states come from.
         train, test: the strains to learn from and those to be judged by; where the states are imported, theirs.
+        first_principles: the engine with the study's settings, None where the states are imported.
     """
 
     configuration: Configuration | ImportedConfiguration
     crystal: Crystal
-    engine: Engine
+    identity: EngineIdentity
     train: list[Deformation]
     test: list[Deformation]
+    first_principles: FirstPrinciplesEngine | None = None
 
     @classmethod
     def load(cls, path: str | Path) -> Study:
@@ -69,25 +70,24 @@ class Study:
             return cls._of_imported_states(configuration, crystal)
         engine = make_engine(configuration, crystal)
         sampling = configuration.sampling
-        return cls(
-            configuration, crystal, engine, sampling.train_deformations(crystal), sampling.test_deformations(crystal)
-        )
+        train, test = sampling.train_deformations(crystal), sampling.test_deformations(crystal)
+        return cls(configuration, crystal, engine.identity, train, test, engine)
 
     @classmethod
     def _of_imported_states(cls, configuration: ImportedConfiguration, crystal: Crystal) -> Study:
         """Test states are those whose keys, hashed with the seed, come first: adding states moves few of the others."""
-        from cellfields.dataset.importing import ImportedEngine
+        from cellfields.dataset.importing import imported_identity
 
         table = configuration.imported
-        engine = ImportedEngine(crystal, table.description, table.field_cutoff, table.kmesh)
-        study = cls(configuration, crystal, engine, [], [])
+        identity = imported_identity(table.description, table.field_cutoff, table.kmesh)
+        study = cls(configuration, crystal, identity, [], [])
         store = study.find_store()
         if store is None:
             return study
         strains = {store.key(state.deformation): state.deformation for state in store.states()}
         order = sorted(strains, key=lambda key: hashlib.sha256(f"{table.seed}:{key}".encode()).digest())
         chosen = [strains[key] for key in order]
-        return cls(configuration, crystal, engine, chosen[table.test :], chosen[: table.test])
+        return cls(configuration, crystal, identity, chosen[table.test :], chosen[: table.test])
 
     @property
     def source(self) -> str:
@@ -100,10 +100,17 @@ class Study:
         return [*self.train, *self.test]
 
     @property
-    def engine_table(self) -> dict[str, Any]:
-        """What identifies the engine's settings."""
-        table: dict[str, Any] = self.engine.fingerprint_table()  # type: ignore[attr-defined]
-        return table
+    def engine(self) -> FirstPrinciplesEngine:
+        """The first-principles engine with the study's settings.
+
+        Raises:
+            InputError: the states of this study are imported.
+        """
+        if self.first_principles is None:
+            raise InputError(
+                f"the states of this study are imported ({self.identity.description}): it has no engine to solve with"
+            )
+        return self.first_principles
 
     def create_store(self) -> DatasetStore:
         """The dataset directory, made if need be.
@@ -111,7 +118,7 @@ class Study:
         Raises:
             SettingsMismatchError: it was made with another crystal or other settings.
         """
-        return DatasetStore.create_or_open(self.configuration.dataset_directory, self.crystal, self.engine_table)
+        return DatasetStore.create_or_open(self.configuration.dataset_directory, self.crystal, self.identity)
 
     def find_store(self) -> DatasetStore | None:
         """The dataset directory if there is one; nothing is written.
@@ -122,7 +129,7 @@ class Study:
         if not (self.configuration.dataset_directory / "dataset.json").is_file():
             return None
         store = DatasetStore.open(self.configuration.dataset_directory)
-        store.require_engine(self.engine)
+        store.require(self.crystal, self.identity)
         return store
 
     def open_store(self) -> DatasetStore:
@@ -186,7 +193,7 @@ def training_hash(study: Study, keys: Sequence[str]) -> str:
     """As :meth:`Study.training_hash`, from the store's keys of the training states in order."""
     table = {
         "crystal": study.crystal.fingerprint,
-        "engine": study.engine_table,
+        "engine": dict(study.identity.table),
         "states": list(keys),
         "recipe": study.configuration.surrogate.identity(),
     }

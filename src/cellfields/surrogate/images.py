@@ -8,13 +8,13 @@ paper's is: five hundred solves are two thousand labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.state import CellState
 from cellfields.state.axis_operations import AxisOperation, axis_operations
 from cellfields.surrogate.recipe import Recipe
@@ -23,34 +23,26 @@ _SAME = 1e-8  # stretches, degrees
 
 
 def images_of(
-    crystal: Crystal, states: Sequence[CellState], recipe: Recipe, engine_table: Mapping[str, Any] | None
+    crystal: Crystal, states: Sequence[CellState], recipe: Recipe, identity: EngineIdentity | None
 ) -> tuple[list[CellState], int]:
     """All images of all states, those of one state together, and how many each has (1: symmetry is not used).
 
     An operation is left out where the mesh does not share it (the image would have other numbers), where the plane
     waves of the fields do not, and where it would move a component of D that all strains hold to one that they vary.
-    Of a mesh that ``engine_table`` does not tell only operations that leave every axis at its place are used.
+    Of a mesh that ``identity`` does not tell only operations that leave every axis at its place are used.
     """
     if not recipe.learns_from_images:
         return list(states), 1
-    mesh = _mesh(engine_table)
-    identity, *others = axis_operations(crystal)
+    mesh = None if identity is None else identity.kmesh
+    as_it_is, *others = axis_operations(crystal)
     if crystal.inversion_centre is None and any(s.fields is not None and not s.knows("internal") for s in states):
         others = []  # where a field would go depends on where the atoms are
     strains = [state.deformation for state in states]
     bases = {id(state.fields.basis): state.fields.basis for state in states if state.fields is not None}
-    operations = [identity] + [
+    operations = [as_it_is] + [
         op for op in others if op.leaves(mesh) and _holds(crystal, op, strains) and all(map(op.closes, bases.values()))
     ]
     return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
-
-
-def _mesh(engine_table: Mapping[str, Any] | None) -> Sequence[int] | None:
-    """The k mesh on the crystal's own cell: among an engine's settings, or told for imported states; else None."""
-    table = engine_table or {}
-    settings = table.get("settings")
-    mesh: Sequence[int] | None = settings.get("kmesh") if isinstance(settings, Mapping) else None
-    return table.get("kmesh") if mesh is None else mesh
 
 
 def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deformation]) -> bool:

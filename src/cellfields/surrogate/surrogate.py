@@ -24,6 +24,7 @@ from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import COMPONENTS, Deformation, lengths_and_angles
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.surrogate import _file
@@ -57,7 +58,7 @@ class Surrogate:
         metadata: ``cellfields_version``, ``n_train``, ``training_seconds``, ``training_errors`` (quantity → RMS in
             standard deviations of what its network learned; for "best" on strains left out), ``states_used``
             (quantity → training states that knew it), ``unknown`` (names of what cannot be predicted, because too few
-            of them did), ``engine_table`` (settings of the engine that computed the training states, or None),
+            of them did), ``engine_table`` (identity of the engine that computed the training states, or None),
             ``slopes`` ("learned" where F was learned from the stress too, else "left out: " and why),
             ``slope_offset_gpa`` (how far the stress of the training states is from the derivative of their energies:
             ``offset``, ``standard_error``, ``spread`` of the stress; None where that cannot be told). Plain JSON data.
@@ -90,7 +91,7 @@ class Surrogate:
         recipe: Recipe | None = None,
         *,
         on_progress: Progress | None = None,
-        engine_table: Mapping[str, Any] | None = None,
+        identity: EngineIdentity | None = None,
     ) -> Surrogate:
         """Train on states that another engine computed. The same states, recipe and machine give the same surrogate.
 
@@ -99,9 +100,9 @@ class Surrogate:
             states: at least two; each quantity is learned from those that know it, if they are eight at least, or all.
             recipe: the paper's, unless given.
             on_progress: called with (quantity, epochs done, epochs in all), about 100 times a quantity.
-            engine_table: JSON-able description of the engine (``engine.fingerprint_table()``, or a store's or pack's
-                ``engine_table``), kept in ``metadata``. It tells the k mesh: without it a recipe that learns from
-                images leaves out those with permuted axes.
+            identity: of the engine that computed the states (an engine's, a store's or a pack's ``identity``), kept as
+                :attr:`labelled_by`. It tells the k mesh: without it a recipe that learns from images leaves out
+                those with permuted axes.
 
         Raises:
             InputError: too few states, states of another crystal, different Fourier bases, numbers not finite, or
@@ -109,7 +110,7 @@ class Surrogate:
         """
         started = time.perf_counter()
         recipe = Recipe() if recipe is None else recipe
-        states, images = images_of(crystal, list(states), recipe, engine_table)
+        states, images = images_of(crystal, list(states), recipe, identity)
         encoding = StateEncoding.fit(crystal, states, recipe.modes, images)
         encoded = encoding.encode(states)
         deformations = np.array([state.deformation.as_array() for state in states])
@@ -136,11 +137,17 @@ class Surrogate:
             "training_errors": errors,
             "states_used": used,
             "unknown": list(encoding.unknown),
-            "engine_table": None if engine_table is None else dict(engine_table),
+            "engine_table": None if identity is None else dict(identity.table),
             "slopes": slopes,
             "slope_offset_gpa": None if check is None else check.to_dict(),
         }
         return cls(encoding, regressors, TrainingDomain.fit(deformations), recipe, metadata, uncertainties)
+
+    @property
+    def labelled_by(self) -> EngineIdentity | None:
+        """Identity of the engine that computed the training states, or None where it was not told."""
+        table = self.metadata.get("engine_table")
+        return EngineIdentity(table) if isinstance(table, Mapping) else None
 
     # -- the engine ---------------------------------------------------------------------------------------------
 

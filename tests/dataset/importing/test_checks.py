@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
-from cellfields.dataset.importing import ImportedEngine, ImportSummary, Record, import_records
+from cellfields.dataset.importing import ImportSummary, Record, import_records, imported_identity
 from cellfields.dataset.importing.checks import DatasetChecks
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
@@ -33,8 +33,8 @@ READERS = {"rho.cube": read_cube, "CHGCAR": read_chgcar}
 
 
 def store(folder: Path, **options: object) -> DatasetStore:
-    engine = ImportedEngine(CRYSTAL, "toy", 3.0, **options)  # type: ignore[arg-type]
-    return DatasetStore.create_or_open(folder / "dataset", CRYSTAL, engine.fingerprint_table())
+    identity = imported_identity("toy", 3.0, **options)  # type: ignore[arg-type]
+    return DatasetStore.create_or_open(folder / "dataset", CRYSTAL, identity)
 
 
 def imported(folder: Path, records: list[Record], electrons: float | None = None) -> ImportSummary:
@@ -220,12 +220,11 @@ SILICON = Crystal.from_lengths_and_angles([10.26] * 3, [90] * 3, ["Si"] * 8, _DI
 def test_images_of_imported_states_follow_the_mesh_that_is_told(mesh: tuple[int, int, int] | None, images: int) -> None:
     """Untold, no axis may change its place: a 4×4×2 mesh has 8 of the cube's 24 operations, not all of them."""
     states = list(map(ToyEngine(SILICON, 1.0).solve, sample_deformations(SILICON, 2, seed=0)))
-    engine = ImportedEngine(SILICON, "Si8", 1.0, mesh)
-    assert images_of(SILICON, states, Recipe(name="best"), engine.fingerprint_table())[1] == images
+    assert images_of(SILICON, states, Recipe(name="best"), imported_identity("Si8", 1.0, mesh))[1] == images
 
 
 def test_telling_the_mesh_leaves_datasets_without_it_as_they_are(tmp_path: Path) -> None:
     imported(tmp_path, energies(-1.8))
-    assert store(tmp_path).engine_table == {"engine": "imported", "description": "toy", "field_cutoff": 3.0}
+    assert store(tmp_path).identity.table == {"engine": "imported", "description": "toy", "field_cutoff": 3.0}
     with pytest.raises(SettingsMismatchError, match="kmesh"):
         store(tmp_path, kmesh=(4, 4, 2))

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.crystal.deformation import sample_deformations
 from cellfields.dataset import DatasetStore, label
-from cellfields.dataset.importing import ImportedEngine, Record, import_records, read_source
+from cellfields.dataset.importing import Record, import_records, imported_identity, read_source
 from cellfields.dataset.importing.structure import Structure
-from cellfields.engines.contract import Engine
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError, SettingsMismatchError
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube, values
 from tests.toy import ToyEngine, magnesium
 
 CRYSTAL = magnesium()
 STATES = list(map(ToyEngine(CRYSTAL, 3.0).solve, sample_deformations(CRYSTAL, 6, seed=1, stretch_sigma=0.02)))
-ENGINE = ImportedEngine(CRYSTAL, "toy, 3 Ha", 3.0)
+IDENTITY = imported_identity("toy, 3 Ha", 3.0)
 
 
-def store(folder: Path, engine: ImportedEngine = ENGINE) -> DatasetStore:
-    return DatasetStore.create_or_open(folder / "dataset", CRYSTAL, engine.fingerprint_table())
+def store(folder: Path, identity: EngineIdentity = IDENTITY) -> DatasetStore:
+    return DatasetStore.create_or_open(folder / "dataset", CRYSTAL, identity)
 
 
 def write_source(folder: Path) -> Path:
@@ -124,22 +124,15 @@ def test_states_of_another_origin_are_not_mixed_in(tmp_path: Path) -> None:
     records = [Record("one", STATES[0].deformation, energies={"free_energy": -1.0})]
     import_records(lambda: store(tmp_path), CRYSTAL, records, field_cutoff=3.0, max_loss=0.01)
     with pytest.raises(SettingsMismatchError, match="description"):
-        store(tmp_path, ImportedEngine(CRYSTAL, "another code", 3.0))
+        store(tmp_path, imported_identity("another code", 3.0))
     with pytest.raises(SettingsMismatchError):
         label(store(tmp_path), _Own(CRYSTAL), [STATES[1].deformation])
 
 
 class _Own(ToyEngine):
-    def fingerprint_table(self) -> dict[str, str]:
-        return {"engine": "toy"}
-
-
-def test_the_engine_of_imported_states_solves_nothing() -> None:
-    assert isinstance(ENGINE, Engine)
-    with pytest.raises(InputError, match=r"imported \(toy, 3 Ha\): it has no engine"):
-        ENGINE.solve(Deformation.identity(CRYSTAL))
-    with pytest.raises(InputError):
-        next(map(ENGINE.solve, [Deformation.identity(CRYSTAL)]))
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity({"engine": "toy"})
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:

@@ -257,25 +257,25 @@ def test_refusals_before_anything_runs() -> None:
 
 
 def test_fingerprint_holds_what_changes_numbers(engine: AbinitEngine) -> None:
-    table = engine.fingerprint_table()
+    table = engine.identity.table
     json.dumps(table)
     assert table["engine"] == "ABINIT" and table["variables"] == {}
     assert len(table["settings"]["pseudopotentials"]["Mg"]) == 64
 
     def of(options: AbinitOptions | None = None, **update: object) -> dict:
-        return AbinitEngine(magnesium(), MG_SETTINGS.model_copy(update=update), options).fingerprint_table()
+        return AbinitEngine(magnesium(), MG_SETTINGS.model_copy(update=update), options).identity.table
 
     launch = AbinitOptions(command="mpirun -n 8 abinit", scratch=Path("/scratch"), timeout=10, keep=True)
     assert of(launch, max_scf_steps=7, mixing=0.1, basis="reduced") == table
     assert of(AbinitOptions(variables={"nline": 6})) != table
     assert of(cutoff=7) != table
-    assert table != PlaneWaveEngine(magnesium(), MG_SETTINGS).fingerprint_table()
+    assert table != PlaneWaveEngine(magnesium(), MG_SETTINGS).identity.table
 
 
 def test_remedy_mixes_more_slowly(engine: AbinitEngine) -> None:
     (remedy,) = engine.remedies()
     assert remedy.name == "smaller mixing"
-    assert remedy.engine.fingerprint_table() == engine.fingerprint_table()
+    assert remedy.engine.identity.table == engine.identity.table
     careful = pickle.loads(pickle.dumps(remedy.engine)).input(STRAIN, INTERNAL).variables
     usual = engine.input(STRAIN, INTERNAL).variables
     assert float(careful["diemix"]) == pytest.approx(float(usual["diemix"]) / 3)

@@ -111,7 +111,7 @@ def test_a_missing_program_ends_a_campaign_and_is_held_against_no_strain(tmp_pat
         PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(1, 1, 1)),
         AbinitOptions(command="no-such-abinit"),
     )
-    store = DatasetStore.create_or_open(tmp_path / "dataset", engine.crystal, engine.fingerprint_table())
+    store = DatasetStore.create_or_open(tmp_path / "dataset", engine.crystal, engine.identity)
     with pytest.raises(AbinitNotFound):
         label(store, engine, sample_deformations(engine.crystal, 2, seed=0))
     assert store.failures() == [] and store.info().solved == 0

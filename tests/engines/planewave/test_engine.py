@@ -286,20 +286,20 @@ def test_engine_survives_pickling(engine: PlaneWaveEngine, state: CellState) -> 
     copy = pickle.loads(pickle.dumps(engine))
     assert copy.crystal == engine.crystal
     assert copy.settings == engine.settings
-    assert copy.fingerprint_table() == engine.fingerprint_table()
+    assert copy.identity.table == engine.identity.table
     assert copy.evaluate(STRAIN, INTERNAL).free_energy == state.free_energy
 
 
-def test_fingerprint_table_tells_everything_that_changes_the_numbers(engine: PlaneWaveEngine) -> None:
-    table = engine.fingerprint_table()
+def test_the_identity_tells_everything_that_changes_the_numbers(engine: PlaneWaveEngine) -> None:
+    table = engine.identity.table
     assert json.loads(json.dumps(table)) == table
-    assert PlaneWaveEngine(magnesium(), SETTINGS).fingerprint_table() == table
+    assert PlaneWaveEngine(magnesium(), SETTINGS).identity.table == table
     for key, value in (("cutoff", 6), ("kmesh", (2, 1, 2)), ("smearing", "gaussian"), ("bands", 7)):
         other = PlaneWaveEngine(magnesium(), SETTINGS.model_copy(update={key: value}))
-        assert other.fingerprint_table() != table, key
+        assert other.identity.table != table, key
     for key, value in (("max_scf_steps", 200), ("max_relaxation_steps", 99), ("mixing", 0.5)):  # only patience
         other = PlaneWaveEngine(magnesium(), SETTINGS.model_copy(update={key: value}))
-        assert other.fingerprint_table() == table, key
+        assert other.identity.table == table, key
     assert set(table["settings"]["pseudopotentials"]) == {"Mg"}
     assert len(table["settings"]["pseudopotentials"]["Mg"]) == 64
 
@@ -317,7 +317,7 @@ def test_fingerprint_table_tells_everything_that_changes_the_numbers(engine: Pla
 )
 def test_tables_of_the_first_datasets_stay(settings: dict, digest: str) -> None:
     """Labels that cost hours are found by these: new settings enter the table only where they are not the default."""
-    table = PlaneWaveEngine(magnesium(), PlaneWaveSettings(**{"smearing": "cold", **settings})).fingerprint_table()
+    table = PlaneWaveEngine(magnesium(), PlaneWaveSettings(**{"smearing": "cold", **settings})).identity.table
     assert hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest() == digest
 
 

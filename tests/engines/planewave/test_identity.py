@@ -45,7 +45,7 @@ SILICON_SETTINGS = {"cutoff": 10, "kmesh": (3, 3, 3), "smearing": "none", "bands
 
 
 def table(crystal: Crystal, **settings: Any) -> dict[str, Any]:
-    return PlaneWaveEngine(crystal, PlaneWaveSettings(**{"smearing": "cold", **settings})).fingerprint_table()
+    return PlaneWaveEngine(crystal, PlaneWaveSettings(**{"smearing": "cold", **settings})).identity.table
 
 
 def test_a_table_written_out() -> None:

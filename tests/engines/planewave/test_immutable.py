@@ -20,7 +20,7 @@ DENSER = PlaneWaveSettings(smearing="cold", cutoff=6, kmesh=(4, 4, 4))
 @pytest.mark.parametrize("kind", [PlaneWaveEngine, AbinitEngine])
 def test_an_engine_cannot_be_changed(kind: Any) -> None:
     engine = kind(magnesium(), SETTINGS)
-    before, basis = engine.fingerprint_table(), engine.field_basis
+    before, basis = engine.identity.table, engine.field_basis
     for name, value in (
         ("settings", DENSER),
         ("crystal", magnesium()),
@@ -31,10 +31,10 @@ def test_an_engine_cannot_be_changed(kind: Any) -> None:
             setattr(engine, name, value)
     with pytest.raises(AttributeError, match="cannot be deleted"):
         del engine.field_basis
-    assert engine.fingerprint_table() == before
+    assert engine.identity.table == before
     assert engine.field_basis is basis
     again = pickle.loads(pickle.dumps(engine))
-    assert again.fingerprint_table() == before
+    assert again.identity.table == before
 
 
 def test_what_an_engine_keeps_can_still_be_computed() -> None:
@@ -50,7 +50,7 @@ def test_the_remedy_of_abinit_has_its_own_settings_and_the_same_files() -> None:
     assert isinstance(remedy.engine, AbinitEngine)
     assert remedy.engine.settings.mixing == pytest.approx(engine.settings.mixing / 3)
     assert remedy.engine.pseudopotentials == engine.pseudopotentials
-    assert remedy.engine.fingerprint_table() == engine.fingerprint_table()
+    assert remedy.engine.identity.table == engine.identity.table
 
 
 def test_a_calculator_keeps_its_engine() -> None:

@@ -49,7 +49,7 @@ def test_atoms_are_held_where_they_are_put() -> None:
 
 
 def test_where_the_atoms_come_from_is_a_setting() -> None:
-    tables = [HeldAtoms(ToyLabels(CRYSTAL), {}, origin).fingerprint_table() for origin in ("abc", "abd")]
+    tables = [HeldAtoms(ToyLabels(CRYSTAL), {}, origin).identity.table for origin in ("abc", "abd")]
     assert tables[0] != tables[1] and tables[0]["engine"] == "toy"
 
 

@@ -92,7 +92,7 @@ def test_models_are_trained_once(toy_bench: Workbench, tmp_path: Path, trainings
     training = toy_bench.training
     bench = Workbench(toy_bench.plan, tmp_path)
     model = bench.surrogate(BEST, training, "it")
-    assert model.outside == "flag" and model.metadata["engine_table"] == training.store.engine_table
+    assert model.outside == "flag" and model.labelled_by == training.store.identity
     again = replace(bench).surrogate(BEST, training, "it")
     assert trainings == [12] and again.outside == "flag"
     strain = bench.plan.test[0]

@@ -11,6 +11,7 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.engines.identity import EngineIdentity
 from cellfields.reproductions.teh2021.protocol import Architectures, Plan
 from cellfields.reproductions.teh2021.published import MODELS, Published
 from cellfields.state import CellState
@@ -30,8 +31,9 @@ class ToyLabels(ToyEngine):
         super().__init__(crystal, field_cutoff=1.0)
         self.shift, self.heat, self.solved = shift, heat, 0
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        return {"engine": "toy", "shift": self.shift, "heat": self.heat}
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity({"engine": "toy", "shift": self.shift, "heat": self.heat})
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         self.solved += 1

@@ -4,7 +4,7 @@ May import the language of the package, the dataset store, ASE's readers and the
 Does not belong here: running other codes, and engines of any kind but the one that stands for imported states.
 """
 
-from cellfields.dataset.importing.importer import ImportedEngine, ImportSummary, import_records, read_source
+from cellfields.dataset.importing.importer import ImportSummary, import_records, imported_identity, read_source
 from cellfields.dataset.importing.record import Record
 
-__all__ = ["ImportSummary", "ImportedEngine", "Record", "import_records", "read_source"]
+__all__ = ["ImportSummary", "Record", "import_records", "imported_identity", "read_source"]

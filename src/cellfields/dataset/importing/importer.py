@@ -8,7 +8,7 @@ origin, or own solves, cannot end up in one dataset by mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,43 +16,28 @@ from typing import Any
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.crystal.deformation import Deformation
 from cellfields.dataset.importing.checks import DatasetChecks
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.store import DatasetStore
+from cellfields.engines.identity import IMPORTED, EngineIdentity
 from cellfields.errors import InputError
-from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
 
 _QUANTITIES = ("free_energy", "internal", "band_energy", "entropic_energy", "fermi_energy", "forces", "stress")
 
 
-@dataclass(frozen=True, eq=False)
-class ImportedEngine:
-    """Stands for the code that computed imported states: it has their settings and can solve nothing itself.
+def imported_identity(description: str, field_cutoff: float, kmesh: Sequence[int] | None = None) -> EngineIdentity:
+    """The identity of the code that computed imported states.
 
-    Attributes:
-        crystal: the reference crystal.
+    Args:
         description: which code computed the states, and how.
         field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
         kmesh: k points along each axis of the crystal's cell, None where nobody told. It decides which images of a
             state under the crystal's symmetry are as good as the state.
     """
-
-    crystal: Crystal
-    description: str
-    field_cutoff: float
-    kmesh: tuple[int, int, int] | None = None
-
-    def fingerprint_table(self) -> dict[str, Any]:
-        """The dataset's settings."""
-        table = {"engine": "imported", "description": self.description, "field_cutoff": self.field_cutoff}
-        return table if self.kmesh is None else table | {"kmesh": list(self.kmesh)}
-
-    def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """Raises :class:`InputError`: nothing here can compute a state."""
-        raise InputError(f"the states of this study are imported ({self.description}): it has no engine to solve with")
+    table: dict[str, Any] = {"engine": IMPORTED, "description": description, "field_cutoff": field_cutoff}
+    return EngineIdentity(table if kmesh is None else table | {"kmesh": list(kmesh)})
 
 
 @dataclass(frozen=True)
@@ -106,7 +91,7 @@ def import_records(
     """Seal the states of all records that can be one; a state of the same D that is there already is replaced.
 
     Args:
-        create_store: opens the dataset of an :class:`ImportedEngine`'s settings; called once there is a state for it.
+        create_store: opens the dataset of an :func:`imported_identity`; called once there is a state for it.
         crystal: the reference crystal.
         records: as a source gives them; an error is a record that could not be read.
         field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.

@@ -8,7 +8,7 @@ Radial functions are given divided by q^l (smooth in q²), because the angular p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cellfields._typing import FloatArray
 from cellfields.dft.pseudopotential.core_charge import CoreCharge
@@ -32,6 +32,7 @@ class Channel(Protocol):
         """(1/q) d/dq of :meth:`radial`, (n, …): what a strain derivative needs, finite at q = 0."""
 
 
+@runtime_checkable
 class Pseudopotential(Protocol):
     """One ion without its core electrons."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -37,6 +36,7 @@ from cellfields.engines.abinit.pseudopotentials import PseudopotentialFile, pseu
 from cellfields.engines.abinit.run import Run, finished_run
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.engines.contract import Remedy
+from cellfields.engines.identity import ABINIT, EngineIdentity
 from cellfields.errors import (
     AbinitOutputMissing,
     CorruptFileError,
@@ -109,11 +109,18 @@ class AbinitEngine(Immutable):
         """Where the fields of every state are expanded."""
         return FourierBasis.for_crystal(self.crystal, self.settings.stored_cutoff)
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        """What identifies the numbers this engine makes (JSON data); how ABINIT is launched is no part of it."""
+    @property
+    def reduced(self) -> bool:
+        """Whether a reduced Bloch basis stands in for plane waves: never in ABINIT."""
+        return False
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What identifies the numbers that this engine makes; how ABINIT is launched is no part of it."""
         settings = {name: value for name, value in self.settings.identity().items() if name not in _EMBEDDED_ONLY}
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
-        return {"engine": "ABINIT", "settings": settings, "variables": dict(self.options.variables)}
+        table = {"engine": ABINIT, "settings": settings, "variables": dict(self.options.variables)}
+        return EngineIdentity(table)
 
     def remedies(self) -> tuple[Remedy, ...]:
         """What to try when a solve does not converge: slower mixing with twice the patience."""

@@ -1,7 +1,7 @@
 """A folder in which ABINIT begins with a prediction: whose settings, and do they fit the states that taught it?
 
-    engine table of the model  →  AbinitEngine            (pseudopotentials must be those of the built-in table)
-    study + engine table       →  AbinitEngine            what makes a density another one must be the same
+    identity of the labels     →  AbinitEngine            (pseudopotentials must be those of the built-in table)
+    study + identity           →  AbinitEngine            what makes a density another one must be the same
 
 A density belongs to pseudopotentials, cutoff, functional and FFT grid. The k mesh, the smearing and the rest move it a
 little: those may differ, and are told.
@@ -23,6 +23,7 @@ from cellfields.engines.abinit.abinit_engine import AbinitEngine
 from cellfields.engines.abinit.input import AbinitInput
 from cellfields.engines.abinit.pseudopotentials import pseudopotential_file
 from cellfields.engines.abinit.settings import AbinitOptions
+from cellfields.engines.identity import ABINIT, PLANE_WAVES, EngineIdentity
 from cellfields.errors import CellFieldsError, InputError, SettingsMismatchError
 
 _MUST_AGREE = ("cutoff", "functional", "fft_grid", "pseudopotentials")
@@ -33,18 +34,17 @@ Run it here: abinit run.abi > log
 """
 
 
-def engine_of_table(crystal: Crystal, table: Mapping[str, Any] | None) -> AbinitEngine:
-    """The engine that a model's engine table describes.
+def engine_of_identity(crystal: Crystal, identity: EngineIdentity | None) -> AbinitEngine:
+    """The ABINIT engine that the identity of a model's training states describes.
 
     Raises:
         InputError: there is none, it is another code's, or its pseudopotentials are not those of the built-in table.
     """
-    settings = _settings_of(table)
-    if table is None or settings is None:
+    settings = _settings_of(identity)
+    if identity is None or settings is None:
         raise InputError("the model does not say with which settings its training states were computed: give --study")
-    variables = table.get("variables", {})
-    engine = AbinitEngine(crystal, settings, AbinitOptions(variables=variables))
-    if _pseudopotentials(crystal, settings, table) != table["settings"]["pseudopotentials"]:
+    engine = AbinitEngine(crystal, settings, AbinitOptions(variables=dict(identity.variables)))
+    if _pseudopotentials(crystal, settings, identity) != identity.pseudopotentials:
         raise InputError(
             "the model was trained with pseudopotentials that are not those of the built-in table: give --study, whose "
             "[engine] names the files"
@@ -54,7 +54,7 @@ def engine_of_table(crystal: Crystal, table: Mapping[str, Any] | None) -> Abinit
 
 def engine_of_study(
     crystal: Crystal,
-    table: Mapping[str, Any] | None,
+    identity: EngineIdentity | None,
     other: Crystal,
     settings: PlaneWaveSettings,
     options: AbinitOptions | None,
@@ -63,7 +63,8 @@ def engine_of_study(
 
     Args:
         crystal: the model's.
-        table: the model's engine table, or None where nothing is known; then the density itself is all that is checked.
+        identity: of the engine that made the training states, or None where nothing is known of it; then the density
+            itself is all that is checked.
         other: the study's crystal.
         settings: its ``[engine]``.
         options: its ``[abinit]``.
@@ -75,13 +76,13 @@ def engine_of_study(
         raise SettingsMismatchError("the study's [crystal] is another one than the model's")
     settings = settings.model_copy(update={"plane_waves": "k_sphere"})
     engine = AbinitEngine(crystal, settings, options)
-    trained = _settings_of(table)
-    if table is None or trained is None:
+    trained = _settings_of(identity)
+    if identity is None or trained is None:
         return engine, []
     for name in _MUST_AGREE:
         mine, theirs = getattr(settings, name, None), getattr(trained, name, None)
         if name == "pseudopotentials":
-            mine, theirs = _pseudopotentials(crystal, settings, table), table["settings"]["pseudopotentials"]
+            mine, theirs = _pseudopotentials(crystal, settings, identity), identity.pseudopotentials
         if mine != theirs:
             raise SettingsMismatchError(
                 f"engine.{name} = {_told(mine)} in the study does not match the model's training states: "
@@ -113,11 +114,11 @@ def write_folder(folder: Path, run: AbinitInput) -> None:
         raise InputError(f"--abinit {folder}: {error.strerror or error}") from error
 
 
-def _settings_of(table: Mapping[str, Any] | None) -> PlaneWaveSettings | None:
-    """Settings of an engine table, without pseudopotentials; None where it is not of one of our engines."""
-    if table is None or table.get("engine") not in ("plane waves", "ABINIT"):
+def _settings_of(identity: EngineIdentity | None) -> PlaneWaveSettings | None:
+    """Settings of an identity, without pseudopotentials; None where it is not of one of our engines."""
+    if identity is None or identity.kind not in (PLANE_WAVES, ABINIT):
         return None
-    settings = {**table.get("settings", {}), "pseudopotentials": {}, "plane_waves": "k_sphere"}
+    settings = {**identity.settings, "pseudopotentials": {}, "plane_waves": "k_sphere"}
     try:
         # Settings that came later than the model are not in its table, and have their default.
         return PlaneWaveSettings.model_validate(settings)
@@ -127,10 +128,10 @@ def _settings_of(table: Mapping[str, Any] | None) -> PlaneWaveSettings | None:
         ) from None
 
 
-def _pseudopotentials(crystal: Crystal, settings: PlaneWaveSettings, table: Mapping[str, Any]) -> dict[str, str] | None:
+def _pseudopotentials(crystal: Crystal, settings: PlaneWaveSettings, identity: EngineIdentity) -> dict[str, str] | None:
     """Fingerprints as the engine that made the training states takes them; None: it cannot read these files."""
     try:
-        if table.get("engine") == "plane waves":
+        if identity.kind == PLANE_WAVES:
             return {symbol: ion.fingerprint for symbol, ion in load_pseudopotentials(crystal.species, settings).items()}
         return {symbol: pseudopotential_file(symbol, settings).fingerprint for symbol in dict.fromkeys(crystal.species)}
     except CellFieldsError:

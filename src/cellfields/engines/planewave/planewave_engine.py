@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from cellfields.dft.pseudopotential import Pseudopotential, load_pseudopotential
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.dft.unmodelled import warn_of_missing_physics
 from cellfields.engines.contract import Remedy
+from cellfields.engines.identity import PLANE_WAVES, EngineIdentity
 from cellfields.engines.planewave import observables
 from cellfields.engines.planewave.basis import PlaneWaveBasis
 from cellfields.engines.planewave.cell import Cell
@@ -120,15 +120,16 @@ class PlaneWaveEngine(Immutable):
         """Where the fields of every state are expanded."""
         return FourierBasis.for_crystal(self.crystal, self.settings.stored_cutoff)
 
-    def fingerprint_table(self) -> dict[str, Any]:
-        """What identifies the numbers this engine makes: its name, settings and pseudopotentials (JSON data).
+    @property
+    def identity(self) -> EngineIdentity:
+        """What identifies the numbers that this engine makes: its name, settings and pseudopotentials.
 
         Settings that only decide how a result is reached, or when to give up, are left out: a dataset can be resumed
         with more patience.
         """
         settings = self.settings.identity()
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
-        return {"engine": "plane waves", "settings": settings}
+        return EngineIdentity({"engine": PLANE_WAVES, "settings": settings})
 
     def remedies(self) -> tuple[Remedy, ...]:
         """What to try when a solve does not converge: slower mixing with twice the patience, then no reduced basis.

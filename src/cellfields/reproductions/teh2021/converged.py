@@ -8,7 +8,7 @@ that nothing but the mesh differs; forces on them are then as large as the coars
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.engines.contract import FirstPrinciplesEngine, Remedy
+from cellfields.engines.contract import FirstPrinciplesEngine, RecoverableEngine, Remedy
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.reproductions.teh2021.accuracy import OURS
@@ -41,15 +42,19 @@ class HeldAtoms:
         """The reference crystal."""
         return self.engine.crystal
 
-    def fingerprint_table(self) -> dict[str, Any]:
+    @property
+    def identity(self) -> EngineIdentity:
         """That of the engine, and where the atoms come from."""
-        table: dict[str, Any] = self.engine.fingerprint_table()  # type: ignore[attr-defined]
-        return table | {"atoms held where they were relaxed by": self.origin}
+        return EngineIdentity({**self.engine.identity.table, "atoms held where they were relaxed by": self.origin})
 
     def remedies(self) -> tuple[Remedy, ...]:
-        """The engine's own."""
-        own: Sequence[Remedy] = self.engine.remedies() if hasattr(self.engine, "remedies") else ()
-        return tuple(Remedy(r.name, HeldAtoms(r.engine, self.places, self.origin)) for r in own)  # type: ignore[arg-type]
+        """Those of the engine, each with the atoms held at the same places."""
+        remedies = self.engine.remedies() if isinstance(self.engine, RecoverableEngine) else ()
+        return tuple(
+            Remedy(remedy.name, HeldAtoms(remedy.engine, self.places, self.origin))
+            for remedy in remedies
+            if isinstance(remedy.engine, FirstPrinciplesEngine)
+        )
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """State of the deformed cell with the atoms at their places.
@@ -110,7 +115,7 @@ def study(bench: Workbench) -> Meshes | None:
         },
         differences=_differences(bench, coarser[1], finer[1]),
         largest_force=max(float(np.abs(a.forces).max()) for a, _ in pairs if a.forces is not None),
-        settings={"kmesh": list(engine.settings.kmesh)} if hasattr(engine, "settings") else {},
+        settings={"kmesh": list(kmesh)} if (kmesh := engine.identity.kmesh) else {},
     )
 
 

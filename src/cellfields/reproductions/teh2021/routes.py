@@ -103,7 +103,7 @@ def _of_strain(
 ) -> dict[str, Any] | None:
     """What is kept of one strain: the label's energies, and each surrogate's by all routes; None where one fails."""
     store = bench.test.store
-    made_by, key = store.engine_table, store.key(strain)
+    made_by, key = store.identity, store.key(strain)
 
     def of_label() -> dict[str, float]:
         label = store.read(strain)

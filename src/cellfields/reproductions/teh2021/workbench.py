@@ -137,7 +137,7 @@ class Workbench:
             store = DatasetStore.open(directory)
             store.require_engine(engine)
             return store
-        store = DatasetStore.create_or_open(directory, self.crystal, engine.fingerprint_table())
+        store = DatasetStore.create_or_open(directory, self.crystal, engine.identity)
         label(
             store,
             engine,
@@ -214,7 +214,7 @@ class Workbench:
 
         Outside its domain it flags: an evaluation counts what lies there.
         """
-        table = training.store.engine_table
+        identity = training.store.identity
         found = digest([__version__, training.key, recipe.identity()])
         path = self.directory / "models" / f"{found[:16]}.safetensors"
         if path.is_file():
@@ -226,7 +226,7 @@ class Workbench:
                 pass
         what = f"training {about} on {len(training)} states"
         surrogate = Surrogate.train(
-            self.crystal, training.states, recipe, engine_table=table, on_progress=self._one_bar(what)
+            self.crystal, training.states, recipe, identity=identity, on_progress=self._one_bar(what)
         )
         self.tell(what, _QUANTITIES, _QUANTITIES)
         surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": found}, outside="flag")
@@ -297,7 +297,7 @@ class Workbench:
 
     def lessons(self, training: Samples) -> tuple[list[CellState], int]:
         """What the paper's recipe and the baselines learn from: training states with their images, and how many."""
-        return images_of(self.crystal, training.states, self.plan.paper, training.store.engine_table)
+        return images_of(self.crystal, training.states, self.plan.paper, training.store.identity)
 
     def encoded(self, training: Samples, modes: int) -> Encoded:
         """Reductions of these lessons and what they encode to; the last ones are remembered."""
