@@ -318,7 +318,7 @@ def test_reading_needs_no_directory(store: DatasetStore, tmp_path: Path) -> None
     content = read_pack(tmp_path / "mg.pack")
     assert len(content) == 7
     assert content.crystal == store.crystal
-    assert content.identity == TABLE
+    assert content.identity.table == TABLE
     assert content.to_dict()["fields"]["density"]["states"] == 7
     keys = [store.key(state.deformation) for state in content.states()]
     assert keys == [store.key(state.deformation) for state in store.states()]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cellfields.dataset import Failure
+    from cellfields.pipeline.progress import Reporter
     from cellfields.surrogate import Surrogate
 
 _QUIET_SECONDS = 10.0  # between two plain lines where there is no terminal to draw a bar on
@@ -115,6 +116,24 @@ def progress() -> Iterator[Tasks]:
                 bars.update(ids[name], completed=done, total=total, remark=words)
 
         yield _Bars()
+
+
+@contextmanager
+def reporting() -> Iterator[Reporter]:
+    """A reporter for the steps of a study: bars or lines, notes and warnings, all on stderr."""
+    with progress() as tasks:
+
+        class _Reporter:
+            def update(self, task: str, done: int, total: int, remark: str = "") -> None:
+                tasks.update(task, done, total, remark)
+
+            def note(self, sentence: str) -> None:
+                note(sentence)
+
+            def warn(self, sentence: str) -> None:
+                warn(sentence)
+
+        yield _Reporter()
 
 
 class _Lines:

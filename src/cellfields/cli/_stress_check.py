@@ -8,10 +8,8 @@ import typer
 
 if TYPE_CHECKING:
     from cellfields.crystal.deformation import Deformation
-    from cellfields.dataset import DatasetStore
     from cellfields.engines.contract import Engine
     from cellfields.mechanics import StressConsistency
-    from cellfields.pipeline.configuration import Configuration
     from cellfields.state import CellState
 
 CheckOption = Annotated[
@@ -21,34 +19,6 @@ CheckOption = Annotated[
         help="First principles: compare the stress with dF/dD by one more solve at a lower cutoff.",
     ),
 ]
-
-
-def warn_of_cutoff(configuration: Configuration, engine: Engine) -> None:
-    """Warn of a cutoff far below what a pseudopotential of the study needs; an engine without any is passed over."""
-    from cellfields.dft.pseudopotential import Pseudopotential, load_pseudopotential
-    from cellfields.dft.pseudopotential.suggested_cutoff import warn_of_low_cutoff
-    from cellfields.engines.contract import PlaneWaveCode
-    from cellfields.errors import InputError
-
-    settings, ions = configuration.engine, {}
-    if not isinstance(engine, PlaneWaveCode):
-        return
-    for symbol, pseudopotential in engine.pseudopotentials.items():
-        if isinstance(pseudopotential, Pseudopotential):
-            ions[symbol] = pseudopotential
-            continue
-        try:  # ABINIT's engine keeps files
-            ions[symbol] = load_pseudopotential(
-                symbol,
-                settings.pseudopotentials,
-                settings.local_channels,
-                functional=settings.functional,
-                valences=settings.valences,
-            )
-        except InputError:  # one that only ABINIT reads
-            continue
-    if ions:
-        warn_of_low_cutoff(settings.cutoff, ions)
 
 
 def check_stress(
@@ -100,29 +70,3 @@ def consistency_table(engine: Engine, found: StressConsistency) -> dict[str, Any
     metadata = engine.metadata
     known = {name: metadata[name] for name in ("slopes", "slope_offset_gpa") if name in metadata}
     return {"checked": True, "method": "derivative of the model's own energy", "consistent": True} | known
-
-
-def check_dataset(store: DatasetStore, engine: Engine, *, wanted: bool = True) -> StressConsistency:
-    """The comparison that is kept beside a dataset, made now where there is none and it is ``wanted``; warns.
-
-    Raises:
-        StoreError: the dataset cannot be written.
-    """
-    from cellfields.errors import CellFieldsError, InputError
-    from cellfields.mechanics import StressConsistency, stress_consistency
-    from cellfields.mechanics.stress_consistency import dataset_stress_consistency, keep_stress_consistency
-
-    found = dataset_stress_consistency(store)
-    if found is None and not wanted:
-        found = StressConsistency(None, reason="--no-check")
-    elif found is None:
-        try:
-            found = stress_consistency(engine)
-        except InputError:
-            raise
-        except CellFieldsError as error:  # a campaign can go on where its reference cell does not converge
-            found = StressConsistency(None, reason=f"the reference cell was not solved ({error})")
-        if found.pulay_pressure is not None:
-            keep_stress_consistency(store, found)
-    tell(found)
-    return found

@@ -53,10 +53,10 @@ def converge(
     from cellfields.cli._console import clock, note, progress
     from cellfields.cli._mechanics import check_plot, gpa, save_plot
     from cellfields.cli._output import check_target, write_json
-    from cellfields.cli._stress_check import warn_of_cutoff
     from cellfields.errors import InputError
     from cellfields.evaluation import convergence
     from cellfields.pipeline.configuration import load_configuration
+    from cellfields.pipeline.stress_check import warn_of_cutoff
     from cellfields.pipeline.study import make_engine
 
     wanted = {
@@ -75,7 +75,7 @@ def converge(
     check_plot(plot)
     study = load_configuration(config)
     crystal, sampling = study.crystal.build(), study.sampling
-    warn_of_cutoff(study, make_engine(study, crystal))
+    warn_of_cutoff(make_engine(study, crystal))
     strained = convergence.strained_cell(crystal, sampling.stretch_sigma, sampling.angle_sigma, sampling.hold)
 
     def engine(settings: Any) -> Any:

@@ -29,8 +29,9 @@ def solve(
     from cellfields.cli._arguments import parse_deformation, parse_grid, parse_pseudopotentials
     from cellfields.cli._output import check_target
     from cellfields.cli._state import hand_out
-    from cellfields.cli._stress_check import check_stress, print_consistency, warn_of_cutoff
+    from cellfields.cli._stress_check import check_stress, print_consistency
     from cellfields.pipeline.configuration import load_configuration
+    from cellfields.pipeline.stress_check import warn_of_cutoff
     from cellfields.pipeline.study import make_engine
 
     deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
@@ -41,7 +42,7 @@ def solve(
     files = parse_pseudopotentials(pseudopotential, crystal.species)
     configuration = configuration.with_pseudopotentials(files)
     engine = make_engine(configuration, crystal)
-    warn_of_cutoff(configuration, engine)
+    warn_of_cutoff(engine)
     state = engine.solve(deformation)
     found = check_stress(engine, check, state=state)
     extra = {"in_domain": None, "stress_consistency": found.to_dict()}  # first principles have no domain

@@ -88,6 +88,7 @@ class DatasetStore:
     identity: EngineIdentity
     _settings: Mapping[str, Any] = field(repr=False)
     _bases: dict[str, FourierBasis] = field(default_factory=dict, repr=False)
+    _intact: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)  # key → the file that was hashed
 
     # -- making and opening -------------------------------------------------------------------------------------
 
@@ -173,12 +174,23 @@ class DatasetStore:
         return digest([self._settings["crystal_hash"], self._settings["engine_hash"], numbers])
 
     def has(self, deformation: Deformation) -> bool:
-        """Whether an intact sealed state of this deformation is there (its hash is checked, so this reads the file)."""
-        path = self._state_path(self.key(deformation))
+        """Whether an intact sealed state of this deformation is there.
+
+        The hash of its file is checked when the file is first asked for, and again once it has been replaced.
+        """
+        key = self.key(deformation)
+        path = self._state_path(key)
         try:
-            return sealed.holds(sealed.read_limited(path))
-        except InputError:
-            return False
+            present = _file_identity(path)
+            if self._intact.get(key) == present:
+                return True
+            if sealed.holds(sealed.read_limited(path)):
+                self._intact[key] = present
+                return True
+        except (InputError, OSError):
+            pass
+        self._intact.pop(key, None)
+        return False
 
     def missing(self, deformations: Iterable[Deformation]) -> list[Deformation]:
         """Those without an intact sealed state, in the order given, each once."""
@@ -288,8 +300,12 @@ class DatasetStore:
 
     def _read(self, key: str) -> CellState:
         path = self._state_path(key)
+        present = _file_identity(path) if path.is_file() else None
         data = sealed.read_limited(path)
-        return _codec.decode_state(data, bases=self._basis, record=self._record(key), name=str(path))
+        state = _codec.decode_state(data, bases=self._basis, record=self._record(key), name=str(path))
+        if present is not None:
+            self._intact[key] = present
+        return state
 
     def _failure(self, key: str) -> Failure | None:
         path = self._failure_path(key)
@@ -331,6 +347,12 @@ class DatasetStore:
             state.lattice, state.deformation.lattice(crystal), rtol=0, atol=1e-6
         ):
             raise InputError("lattice of the state is not its deformation applied to the dataset's crystal")
+
+
+def _file_identity(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced or written to: inode, size, time of the last change (ns)."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _create(directory: Path, table: Mapping[str, Any]) -> None:

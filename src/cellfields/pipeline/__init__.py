@@ -1,1 +1,1 @@
-"""One study from its file to its report: configuration, strains, labels, model, judgement."""
+"""What a study file describes, and the three steps that it asks for: label, train, evaluate."""

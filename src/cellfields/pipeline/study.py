@@ -20,6 +20,7 @@ from cellfields.engines.contract import FirstPrinciplesEngine
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES, Configuration, ImportedConfiguration, load_study
+from cellfields.pipeline.samples import MINIMUM_TEST_STATES, Samples
 from cellfields.state import CellState
 
 
@@ -144,53 +145,56 @@ class Study:
             raise InputError(f"there is no dataset in {directory} yet: run `{self.source}` first")
         return self.create_store()
 
-    def training_states(self, store: DatasetStore) -> list[CellState]:
-        """States of the training strains; those that failed or are not solved yet are left out.
+    def training_samples(self, store: DatasetStore) -> Samples:
+        """The training strains that are solved; those that failed or are not solved yet are left out.
 
         Raises:
-            InputError: fewer than eight are there.
+            InputError: fewer than a surrogate needs are there.
         """
-        states = [store.read(d) for d in self.train if store.has(d)]
-        if len(states) < MINIMUM_TRAINING_STATES:
-            raise InputError(
-                f"{len(states)} of {len(self.train)} training strains are solved, at least {MINIMUM_TRAINING_STATES} "
-                f"are needed: run `{self.source}`, or ask for more strains"
-            )
-        return states
+        return self._samples(store, self.train, MINIMUM_TRAINING_STATES, "training")
 
-    def test_states(self, store: DatasetStore) -> list[CellState]:
-        """States of the unseen strains; those that failed or are not solved yet are left out.
+    def test_samples(self, store: DatasetStore) -> Samples:
+        """The unseen strains that are solved; those that failed or are not solved yet are left out.
 
         Raises:
             InputError: fewer than two are there.
         """
-        states = [store.read(d) for d in self.test if store.has(d)]
-        if len(states) < 2:
-            raise InputError(
-                f"{len(states)} of {len(self.test)} test strains are solved, at least 2 are needed: "
-                f"run `{self.source}`, or ask for more strains"
-            )
-        return states
+        return self._samples(store, self.test, MINIMUM_TEST_STATES, "test")
+
+    def training_states(self, store: DatasetStore) -> list[CellState]:
+        """States of :meth:`training_samples`, with its errors."""
+        return self.training_samples(store).states
+
+    def test_states(self, store: DatasetStore) -> list[CellState]:
+        """States of :meth:`test_samples`, with its errors."""
+        return self.test_samples(store).states
+
+    def _samples(self, store: DatasetStore, strains: list[Deformation], fewest: int, kind: str) -> Samples:
+        advice = f"run `{self.source}`, or ask for more strains"
+        return Samples.solved(store, strains, fewest=fewest, kind=kind, advice=advice)
 
     def failures(self, store: DatasetStore) -> list[Failure]:
         """The failures among this study's strains (the store may hold those of others)."""
         recorded = ((d, store.failure(d)) for d in self.strains)
         return [failure for d, failure in recorded if failure is not None and not store.has(d)]
 
-    def training_hash(self, store: DatasetStore) -> str:
-        """SHA-256 of what a training depends on: the crystal, the engine, the solved strains, and the recipe.
+    def keys_of(self, samples: Samples) -> list[str]:
+        """What identifies the states of some strains, in order.
 
         The key of a solve decides its state; that of an imported state does not, so its content is hashed too.
         """
-        solved = [d for d in self.train if store.has(d)]
-        keys = [store.key(d) for d in solved]
+        keys = [samples.store.key(deformation) for deformation in samples.deformations]
         if isinstance(self.configuration, ImportedConfiguration):
-            keys += [_content_hash(store.read(d)) for d in solved]
-        return training_hash(self, keys)
+            keys += [_content_hash(state) for state in samples.states]
+        return keys
+
+    def training_hash(self, training: Samples) -> str:
+        """SHA-256 of what a training depends on: the crystal, the engine, the solved strains, and the recipe."""
+        return training_hash(self, self.keys_of(training))
 
 
 def training_hash(study: Study, keys: Sequence[str]) -> str:
-    """As :meth:`Study.training_hash`, from the store's keys of the training states in order."""
+    """As :meth:`Study.training_hash`, from what identifies the training states in order."""
     table = {
         "crystal": study.crystal.fingerprint,
         "engine": dict(study.identity.table),

@@ -46,7 +46,7 @@ def test_strains_are_drawn_as_the_papers() -> None:
     np.testing.assert_allclose(spread, 0.88, atol=0.05)  # of a normal distribution cut at two sigma
     assert max(plan.sizes) <= len(plan.train) == 500
     state = ToyEngine(plan.crystal, field_cutoff=0.5).solve(plan.train[0])
-    assert len(images_of(plan.crystal, [state], plan.paper, plan.engine.identity.table)[0]) == 4  # 2,000 labels
+    assert len(images_of(plan.crystal, [state], plan.paper, plan.engine.identity)[0]) == 4  # 2,000 labels
 
 
 def test_with_the_authors_data_their_strains_are_the_test(monkeypatch: pytest.MonkeyPatch) -> None:

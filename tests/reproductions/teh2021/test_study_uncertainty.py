@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021 import uncertainty
 from cellfields.reproductions.teh2021.uncertainty import Uncertainties, _coverage
-from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 
 
 def test_shares_are_counted() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cellfields.errors import InputError, SettingsMismatchError
-from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.pipeline.samples import Samples
+from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate import Surrogate
 from tests.reproductions.teh2021.toy_plan import BEST, ToyLabels, toy_plan
 from tests.toy import magnesium
@@ -55,9 +56,9 @@ def test_without_solving_there_is_what_there_is(bench: Workbench) -> None:
     with pytest.raises(InputError, match=r"no labels in .*dataset yet: they are the first stage"):
         _ = quiet.training
     bench.labels("dataset", bench.plan.engine, bench.plan.train[:7])
-    with pytest.raises(InputError, match=r"7 of 12 training strains are solved .* at least 8 are needed"):
+    with pytest.raises(InputError, match=r"7 of 12 training strains are solved, at least 8 are needed"):
         _ = replace(quiet).training
-    with pytest.raises(InputError, match=r"0 of 4 test strains are solved .* at least 2"):
+    with pytest.raises(InputError, match=r"0 of 4 test strains are solved, at least 2"):
         _ = replace(quiet).test
     assert bench.plan.engine.solved == 7
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cellfields.evaluation.accuracy import EngineErrors
+from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.accuracy import BEST, PAPER
 from cellfields.reproductions.teh2021.second_order import refine
-from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate import Recipe
 
 

@@ -21,9 +21,11 @@ from cellfields.engines.contract import FirstPrinciplesEngine, RecoverableEngine
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
+from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
+from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.accuracy import OURS
 from cellfields.reproductions.teh2021.protocol import in_turn
-from cellfields.reproductions.teh2021.workbench import FEWEST, Samples, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
 
@@ -97,8 +99,8 @@ def study(bench: Workbench) -> Meshes | None:
     store = bench.labels("converged", held, strains, lambda strain: DensityStart.of(kept.read(strain)))
     if store is None:
         return None
-    finer = [Samples(store, tuple(d for d in part.deformations if store.has(d))) for part in (train, test)]
-    if len(finer[0]) < FEWEST or len(finer[1]) < 2:
+    finer = [Samples.solved(store, part.deformations) for part in (train, test)]
+    if len(finer[0]) < MINIMUM_TRAINING_STATES or len(finer[1]) < 2:
         return None
     coarser = [Samples(bench.training.store, part.deformations) for part in finer]
     errors = {

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellfields._typing import Array, FloatArray
-from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.pipeline.samples import Samples
+from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate import Recipe
 from cellfields.surrogate.training import fit_regressor
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
 from cellfields.reproductions.teh2021.accuracy import FLOOR, OURS
-from cellfields.reproductions.teh2021.workbench import FEWEST, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class LearningCurve:
 def study(bench: Workbench) -> LearningCurve:
     """Train both recipes at each size of the plan that there are states for, and with all states."""
     plan, training, test = bench.plan, bench.training, bench.test
-    sizes = sorted({size for size in plan.sizes if FEWEST <= size < len(training)} | {len(training)})
+    sizes = sorted({size for size in plan.sizes if MINIMUM_TRAINING_STATES <= size < len(training)} | {len(training)})
     errors: dict[str, dict[str, list[float]]] = {}
     seconds: dict[str, list[float]] = {name: [] for name in OURS}
     for size in sizes:

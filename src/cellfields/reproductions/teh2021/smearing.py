@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
+from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.converged import judge
 from cellfields.reproductions.teh2021.protocol import in_turn
-from cellfields.reproductions.teh2021.workbench import FEWEST, Samples, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ def study(bench: Workbench) -> Smearings | None:
     store = bench.labels("smearing", engine, in_turn(train.deformations, test.deformations))
     if store is None:
         return None
-    other = [Samples(store, tuple(d for d in part.deformations if store.has(d))) for part in (train, test)]
-    if len(other[0]) < FEWEST or len(other[1]) < 2:
+    other = [Samples.solved(store, part.deformations) for part in (train, test)]
+    if len(other[0]) < MINIMUM_TRAINING_STATES or len(other[1]) < 2:
         return None
     cold = [Samples(bench.training.store, part.deformations) for part in other]
     errors, spread = {}, {}

@@ -15,8 +15,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from cellfields._typing import FloatArray
+from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.accuracy import BEST
-from cellfields.reproductions.teh2021.workbench import Samples, Workbench
+from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate import Surrogate
 
 NOMINAL = {1: 0.683, 2: 0.954, 3: 0.997}

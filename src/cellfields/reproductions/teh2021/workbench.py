@@ -29,6 +29,9 @@ from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors, Evaluation
 from cellfields.evaluation.baselines import BaselineEngine, Floor
 from cellfields.evaluation.evaluate import Exam
+from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
+from cellfields.pipeline.model_file import saved_model, train_and_save
+from cellfields.pipeline.samples import MINIMUM_TEST_STATES, Samples
 from cellfields.reproductions.teh2021.protocol import Plan
 from cellfields.state import CellState
 from cellfields.storage.atomic import make_directory, write_durably
@@ -38,44 +41,8 @@ from cellfields.surrogate.images import images_of
 from cellfields.surrogate.state_encoding import StateEncoding
 
 Tell = Callable[[str, int, int], None]
-FEWEST = 8  # training states that a study needs; two test states
 _QUANTITIES = 8  # steps of a training's progress: four fields, atoms, two energies, and the end
 _FORMAT = 1  # of results: raise it when a study changes what it computes
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Some of the solved strains of a dataset.
-
-    Attributes:
-        store: the dataset.
-        deformations: D, all solved.
-    """
-
-    store: DatasetStore
-    deformations: tuple[Deformation, ...]
-
-    def __len__(self) -> int:
-        return len(self.deformations)
-
-    def __getitem__(self, part: slice) -> Samples:
-        return replace(self, deformations=self.deformations[part])
-
-    def without(self, rows: Iterable[int]) -> Samples:
-        """All but these."""
-        left_out = set(rows)
-        kept = (d for row, d in enumerate(self.deformations) if row not in left_out)
-        return replace(self, deformations=tuple(kept))
-
-    @cached_property
-    def key(self) -> str:
-        """SHA-256 of the inputs of all solves, in order."""
-        return digest([self.store.key(deformation) for deformation in self.deformations])
-
-    @cached_property
-    def states(self) -> list[CellState]:
-        """Read when first asked for."""
-        return [self.store.read(deformation) for deformation in self.deformations]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +134,9 @@ class Workbench:
         Raises:
             InputError: fewer than eight.
         """
-        return self.solved(self.existing("dataset", self.plan.engine), self.plan.train, FEWEST, "training")
+        return self.solved(
+            self.existing("dataset", self.plan.engine), self.plan.train, MINIMUM_TRAINING_STATES, "training"
+        )
 
     @cached_property
     def test(self) -> Samples:
@@ -176,7 +145,7 @@ class Workbench:
         Raises:
             InputError: fewer than two.
         """
-        return self.solved(self.existing("dataset", self.plan.engine), self.plan.test, 2, "test")
+        return self.solved(self.existing("dataset", self.plan.engine), self.plan.test, MINIMUM_TEST_STATES, "test")
 
     def solved(self, store: DatasetStore, strains: Iterable[Deformation], fewest: int, kind: str) -> Samples:
         """Those of these strains that are solved.
@@ -184,14 +153,7 @@ class Workbench:
         Raises:
             InputError: fewer than ``fewest``.
         """
-        asked = tuple(strains)
-        samples = Samples(store, tuple(deformation for deformation in asked if store.has(deformation)))
-        if len(samples) < fewest:
-            raise InputError(
-                f"{len(samples)} of {len(asked)} {kind} strains are solved in {store.directory}, at least {fewest} are "
-                "needed: let the command solve more"
-            )
-        return samples
+        return Samples.solved(store, strains, fewest=fewest, kind=kind, advice="let the command solve more")
 
     # -- what is made of them -------------------------------------------------------------------------------------
 
@@ -217,22 +179,12 @@ class Workbench:
         identity = training.store.identity
         found = digest([__version__, training.key, recipe.identity()])
         path = self.directory / "models" / f"{found[:16]}.safetensors"
-        if path.is_file():
-            try:
-                surrogate = Surrogate.load(path, outside="flag")
-                if surrogate.metadata.get("training_hash") == found:
-                    return surrogate
-            except InputError:  # damaged: it is made again
-                pass
+        if (surrogate := saved_model(path, found, outside="flag")) is not None:
+            return surrogate
         what = f"training {about} on {len(training)} states"
-        surrogate = Surrogate.train(
-            self.crystal, training.states, recipe, identity=identity, on_progress=self._one_bar(what)
-        )
+        surrogate = train_and_save(path, found, self.crystal, training.states, recipe, identity, self._one_bar(what))
         self.tell(what, _QUANTITIES, _QUANTITIES)
-        surrogate = replace(surrogate, metadata={**surrogate.metadata, "training_hash": found}, outside="flag")
-        make_directory(path.parent)
-        surrogate.save(path)
-        return surrogate
+        return replace(surrogate, outside="flag")
 
     def _one_bar(self, what: str) -> Callable[[str, int, int], None]:
         """Progress of a training, quantity by quantity, as that of one task."""
