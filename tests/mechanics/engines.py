@@ -15,7 +15,7 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.mechanics.stress_measures import from_voigt, to_voigt
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.state import CellState
 from tests.toy import ToyEngine
 
