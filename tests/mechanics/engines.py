@@ -15,8 +15,8 @@ import numpy as np
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.engines.identity import EngineIdentity
-from cellfields.mechanics.stress_measures import from_voigt, to_voigt
 from cellfields.state import CellState
 from tests.toy import ToyEngine
 

@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
 from cellfields.mechanics.moduli import moduli, point_group, symmetrised, zener_anisotropy
-from cellfields.mechanics.stress_measures import from_voigt, to_voigt
 
 SILICON = np.zeros((6, 6))
 SILICON[:3, :3] = 64.0

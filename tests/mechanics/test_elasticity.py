@@ -8,12 +8,12 @@ from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError
 from cellfields.mechanics import ConstitutiveLaw, elastic_constants, third_order_constants
 from cellfields.mechanics.moduli import compliance, moduli, point_group, symmetrised, youngs_modulus
-from cellfields.mechanics.stress_measures import from_voigt, to_voigt
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
 from tests.toy import ToyEngine, magnesium
 

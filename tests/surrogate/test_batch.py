@@ -10,10 +10,10 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.kinematics import lattice_of_deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate import OutsideDomainError, OutsideDomainWarning, Surrogate
-from cellfields.surrogate.cauchy_stress import lattice_of_deformation
 from cellfields.surrogate.jax_arrays import double_precision
 from tests.surrogate.samples import TINY, draw
 from tests.toy import ToyEngine

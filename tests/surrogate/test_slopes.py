@@ -1,4 +1,4 @@
-"""Derivatives of polynomials and the stress that follows, against automatic differentiation and differences."""
+"""Derivatives of polynomials, against automatic differentiation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellfields.crystal import Crystal
-from cellfields.crystal.deformation import Deformation, lengths_and_angles
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate._joint import JointMaps
-from cellfields.surrogate._slopes import derivative, lattices_of, stress_of_slopes
-from cellfields.surrogate.cauchy_stress import cauchy_stress
+from cellfields.surrogate._slopes import derivative
 from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.trend import exponents, monomials
 from tests.surrogate.samples import draw
@@ -31,21 +28,6 @@ def test_a_polynomials_derivative_is_a_polynomial(degree: int) -> None:
     with double_precision():
         by_jax = jax.vmap(jax.grad(lambda x: monomials(x, degree) @ trend))(jnp.asarray(z))
     np.testing.assert_allclose(constant + monomials(z, degree) @ coefficients, by_jax, rtol=1e-12, atol=1e-12)
-
-
-def test_stress_is_that_of_automatic_differentiation(crystal: Crystal) -> None:
-    """Of an energy that is no more than its slopes at one strain: F = s · D."""
-    lengths = lengths_and_angles(crystal.lattice_ref)[0]
-    strains = np.array([d.as_array() for d in draw(crystal, 7, seed=2)])
-    slopes = RNG.normal(size=(7, 6))
-    lattices = lattices_of(strains, lengths)
-    found = stress_of_slopes(slopes, strains, lattices)
-    for row, strain in enumerate(strains):
-        np.testing.assert_allclose(lattices[row], Deformation.from_array(strain).lattice(crystal), atol=1e-14)
-        np.testing.assert_allclose(stress_of_slopes(slopes[row], strain, lattices[row]), found[row], rtol=1e-12)
-        with double_precision():
-            by_jax = cauchy_stress(lambda d, s=slopes[row]: d @ s, jnp.asarray(lattices[row]), jnp.asarray(lengths))
-        np.testing.assert_allclose(found[row], by_jax, rtol=1e-11, atol=1e-14)
 
 
 def test_joint_maps_are_the_maps_one_by_one(surrogate: Surrogate) -> None:

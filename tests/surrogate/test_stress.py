@@ -10,8 +10,10 @@ from scipy.linalg import polar, sqrtm
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles, sample_deformations
+from cellfields.crystal.kinematics import deformation_of_lattice
+from cellfields.crystal.voigt import VOIGT
 from cellfields.surrogate import Recipe, Surrogate
-from cellfields.surrogate.cauchy_stress import cauchy_stress, deformation_of_lattice
+from cellfields.surrogate.cauchy_stress import cauchy_stress
 from cellfields.surrogate.jax_arrays import double_precision
 from tests.toy import ToyEngine
 
@@ -19,7 +21,6 @@ from tests.toy import ToyEngine
 pytestmark = pytest.mark.filterwarnings("ignore::cellfields.surrogate.OutsideDomainWarning")
 
 STEP = 1e-4
-_PAIRS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 
 
 def silicon() -> Crystal:
@@ -62,7 +63,7 @@ def test_stress_is_the_energy_derivative_with_respect_to_an_applied_strain(train
         state = trained.solve(deformation)
         gradient = deformation.deformation_gradient(trained.crystal)
         numerical = np.zeros((3, 3))
-        for i, j in _PAIRS:
+        for i, j in VOIGT:
             strained = [(np.eye(3) + s * STEP * unit(i, j)) @ gradient for s in (-2, -1, 1, 2)]
             # Off the diagonal η_ij and η_ji move together: the derivative counts the component twice.
             numerical[i, j] = numerical[j, i] = derivative(energies(trained, strained)) / (1 if i == j else 2)
@@ -78,7 +79,7 @@ def test_stress_is_equation_13(trained):
     gradient = deformation.deformation_gradient(trained.crystal)
     green = deformation.green_strain(trained.crystal)
     slope = np.zeros((3, 3))
-    for i, j in _PAIRS:
+    for i, j in VOIGT:
         stretched = [sqrtm(np.eye(3) + 2 * (green + s * STEP * unit(i, j))) for s in (-2, -1, 1, 2)]
         slope[i, j] = slope[j, i] = derivative(energies(trained, stretched)) / (1 if i == j else 2)
     state = trained.solve(deformation)

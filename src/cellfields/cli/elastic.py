@@ -14,8 +14,6 @@ from cellfields.cli._stress_check import CheckOption
 if TYPE_CHECKING:
     from cellfields.mechanics import ElasticConstants
 
-_NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
-
 
 def elastic(
     engine: EngineArgument,
@@ -49,6 +47,7 @@ def elastic(
     from cellfields.cli._mechanics import check_plot, fixed, gpa, save_plot, warn_outside
     from cellfields.cli._output import check_target, write_json
     from cellfields.cli._stress_check import check_stress, consistency_table
+    from cellfields.crystal.voigt import NAMES
     from cellfields.errors import InputError
     from cellfields.mechanics import elastic_constants, stress_free
     from cellfields.mechanics.crystal_axes import crystal_axes, is_cubic, rotated
@@ -101,8 +100,8 @@ def elastic(
         (f"elastic constants, {found.ions} ions, GPa, as computed, a ∥ x and b in the xy plane", found.constants),
         (f"the same with the crystal's symmetry (space group {group}), in the conventional crystal axes", conventional),
     ):
-        rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(_NAMES, gpa(constants), strict=True)]
-        print_table(title, ("", *_NAMES), rows)
+        rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(NAMES, gpa(constants), strict=True)]
+        print_table(title, ("", *NAMES), rows)
     values = ", ".join(f"{x:.6g}" for x in found.deformation.as_array())
     rows = [("at D", values, "")]
     if averages is not None:

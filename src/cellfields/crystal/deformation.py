@@ -11,12 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from cellfields._typing import FloatArray
+from cellfields.crystal.kinematics import (
+    deformation_gradient_of_lattice,
+    deformation_of_lattice,
+    lattice_of_lengths_and_angles,
+    lengths_and_angles_of_metric,
+    metric_of_lattice,
+)
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,9 +32,14 @@ if TYPE_CHECKING:
 
 STRETCH_RANGE = (0.5, 2.0)
 ANGLE_RANGE = (20.0, 160.0)
-COMPONENTS = ("lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c")  # of D, in order
-_STRETCH_NAMES = ("λa", "λb", "λc")
-_ANGLE_NAMES = ("θa", "θb", "θc")
+Component = Literal["lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c"]
+COMPONENTS: tuple[Component, ...] = get_args(Component)
+"""Names of the six numbers of D, in order, as files and settings write them."""
+
+SYMBOLS = ("λa", "λb", "λc", "θa", "θb", "θc")
+"""The same as people read them."""
+
+_FLATTEST = 1e-4  # squared volume of a cell with unit edges
 
 
 def lattice_from_lengths_and_angles(lengths: FloatArray, angles: FloatArray) -> FloatArray:
@@ -36,30 +49,19 @@ def lattice_from_lengths_and_angles(lengths: FloatArray, angles: FloatArray) -> 
         InputError: no cell has these angles (the vectors would be coplanar, or worse).
     """
     cos_a, cos_b, cos_c = np.cos(np.radians(angles))
-    sin_c = np.sin(np.radians(angles[2]))
-    gram = 1 - cos_a**2 - cos_b**2 - cos_c**2 + 2 * cos_a * cos_b * cos_c
-    if gram < 1e-4:
+    if 1 - cos_a**2 - cos_b**2 - cos_c**2 + 2 * cos_a * cos_b * cos_c < _FLATTEST:
         raise InputError(
             f"angles θ = {tuple(float(x) for x in angles)} degrees close no cell: each must be smaller than the sum of "
             "the other two, and their sum smaller than 360"
         )
-    unit = np.array(
-        [
-            [1.0, 0.0, 0.0],
-            [cos_c, sin_c, 0.0],
-            [cos_b, (cos_a - cos_b * cos_c) / sin_c, np.sqrt(gram) / sin_c],
-        ]
-    )
+    unit = lattice_of_lengths_and_angles(np.ones(3), np.asarray(angles, dtype=float))
     unit[np.abs(unit) < 1e-15] = 0.0  # right angles give exact zeros
     return np.asarray(unit * np.asarray(lengths, dtype=float)[:, None])
 
 
 def lengths_and_angles(lattice: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lengths (3,) and angles (3,) in degrees of row lattice vectors (3, 3)."""
-    lengths = np.linalg.norm(lattice, axis=1)
-    unit = lattice / lengths[:, None]
-    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    return lengths, np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    return lengths_and_angles_of_metric(metric_of_lattice(lattice))
 
 
 def in_standard_frame(lattice: FloatArray) -> FloatArray:
@@ -96,8 +98,8 @@ class Deformation:
 
     def __post_init__(self) -> None:
         for label, names, values, (low, high), unit, hint in (
-            ("stretches", _STRETCH_NAMES, self.stretches, STRETCH_RANGE, "", "1 means undeformed"),
-            ("angles", _ANGLE_NAMES, self.angles, ANGLE_RANGE, " degrees", "angles are in degrees, not radians"),
+            ("stretches", SYMBOLS[:3], self.stretches, STRETCH_RANGE, "", "1 means undeformed"),
+            ("angles", SYMBOLS[3:], self.angles, ANGLE_RANGE, " degrees", "angles are in degrees, not radians"),
         ):
             if len(values) != 3:
                 raise InputError(f"{label} needs three numbers ({', '.join(names)}), got {len(values)}")
@@ -120,7 +122,7 @@ class Deformation:
     def from_array(cls, values: Sequence[float] | FloatArray) -> Self:
         """From (λa, λb, λc, θa, θb, θc)."""
         if len(values) != 6:
-            raise InputError(f"D needs six numbers λa,λb,λc,θa,θb,θc, got {len(values)}")
+            raise InputError(f"D needs six numbers {','.join(SYMBOLS)}, got {len(values)}")
         a, b, c, ta, tb, tc = (float(x) for x in values)
         return cls((a, b, c), (ta, tb, tc))
 
@@ -129,9 +131,8 @@ class Deformation:
         """From deformed row lattice vectors (3, 3) in Bohr, in any orientation."""
         if np.linalg.det(lattice) <= 0:
             raise InputError("lattice vectors must be right-handed and span a volume (determinant > 0)")
-        lengths, angles = lengths_and_angles(np.asarray(lattice, dtype=float))
         reference, _ = lengths_and_angles(crystal.lattice_ref)
-        return cls(tuple(lengths / reference), tuple(angles))
+        return cls.from_array(deformation_of_lattice(np.asarray(lattice, dtype=float), reference))
 
     @classmethod
     def from_deformation_gradient(cls, gradient: FloatArray, crystal: Crystal) -> Self:
@@ -146,7 +147,7 @@ class Deformation:
         if not np.allclose(e, e.T, atol=1e-12):
             raise InputError("small strain ε must be a symmetric 3 × 3 array")
         stretches = np.linalg.norm(np.eye(3) + e, axis=1)
-        angles = 90 - np.degrees(2 * np.array([e[1, 2], e[0, 2], e[0, 1]]))
+        angles = 90 - np.degrees(2 * to_voigt(e)[3:])
         return cls(tuple(stretches), tuple(angles))
 
     # -- geometry -----------------------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ class Deformation:
 
     def deformation_gradient(self, crystal: Crystal) -> FloatArray:
         """F (3, 3) with a = F a⁰ for column vectors, upper triangular in the standard frame."""
-        return np.asarray(np.linalg.solve(crystal.lattice_ref, self.lattice(crystal)).T)
+        return deformation_gradient_of_lattice(self.lattice(crystal), crystal.lattice_ref)
 
     def green_strain(self, crystal: Crystal) -> FloatArray:
         """E = ½ (FᵀF − 1), (3, 3)."""
@@ -189,10 +190,7 @@ class Deformation:
         squares = np.array(self.stretches) ** 2 - np.array([e12**2 + e13**2, e12**2 + e23**2, e13**2 + e23**2])
         if (squares <= 0).any():
             raise InputError("the shear is too large for the small-strain relations (eq. 15)")
-        strain = np.diag(np.sqrt(squares) - 1)
-        strain[[1, 0, 0], [2, 2, 1]] = shear
-        strain[[2, 2, 1], [1, 0, 0]] = shear
-        return strain
+        return from_voigt(np.concatenate([np.sqrt(squares) - 1, shear]))
 
 
 def strains_of_gradients(gradients: FloatArray, crystal: Crystal) -> FloatArray:
@@ -206,12 +204,8 @@ def strains_of_gradients(gradients: FloatArray, crystal: Crystal) -> FloatArray:
         broken = ~(np.linalg.det(gradients) > 0)
     if broken.any():
         raise InputError(f"deformation gradient {int(broken.argmax())} must be finite numbers of determinant > 0")
-    lattice = crystal.lattice_ref @ gradients.transpose(0, 2, 1)
-    lengths = np.linalg.norm(lattice, axis=2)
-    unit = lattice / lengths[:, :, None]
-    cosines = np.einsum("npx,npx->np", unit[:, [1, 0, 0]], unit[:, [2, 2, 1]])
     reference, _ = lengths_and_angles(crystal.lattice_ref)
-    strains = np.concatenate([lengths / reference, np.degrees(np.arccos(np.clip(cosines, -1, 1)))], axis=1)
+    strains = deformation_of_lattice(crystal.lattice_ref @ gradients.transpose(0, 2, 1), reference)
     low, high = np.repeat(np.transpose([STRETCH_RANGE, ANGLE_RANGE]), 3, axis=1)
     outside = ~((strains >= low) & (strains <= high)).all(axis=1)
     if outside.any():
@@ -220,7 +214,7 @@ def strains_of_gradients(gradients: FloatArray, crystal: Crystal) -> FloatArray:
             Deformation.from_array(strains[row])
         except InputError as error:
             raise InputError(f"deformation gradient {row}: {error}") from None
-    return np.asarray(strains)
+    return strains
 
 
 def _require_orthogonal(crystal: Crystal) -> None:

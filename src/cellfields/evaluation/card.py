@@ -10,6 +10,7 @@ from typing import Any
 
 from ase.units import Bohr, Hartree
 
+from cellfields.crystal.deformation import SYMBOLS
 from cellfields.dft.unmodelled import missing_physics
 from cellfields.engines.identity import EngineIdentity
 from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
@@ -17,7 +18,6 @@ from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
-_COMPONENTS = ("λa", "λb", "λc", "θa (°)", "θb (°)", "θc (°)")
 
 
 def model_card(
@@ -119,9 +119,8 @@ def _errors(evaluation: Evaluation, errors: EngineErrors) -> list[tuple[str, ...
 
 def _box(surrogate: Surrogate) -> list[tuple[str, ...]]:
     domain = surrogate.domain
-    return [
-        (name, f"{low:g}", f"{high:g}") for name, low, high in zip(_COMPONENTS, domain.lower, domain.upper, strict=True)
-    ]
+    names = (*SYMBOLS[:3], *(f"{symbol} (°)" for symbol in SYMBOLS[3:]))
+    return [(name, f"{low:g}", f"{high:g}") for name, low, high in zip(names, domain.lower, domain.upper, strict=True)]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -18,6 +18,7 @@ from scipy.fft import next_fast_len
 
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
+from cellfields.crystal.voigt import to_voigt
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors, Evaluation, Spread
@@ -28,7 +29,6 @@ from cellfields.state.fields import FIELD_NAMES, ElectronicFields
 SCALARS = ("free_energy", "band_energy", "entropic_energy")
 STRESS_IN_GPA = Hartree / Bohr**3 / GPa
 _SPACING = 0.17  # Bohr between grid points, about as on the paper's 36 × 64 × 60
-_VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +194,7 @@ def _comparison_grid(state: CellState, names: Sequence[str]) -> tuple[int, int, 
 
 def _voigt_gpa(state: CellState) -> FloatArray:
     assert state.stress is not None  # the callers look
-    return np.asarray(state.stress[_VOIGT] * STRESS_IN_GPA)
+    return to_voigt(state.stress) * STRESS_IN_GPA
 
 
 def _root_mean_square_and_largest(values: FloatArray) -> Spread:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cellfields.crystal import Crystal
-from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.deformation import SYMBOLS, Deformation
 from cellfields.evaluation._report_figures import figures
 from cellfields.evaluation._report_verdict import cards, verdict_section
 from cellfields.evaluation.accuracy import QUANTITIES, Evaluation
@@ -153,7 +153,7 @@ def _outside(evaluation: Evaluation) -> str:
         return "<p>None: all test strains lie among those that were learned from.</p>"
     errors = evaluation.engines["surrogate"].errors if "surrogate" in evaluation.engines else {}
     names = [name for name in HEADLINE if name in errors]
-    columns = ("D = (λa, λb, λc, θa, θb, θc)", *(f"{QUANTITIES[n].label}, {QUANTITIES[n].unit}" for n in names))
+    columns = (f"D = ({', '.join(SYMBOLS)})", *(f"{QUANTITIES[n].label}, {QUANTITIES[n].unit}" for n in names))
     rows = [
         (_strain(evaluation.deformations[i]), *(number(QUANTITIES[n].scale * errors[n][i]) for n in names))
         for i in np.flatnonzero(evaluation.outside)

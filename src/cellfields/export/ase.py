@@ -26,10 +26,10 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.structure_file import has_moments, net_charge
+from cellfields.crystal.voigt import to_voigt
 from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.mechanics.evaluator import Evaluator
-from cellfields.mechanics.stress_measures import to_voigt
 from cellfields.state import CellState
 
 _NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it

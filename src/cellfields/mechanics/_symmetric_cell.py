@@ -16,11 +16,12 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import from_voigt
 from cellfields.engines.contract import Engine, kmesh_of
 from cellfields.errors import InputError
 from cellfields.mechanics.coordinates import Components, active_components
 from cellfields.mechanics.moduli import point_group
-from cellfields.mechanics.stress_measures import VOIGT, Stress
+from cellfields.mechanics.stress_measures import Stress
 from cellfields.state import CellState
 
 _INTEGER = 1e-6
@@ -120,9 +121,7 @@ class SymmetricCell:
 def _patterns(operations: FloatArray, count: int) -> FloatArray:
     """Orthonormal symmetric matrices that the operations leave alone, from the first ``count`` Voigt components."""
     found: list[FloatArray] = []
-    for i, j in VOIGT[:count]:
-        unit = np.zeros((3, 3))
-        unit[i, j] = unit[j, i] = 1.0
+    for unit in from_voigt(np.eye(6))[:count]:
         average = np.einsum("nai,nbj,ij->ab", operations, operations, unit) / len(operations)
         if count < 6 and np.abs(average - np.diag(np.diagonal(average))).max() > _INDEPENDENT:
             average = unit  # the operations mix what is free with what is kept: no symmetry is used

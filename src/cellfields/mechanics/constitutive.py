@@ -22,16 +22,16 @@ import numpy as np
 from ase.units import Bohr, GPa, Hartree
 
 from cellfields._typing import FloatArray
+from cellfields.crystal.kinematics import deformation_of_metric
+from cellfields.crystal.voigt import TENSOR_FROM_ENGINEERING, from_voigt, stiffness_from_voigt
 from cellfields.errors import InputError
 from cellfields.surrogate import Surrogate
-from cellfields.surrogate.cauchy_stress import deformation_of_metric
 from cellfields.surrogate.jax_arrays import double_precision
 
 _UNITS = {"hartree/bohr^3": 1.0, "gpa": Hartree / Bohr**3 / GPa}
 _CHUNK = 64  # points at a time: their intermediate results stay in the cache
 _BLOCK = 1024  # points of one compiled call
-_PLACE = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])  # (i, j) → Voigt: xx, yy, zz, yz, xz, xy
-_CHANGE = np.array([(place == _PLACE) * (2.0 if place < 3 else 1.0) for place in range(6)])  # dC = 2 dE, shears 2 E
+_CHANGE = 2 * from_voigt(np.diag(TENSOR_FROM_ENGINEERING))  # (6, 3, 3): dC = 2 dE of each engineering strain
 
 
 class ConstitutiveLaw(eqx.Module):
@@ -107,7 +107,7 @@ class ConstitutiveLaw(eqx.Module):
             inside = self.inside(gradient)
             second, stiffness = jnp.where(inside, second, jnp.nan), jnp.where(inside, stiffness, jnp.nan)
         first = gradient @ second
-        material = stiffness[_PLACE[:, :, None, None], _PLACE]  # ∂S_MJ/∂E_NL
+        material = stiffness_from_voigt(stiffness)  # ∂S_MJ/∂E_NL
         spatial = jnp.einsum("im,kn,mjnl->ijkl", gradient, gradient, material)
         tangent = spatial + jnp.einsum("ik,jl->ijkl", jnp.eye(3, dtype=gradient.dtype), second)
         return first, tangent
@@ -146,7 +146,8 @@ class ConstitutiveLaw(eqx.Module):
     def _deformation(self, metric: jax.Array) -> jax.Array:
         """D (6,) of C (3, 3): a_i · a_j = a⁰_i · C a⁰_j."""
         lengths = jnp.linalg.norm(self.lattice, axis=1)
-        return deformation_of_metric(self.lattice @ metric @ self.lattice.T, lengths)
+        deformation: jax.Array = deformation_of_metric(self.lattice @ metric @ self.lattice.T, lengths)
+        return deformation
 
     def _in_material_frame(self, metric: jax.Array) -> tuple[jax.Array, jax.Array]:
         """S (3, 3) and ∂S_I/∂E_J (6, 6) with engineering shears, at C (3, 3)."""
@@ -157,7 +158,7 @@ class ConstitutiveLaw(eqx.Module):
 
         zero = jnp.zeros(6, metric.dtype)
         slope = jax.grad(energy_density)
-        return slope(zero)[_PLACE], jax.jacfwd(slope)(zero)
+        return from_voigt(slope(zero)), jax.jacfwd(slope)(zero)
 
 
 class _Domain(eqx.Module):

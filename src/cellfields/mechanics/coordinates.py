@@ -18,8 +18,9 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import from_voigt, to_voigt
 from cellfields.errors import InputError
-from cellfields.mechanics.stress_measures import VOIGT, Stress
+from cellfields.mechanics.stress_measures import Stress
 from cellfields.state import CellState
 
 Components = Literal["axial", "all"]
@@ -50,10 +51,7 @@ def deformation_of(x: FloatArray, crystal: Crystal) -> Deformation:
     Raises:
         InputError: x closes no cell, or D is out of its range.
     """
-    stretches = 1 + x[:3]
-    metric = np.diag(stretches**2)
-    for (i, j), value in zip(VOIGT[3:], x[3:], strict=True):
-        metric[i, j] = metric[j, i] = value
+    metric = from_voigt(np.concatenate([(1 + x[:3]) ** 2, x[3:]]))
     try:
         upper = np.asarray(np.linalg.cholesky(metric).T)
     except np.linalg.LinAlgError:
@@ -64,8 +62,8 @@ def deformation_of(x: FloatArray, crystal: Crystal) -> Deformation:
 def coordinates_of(deformation: Deformation, crystal: Crystal) -> FloatArray:
     """x (6,) of D."""
     gradient = deformation.deformation_gradient(crystal)
-    metric = gradient.T @ gradient
-    return np.array([*(np.sqrt(np.diagonal(metric)) - 1), *(metric[i, j] for i, j in VOIGT[3:])])
+    metric = to_voigt(gradient.T @ gradient)
+    return np.concatenate([np.sqrt(metric[:3]) - 1, metric[3:]])
 
 
 def conjugate_stress(state: CellState, crystal: Crystal) -> FloatArray:
@@ -74,6 +72,6 @@ def conjugate_stress(state: CellState, crystal: Crystal) -> FloatArray:
     Raises:
         InputError: the state does not know its stress.
     """
-    second = Stress.of(state, crystal).second_piola
+    second = to_voigt(Stress.of(state, crystal).second_piola)
     elongations = coordinates_of(state.deformation, crystal)[:3]
-    return np.array([*(np.diagonal(second) * (1 + elongations)), *(second[i, j] for i, j in VOIGT[3:])])
+    return np.concatenate([second[:3] * (1 + elongations), second[3:]])

@@ -16,8 +16,8 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.symmetry import space_group_dataset
+from cellfields.crystal.voigt import stiffness_from_voigt, stiffness_to_voigt
 from cellfields.errors import InputError
-from cellfields.mechanics.stress_measures import VOIGT
 
 _FIRST_CUBIC = 195  # number of the first cubic space group
 
@@ -51,10 +51,6 @@ def is_cubic(space_group: int) -> bool:
 
 def rotated(constants: FloatArray, rotation: FloatArray) -> FloatArray:
     """Constants (6, 6) in ASE's Voigt order, in the axes that a rotation (3, 3) leads to; any unit in, the same out."""
-    full = np.empty((3, 3, 3, 3))
-    for i, (p, q) in enumerate(VOIGT):
-        for j, (r, s) in enumerate(VOIGT):
-            full[[p, p, q, q], [q, q, p, p], [r, s, r, s], [s, r, s, r]] = constants[i, j]
-    turned = np.einsum("ai,bj,ck,dl,ijkl->abcd", *[rotation] * 4, full, optimize=True)
-    rows, columns = np.transpose(VOIGT)
-    return np.asarray(turned[rows, columns][:, rows, columns])
+    full = stiffness_from_voigt(np.asarray(constants, dtype=float))
+    turned: FloatArray = np.einsum("ai,bj,ck,dl,ijkl->abcd", *[rotation] * 4, full, optimize=True)
+    return stiffness_to_voigt(turned)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.deformation import SYMBOLS, Deformation
 from cellfields.engines.contract import Engine, LearnedEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState
-
-NAMES = ("λa", "λb", "λc", "θa", "θb", "θc")
 
 
 def check_outside(outside: str) -> None:
@@ -29,7 +27,7 @@ def is_outside(state: CellState) -> bool:
 
 def components_of(state: CellState) -> dict[str, float]:
     """D of a state with the keys λa … θc, and ``inside``: 0 for a model's extrapolation, else 1."""
-    values = dict(zip(NAMES, state.deformation.as_array().tolist(), strict=True))
+    values = dict(zip(SYMBOLS, state.deformation.as_array().tolist(), strict=True))
     return values | {"inside": float(not is_outside(state))}
 
 
@@ -48,7 +46,7 @@ def departure(search: str, engine: Engine, visited: Iterable[CellState], end: De
         domain = engine.domain
         told = [
             f"{name} = {x:.6g} (trained on {low:g} … {high:g})"
-            for name, x, low, high in zip(NAMES, end.as_array(), domain.lower, domain.upper, strict=True)
+            for name, x, low, high in zip(SYMBOLS, end.as_array(), domain.lower, domain.upper, strict=True)
             if not low <= x <= high
         ]
     where = ", ".join(told) or "all six components together are farther out than any training strain"

@@ -25,17 +25,17 @@ from scipy.linalg import sqrtm
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.crystal.voigt import NAMES, TENSOR_FROM_ENGINEERING, from_voigt, stiffness_to_voigt, to_voigt
 from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.mechanics.evaluator import Evaluator
-from cellfields.mechanics.stress_measures import Stress, from_voigt, to_voigt
+from cellfields.mechanics.stress_measures import Stress
 from cellfields.state import CellState
 
 STABILITY_OF = "the symmetric part of B (Birch), all homogeneous strains of this cell, under constant load"
 """What "stable" means: not that of phonons, of other cells, or of the crystal without its load."""
 
 Ions = Literal["relaxed", "clamped"]
-_SHEAR = np.array([1.0, 1.0, 1.0, 0.5, 0.5, 0.5])  # engineering components → tensor components
 # Differences balance the noise of a self-consistent stress (3e-8 Ha/Bohr³) against the next order; a formula has none.
 _STEPS = {"second": (5e-3, 1e-4), "third": (2e-2, 1e-3)}  # (first principles, others)
 
@@ -83,7 +83,7 @@ class ElasticConstants:
             "stable": self.is_stable,
             "stability_of": STABILITY_OF,
             "in_domain": self.in_domain,
-            "units": {"constants": "Hartree/Bohr^3", "order": "xx, yy, zz, yz, xz, xy", "angles": "degrees"},
+            "units": {"constants": "Hartree/Bohr^3", "order": ", ".join(NAMES), "angles": "degrees"},
         }
 
 
@@ -166,7 +166,7 @@ class _StrainedStress:
             self._solve = lambda strained: engine.evaluate(strained, internal, start=start)
 
     def __call__(self, strain: FloatArray) -> FloatArray:
-        stretch = np.real(sqrtm(np.eye(3) + 2 * from_voigt(strain * _SHEAR)))
+        stretch = np.real(sqrtm(np.eye(3) + 2 * from_voigt(strain * TENSOR_FROM_ENGINEERING)))
         wanted = stretch @ self._gradient
         state = self._solve(Deformation.from_deformation_gradient(wanted, self._crystal))
         if state.provenance.get("in_domain") is False:
@@ -193,4 +193,4 @@ def _stress_terms(stress: FloatArray) -> FloatArray:
         np.einsum(pattern, stress, one) for pattern in ("ik,jl->ijkl", "il,jk->ijkl", "jk,il->ijkl", "jl,ik->ijkl")
     )
     tensor = 0.5 * twice - np.einsum("ij,kl->ijkl", stress, one)
-    return to_voigt(np.moveaxis(to_voigt(tensor), -1, 0)).T
+    return stiffness_to_voigt(tensor)

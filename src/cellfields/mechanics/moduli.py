@@ -18,9 +18,9 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.crystal.symmetry import space_group
+from cellfields.crystal.voigt import to_voigt
 from cellfields.errors import InputError
 from cellfields.mechanics.crystal_axes import rotated
-from cellfields.mechanics.stress_measures import VOIGT
 
 _SAME_STRAIN = 1e-6
 
@@ -100,8 +100,8 @@ def compliance(constants: FloatArray) -> FloatArray:
 def youngs_modulus(constants: FloatArray, directions: FloatArray) -> FloatArray:
     """E (…) along unit vectors (…, 3)."""
     n = np.asarray(directions, dtype=float)
-    rows, columns = np.transpose(VOIGT)
-    strain = n[..., rows] * n[..., columns]  # each shear twice in s_ijkl n n n n, and C⁻¹ in Voigt form holds 2 ε
+    # Each shear stands twice in s_ijkl n n n n, and C⁻¹ in Voigt form holds 2 ε.
+    strain = to_voigt(n[..., :, None] * n[..., None, :])
     return np.asarray(1 / np.einsum("...i,ij,...j->...", strain, compliance(constants), strain))
 
 

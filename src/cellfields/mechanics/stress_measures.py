@@ -19,27 +19,12 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.kinematics import energy_gradient_of_stress
+from cellfields.crystal.voigt import VOIGT, from_voigt, to_voigt
 from cellfields.errors import InputError
 from cellfields.state import CellState
 
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-"""ASE's order: xx, yy, zz, yz, xz, xy."""
-
-_ANGLE_PAIRS = VOIGT[3:]  # θa = ∠(b, c), θb = ∠(a, c), θc = ∠(a, b)
-
-
-def to_voigt(tensor: FloatArray) -> FloatArray:
-    """Six components (…, 6) of a symmetric tensor (…, 3, 3): no factors of two, as for a stress."""
-    rows, columns = np.transpose(VOIGT)
-    return np.asarray(tensor[..., rows, columns])
-
-
-def from_voigt(components: FloatArray) -> FloatArray:
-    """Symmetric tensor (…, 3, 3) of six components (…, 6): no factors of two."""
-    full = np.empty((*np.shape(components)[:-1], 3, 3))
-    rows, columns = np.transpose(VOIGT)
-    full[..., rows, columns] = full[..., columns, rows] = components
-    return full
+__all__ = ["VOIGT", "Stress", "from_voigt", "is_orthogonal", "small_strain_stress", "to_voigt"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +71,9 @@ class Stress:
 
     @cached_property
     def energy_gradient(self) -> FloatArray:
-        """∂𝓕/∂D (6,): Hartree, and Hartree per degree.
-
-        With the metric G_ij = a_i · a_j of the cell, d𝓕 = M : dG and M = ½ V L⁻ᵀ σ L⁻¹ for row vectors L.
-        """
-        lattice = self.deformation.lattice(self.crystal)
-        inverse = np.linalg.inv(lattice)
-        slope = 0.5 * np.linalg.det(lattice) * inverse.T @ self.cauchy @ inverse
-        lengths, angles = lengths_and_angles(lattice)
-        unit = lattice / lengths[:, None]
-        by_length = 2 * ((slope * (unit @ unit.T)) @ lengths)
-        by_angle = [
-            -2 * slope[i, j] * lengths[i] * lengths[j] * np.sin(np.radians(angle))
-            for (i, j), angle in zip(_ANGLE_PAIRS, angles, strict=True)
-        ]
+        """∂𝓕/∂D (6,): Hartree, and Hartree per degree."""
         reference, _ = lengths_and_angles(self.crystal.lattice_ref)
-        return np.concatenate([by_length * reference, np.radians(by_angle)])
+        return energy_gradient_of_stress(self.cauchy, self.deformation.lattice(self.crystal), reference)
 
     @cached_property
     def small_strain(self) -> FloatArray:
@@ -144,7 +116,7 @@ def small_strain_stress(energy_gradient: FloatArray, deformation: Deformation, c
     by_stretch = energy_gradient[:3] / deformation.as_array()[:3]
     total = by_stretch[:, None] * stretched  # Σ of rows i and j: the shared ε_ij stands in λ_i and in λ_j
     slope = np.diag(np.diagonal(total)) + np.where(np.eye(3), 0.0, total + total.T)
-    for (i, j), by_angle in zip(_ANGLE_PAIRS, energy_gradient[3:], strict=True):
+    for (i, j), by_angle in zip(VOIGT[3:], energy_gradient[3:], strict=True):
         slope[i, j] = slope[j, i] = slope[i, j] - np.degrees(2 * by_angle)
     slope[~np.eye(3, dtype=bool)] /= 2
     return np.asarray(slope / deformation.volume(crystal))

@@ -13,13 +13,13 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from ase.units import Bohr
 from pydantic import Field, ValidationError
 
 from cellfields.crystal import Crystal, Inversion
-from cellfields.crystal.deformation import ANGLE_RANGE, Deformation, sample_deformations
+from cellfields.crystal.deformation import ANGLE_RANGE, Component, Deformation, sample_deformations
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.errors import CorruptFileError, InputError
@@ -32,7 +32,6 @@ Rows = tuple[Triple, Triple, Triple]
 Positive = Annotated[float, Field(gt=0)]
 Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
 MeshNumber = Annotated[int, Field(ge=1, le=10_000)]
-Component = Literal["lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c"]
 
 MINIMUM_TRAINING_STATES = 8
 _GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")

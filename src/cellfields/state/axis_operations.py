@@ -19,6 +19,7 @@ import numpy as np
 from cellfields._typing import Array, FloatArray, IntArray
 from cellfields.crystal import SYMMETRY_TOLERANCE, Crystal
 from cellfields.crystal.deformation import Deformation, lengths_and_angles
+from cellfields.crystal.kinematics import deformation_of_lattice
 from cellfields.errors import InputError
 from cellfields.state.cell_state import CellState
 from cellfields.state.fields import ElectronicFields, FourierBasis
@@ -48,10 +49,10 @@ class AxisOperation:
 
     def deformation(self, crystal: Crystal, deformation: Deformation) -> Deformation:
         """D'."""
-        lengths, angles = lengths_and_angles(self.axes @ deformation.lattice(crystal))
         reference, _ = lengths_and_angles(crystal.lattice_ref)
+        values = deformation_of_lattice(self.axes @ deformation.lattice(crystal), reference)
         # Rounding of the way over the lattice must not make new deformations out of rounded ones.
-        return Deformation.from_array(np.round(np.concatenate([lengths / reference, angles]), 10))
+        return Deformation.from_array(np.round(values, 10))
 
     def state(self, crystal: Crystal, state: CellState) -> CellState:
         """The state of D': the same physics, in D's other standard frame.

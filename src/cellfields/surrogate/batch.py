@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cellfields._typing import Array, FloatArray
-from cellfields.surrogate.cauchy_stress import cauchy_stress_and_energy, lattice_of_deformation
+from cellfields.crystal.kinematics import lattice_of_deformation, stress_of_energy_gradient
 
 BLOCK = 64  # strains at a time: what is between them and their stress stays in the cache
 
@@ -49,7 +49,8 @@ def energies_and_stresses(
 
     def one(deformation: jax.Array) -> tuple[jax.Array, jax.Array]:
         lattice = lattice_of_deformation(deformation, reference_lengths)
-        return cauchy_stress_and_energy(lambda d: energy(d)[0], lattice, reference_lengths)
+        value, gradient = jax.value_and_grad(lambda d: energy(d)[0])(deformation)
+        return value, stress_of_energy_gradient(gradient, lattice, reference_lengths)
 
     result: tuple[jax.Array, jax.Array] = jax.lax.map(one, deformations, batch_size=min(BLOCK, len(deformations)))
     return jnp.asarray(result[0]), jnp.asarray(result[1])

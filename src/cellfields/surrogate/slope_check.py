@@ -13,15 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
-import jax
 import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import lengths_and_angles
+from cellfields.crystal.kinematics import energy_gradient_of_stress
+from cellfields.crystal.voigt import to_voigt
 from cellfields.state import CellState
-from cellfields.surrogate.cauchy_stress import energy_gradient
-from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.polynomial import polynomial_slope
 from cellfields.surrogate.training import spread
 from cellfields.surrogate.trend import monomials
@@ -94,7 +93,7 @@ def slope_check(crystal: Crystal, states: Sequence[CellState]) -> SlopeCheck | N
     lower, found = (_slope_of_line(volumes, energies - _integral(z, slopes, d)) for d in (degree - 1, degree))
     # Anharmonic terms that a degree leaves out look like a pressure: a degree less tells how much.
     error = float(np.hypot(found[1], _BIAS * (found[0] - lower[0])))
-    components = np.array([state.stress for state in known])[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+    components = to_voigt(np.array([state.stress for state in known]))
     return SlopeCheck(-found[0] * GPA, error * GPA, float((components - components.mean(axis=0)).std()) * GPA)
 
 
@@ -103,8 +102,7 @@ def energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
     lengths, _ = lengths_and_angles(crystal.lattice_ref)
     stress = np.array([state.stress for state in states])
     lattice = np.array([state.lattice for state in states])
-    with double_precision():
-        return np.asarray(jax.vmap(energy_gradient, in_axes=(0, 0, None))(stress, lattice, lengths))
+    return energy_gradient_of_stress(stress, lattice, lengths)
 
 
 def _slope_of_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:

@@ -24,12 +24,12 @@ from cellfields import models
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import COMPONENTS, Deformation, lengths_and_angles
+from cellfields.crystal.kinematics import lattice_of_deformation, stress_of_energy_gradient
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.surrogate import _file
 from cellfields.surrogate._joint import JointMaps
-from cellfields.surrogate._slopes import lattices_of, stress_of_slopes
 from cellfields.surrogate.batch import BLOCK, Batch, energies_and_stresses
 from cellfields.surrogate.cauchy_stress import cauchy_stress
 from cellfields.surrogate.closed_form import fit_closed_form
@@ -183,7 +183,7 @@ class Surrogate:
         outputs, slopes = self._joint.with_slopes(values)
         stress = None
         if slopes is not None:
-            stress = stress_of_slopes(slopes, values, deformation.lattice(self.crystal))
+            stress = stress_of_energy_gradient(slopes, deformation.lattice(self.crystal), self._reference_lengths)
         elif "stress" not in self.unknown:
             with double_precision():
                 lattice = deformation.lattice(self.crystal)
@@ -239,8 +239,9 @@ class Surrogate:
         if self._mechanical.slopes is not None:
             outputs, slopes = self._mechanical.with_slopes(values)
             assert slopes is not None
-            lattices = lattices_of(values, self._reference_lengths)
-            return outputs["free_energy"][:, 0], stress_of_slopes(slopes, values, lattices)
+            lattices = lattice_of_deformation(values, self._reference_lengths)
+            stress = stress_of_energy_gradient(slopes, lattices, self._reference_lengths)
+            return outputs["free_energy"][:, 0], stress
         # A batch size takes seconds to compile: powers of two, and there are only a few.
         padded = np.tile(self.domain.mean, (1 << max(n - 1, 0).bit_length(), 1))
         padded[:n] = values

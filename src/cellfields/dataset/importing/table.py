@@ -22,7 +22,8 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
-from cellfields.crystal.deformation import Deformation, lattice_from_lengths_and_angles
+from cellfields.crystal.deformation import COMPONENTS, Deformation, lattice_from_lengths_and_angles
+from cellfields.crystal.voigt import from_voigt
 from cellfields.dataset.importing._text import open_text
 from cellfields.dataset.importing.chgcar import read_chgcar
 from cellfields.dataset.importing.cube import read_cube
@@ -34,14 +35,12 @@ from cellfields.state.fields import FIELD_NAMES
 from cellfields.text import parse_number
 from cellfields.units import ANGSTROM, EV, GPA
 
-_D = ("lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c")
 _LENGTHS, _ANGLES = ("a", "b", "c"), ("alpha", "beta", "gamma")
 _ENERGIES = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
-_VOIGT = ((0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1))
 
 # column → (the quantity that it gives, factor to atomic units)
 _COLUMNS: Mapping[str, tuple[str, float]] = (
-    {name: (name, 1.0) for name in (*_D, *_LENGTHS, *_ANGLES, *_ENERGIES, "internal", "positions", "stress")}
+    {name: (name, 1.0) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES, *_ENERGIES, "internal", "positions", "stress")}
     | {f"{name}_angstrom": (name, 1 / ANGSTROM) for name in _LENGTHS}
     | {f"{name}_ev": (name, 1 / EV) for name in _ENERGIES}
     | {"stress_gpa": ("stress", 1 / GPA)}
@@ -86,7 +85,7 @@ def _check_header(header: list[str], path: Path) -> None:
     for quantity in quantities:
         if quantities.count(quantity) > 1:
             raise InputError(f"{path} has two columns for {quantity}")
-    for group, other in ((_D, (*_LENGTHS, *_ANGLES)), ((*_LENGTHS, *_ANGLES), _D)):
+    for group, other in ((COMPONENTS, (*_LENGTHS, *_ANGLES)), ((*_LENGTHS, *_ANGLES), COMPONENTS)):
         given = [name for name in group if name in quantities]
         if given and len(given) < len(group):
             raise InputError(f"{path} has the column {given[0]}, but not {', '.join(set(group) - set(given))}")
@@ -117,21 +116,21 @@ def _record(header: list[str], row: list[str], name: str, folder: Path, crystal:
         internal=internal,
         structure=structure,
         energies={energy: _one(energy, values) for energy in _ENERGIES if energy in values},
-        stress=None if stress is None else _symmetric(stress),
+        stress=None if stress is None else from_voigt(stress),
         fields={field: _read_field(field, folder / cells[field]) for field in FIELD_NAMES if field in cells},
     )
 
 
 def _deformation(values: Mapping[str, FloatArray], crystal: Crystal) -> Deformation | None:
-    given = {name: _one(name, values) for name in (*_D, *_LENGTHS, *_ANGLES) if name in values}
+    given = {name: _one(name, values) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES) if name in values}
     if not given:
         return None
-    names = _D if given.keys() <= set(_D) else (*_LENGTHS, *_ANGLES)
+    names = COMPONENTS if given.keys() <= set(COMPONENTS) else (*_LENGTHS, *_ANGLES)
     lacking = [name for name in names if name not in given]
     if lacking:
         raise InputError(f"{lacking[0]} is empty, but {next(iter(given))} is not")
     numbers = np.array([given[name] for name in names])
-    if names == _D:
+    if names == COMPONENTS:
         return Deformation.from_array(numbers)
     if (numbers[:3] <= 0).any():
         raise InputError("a, b, c must be positive")
@@ -145,13 +144,6 @@ def _read_field(name: str, path: Path) -> GridField:
     if name != "density":
         raise InputError(f"{name} = {path.name!r} must be a cube file (.cube)")
     return read_chgcar(path)
-
-
-def _symmetric(voigt: FloatArray) -> FloatArray:
-    stress = np.zeros((3, 3))
-    stress[_VOIGT] = voigt
-    stress[_VOIGT[::-1]] = voigt
-    return stress
 
 
 def _numbers(column: str, cell: str) -> FloatArray:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cellfields._typing import Array, ComplexArray, FloatArray, IntArray
+from cellfields.crystal.voigt import from_voigt
 from cellfields.engines.abinit.netcdf import read_netcdf
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.text import parse_number
@@ -56,7 +57,6 @@ _ORBITALS = (
 )
 _MOST_WAVE = 10_000  # |G| in reciprocal lattice vectors, beyond any FFT grid
 _HUGE = 1e100  # padding holds 1e37; squares and sums of numbers below this do not overflow
-_VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # 11, 22, 33, 32, 31, 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def read_output(files: Mapping[str, Path], *, energies: Collection[str] = tuple(
         energies={ours: ground.number(_ENERGIES[ours], _FORMERLY.get(_ENERGIES[ours])) for ours in energies},
         residuals={ours: ground.number(theirs) for ours, theirs in _RESIDUALS.items()},
         forces=ground.floats("cartesian_forces", (atoms, 3)),
-        stress=np.asarray(ground.floats("cartesian_stress_tensor", (6,))[_VOIGT]),
+        stress=from_voigt(ground.floats("cartesian_stress_tensor", (6,))),
         density=density,
         coulomb_potential=_grid(read["VCLMB"], "vhartree_vloc") if "VCLMB" in read else None,
         orbitals=_orbitals(read["WFK"]) if "WFK" in read else None,
