@@ -17,6 +17,7 @@ from cellfields.engines.planewave.continuation import FieldStart, PlaneWaveStart
 from cellfields.engines.planewave.deformed_crystal import DeformedCrystal
 from cellfields.engines.planewave.mixing import AndersonMixer
 from cellfields.engines.planewave.observables import crystal_forces
+from cellfields.engines.planewave.progress import log_relaxation_step
 from cellfields.engines.planewave.relax import largest_component, relax
 from cellfields.engines.planewave.scf import GroundState
 from cellfields.errors import RelaxationNotConverged
@@ -138,6 +139,13 @@ class Relaxation:
             solution = self._refined(self.cell, solution, _FINER_SCF)
         self.ground, self.last_force = solution.ground, solution.largest_force
         self.steps.append(solution.scf_steps)
+        log_relaxation_step(
+            len(self.steps),
+            self.ground.free_energy,
+            self.last_force,
+            solution.scf_steps,
+            k_points=len(self.ground.energies),
+        )
         # Compressed once, then only extended: another basis at every step would make the forces noisy.
         self.current = PlaneWaveStart.of(
             self.ground, deformed.settings, compress=len(self.steps) == 1, mixer=solution.mixer
