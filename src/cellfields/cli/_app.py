@@ -46,11 +46,28 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Say on stderr what a solve is doing: a line for each relaxation step; -vv: for each SCF step too.",
+        ),
+    ] = 0,
 ) -> None:
-    pass
+    if verbose:
+        import logging
+
+        from cellfields.verbosity import hide_log, show_log
+
+        show_log(logging.INFO if verbose == 1 else logging.DEBUG)
+        context.call_on_close(hide_log)
 
 
 for command in (init, run, label, train, evaluate, solve, predict, info, stress, uniaxial, elastic, eos, pack, unpack):

@@ -26,6 +26,7 @@ from cellfields.dataset._failure import sentence_of
 from cellfields.dataset.store import DatasetStore
 from cellfields.engines.contract import Engine
 from cellfields.errors import CellFieldsError
+from cellfields.verbosity import show_log, shown_level
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -47,7 +48,7 @@ class WorkerPool:
     def __init__(self, payload: bytes, workers: int) -> None:
         context = multiprocessing.get_context("spawn")  # no locks or threads of the parent's, on every system
         self._reader, self._lifeline = context.Pipe(duplex=False)
-        self._executor = ProcessPoolExecutor(workers, context, _start_worker, (payload, self._reader))
+        self._executor = ProcessPoolExecutor(workers, context, _start_worker, (payload, self._reader, shown_level()))
         try:
             with interrupts_held_back(), _one_thread_environment():
                 probes = [self._executor.submit(_problem_of_worker) for _ in range(workers)]
@@ -117,9 +118,12 @@ _loaded: tuple[DatasetStore, Engine] | None = None
 _problem: str | None = None
 
 
-def _start_worker(payload: bytes, lifeline: Connection) -> None:
+def _start_worker(payload: bytes, lifeline: Connection, log_level: int | None) -> None:
+    """``log_level``: of the parent's log on stderr, which this process writes to as well, or None."""
     global _loaded, _problem
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    if log_level is not None:
+        show_log(log_level, prefix=f"worker {os.getpid()}: ")
     threading.Thread(target=_live_until_closed, args=(lifeline,), daemon=True).start()
     try:
         _loaded = pickle.loads(payload)

@@ -10,11 +10,13 @@ import pytest
 from cellfields import Deformation, DensityStart, FourierBasis, InputError
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import OddModes, PlaneWaveEngine, PlaneWaveStart
-from cellfields.engines.planewave import engine as engine_module
+from cellfields.engines.planewave import planewave_engine as engine_module
 from cellfields.engines.planewave.bands import PlaneWaveBands
 from cellfields.engines.planewave.continuation import FieldStart
+from cellfields.engines.planewave.deformed_crystal import DeformedCrystal
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.observables import electronic_fields
+from cellfields.engines.planewave.relaxation_start import RelaxationStart
 from cellfields.engines.planewave.scf import GroundState, self_consistent
 from tests.engines.planewave.problems import MG_INTERNAL, MG_SETTINGS, STRAIN, ground_state, make_problem
 from tests.toy import ToyEngine, magnesium
@@ -153,18 +155,18 @@ def test_a_start_is_used_where_the_inversion_centre_is_free(monkeypatch: pytest.
     state, continuation = engine.solve_and_continue(here)
     given: list[DensityStart | None] = []
     curvatures: list[np.ndarray | None] = []
-    check, leave = engine_module.odd_mode_check, PlaneWaveEngine._off_the_saddle
+    check, leave = engine_module.odd_mode_check, engine_module.off_the_saddle
 
     def noted(engine: PlaneWaveEngine, deformation: Deformation, *, start: DensityStart | None = None) -> OddModes:
         given.append(start)
         return check(engine, deformation, start=start)
 
-    def left(self: PlaneWaveEngine, modes: OddModes, curvature: np.ndarray | None) -> tuple[np.ndarray, FieldStart]:
+    def left(deformed: DeformedCrystal, modes: OddModes, curvature: np.ndarray | None) -> RelaxationStart:
         curvatures.append(curvature)
-        return leave(self, modes, curvature)
+        return leave(deformed, modes, curvature)
 
     monkeypatch.setattr(engine_module, "odd_mode_check", noted)
-    monkeypatch.setattr(PlaneWaveEngine, "_off_the_saddle", left)
+    monkeypatch.setattr(engine_module, "off_the_saddle", left)
     again, _ = engine.solve_and_continue(here, start=continuation)
     (start,) = given
     assert start is not None

@@ -11,6 +11,7 @@ from cellfields.engines.planewave.bands import PlaneWaveBands
 from cellfields.engines.planewave.continuation import FieldStart, PlaneWaveStart
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.mixing import AndersonMixer
+from cellfields.engines.planewave.progress import ScfCallback
 from cellfields.engines.planewave.reduced.solver import (
     ReducedMeshes,
     ReducedStart,
@@ -39,13 +40,18 @@ class Cell:
     meshes: ReducedMeshes | None
 
     def ground(
-        self, start: PlaneWaveStart | FieldStart | None, *, accuracy: float = 1.0
+        self,
+        start: PlaneWaveStart | FieldStart | None,
+        *,
+        accuracy: float = 1.0,
+        on_step: ScfCallback | None = None,
     ) -> tuple[GroundState, AndersonMixer]:
         """Self-consistent solution, from a start or cold, and the mixer that has learned on the way.
 
         Args:
             start: density, orbitals, reduced basis to begin with.
             accuracy: times the settings' SCF tolerance is where self-consistency is reached.
+            on_step: called after every step of self-consistency.
         """
         problem, settings = self.problem, self.settings
         if accuracy != 1:
@@ -57,16 +63,23 @@ class Cell:
             mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
         if self.meshes is not None:
             begin = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
-            return solve_reduced(problem, settings, self.meshes, mixer, begin), mixer
+            return solve_reduced(problem, settings, self.meshes, mixer, begin, on_step=on_step), mixer
         orbitals = None if start is None else start.orbitals_for(problem)
         solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)
         without = _COLD_RESIDUAL if start is None else _DENSITY_ONLY_RESIDUAL
         first = without if orbitals is None else _WARM_RESIDUAL
-        return self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first), mixer
+        ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first, on_step=on_step)
+        return ground, mixer
 
-    def final(self, ground: GroundState) -> GroundState:
-        """With the reduced basis' correction, where there is one."""
-        return ground if self.meshes is None else corrected(self.problem, self.settings, self.meshes, ground)
+    def final(self, ground: GroundState, *, on_step: ScfCallback | None = None) -> GroundState:
+        """With the reduced basis' correction, where there is one; ``on_step`` as in :meth:`ground`, if it solves again.
+
+        Raises:
+            ConvergenceError: the basis is still too small after a few extensions.
+        """
+        if self.meshes is None:
+            return ground
+        return corrected(self.problem, self.settings, self.meshes, ground, on_step=on_step)
 
     def one_step(self, density: Coefficients) -> GroundState:
         """What the potential of a density (D,) makes, without mixing; with the reduced basis' correction.

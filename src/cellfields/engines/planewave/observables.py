@@ -37,6 +37,19 @@ def forces(ground: GroundState) -> FloatArray:
     return total if geometry.partners is not None else total - total.mean(axis=0)
 
 
+def crystal_forces(ground: GroundState, crystal: Crystal) -> FloatArray:
+    """(N, 3) on the crystal's atoms, Hartree/Bohr: translation images feel the same force."""
+    return on_all_atoms(crystal, forces(ground))
+
+
+def on_all_atoms(crystal: Crystal, primitive: FloatArray) -> FloatArray:
+    """(N, 3) from vectors (n, 3) on the primitive cell's atoms: translation images have the same."""
+    result = np.zeros((crystal.n_atoms, 3))
+    for vector, atom in zip(primitive, crystal.primitive_atoms, strict=True):
+        result[crystal.translation_images[:, atom]] = vector
+    return result
+
+
 def _self_consistency_correction(ground: GroundState) -> FloatArray:
     geometry, basis = ground.problem.geometry, ground.problem.basis
     missing = ground.potentials.effective - ground.potentials_in.effective

@@ -13,22 +13,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
+from cellfields.crystal.deformation import Deformation
+from cellfields.engines.contract import FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
 
-if TYPE_CHECKING:
-    from cellfields.crystal.deformation import Deformation
-    from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
-
 _STEP = 0.02  # Bohr, displacement of an atom
 _NOISE = 5e-4  # Hartree/Bohr²; a reduced basis errs by up to 7e-6 Hartree/Bohr in forces that _STEP makes
+
+
+class EngineOfCrystals(Protocol):
+    """An engine of one crystal that makes others like it: all that a check of the odd modes needs of an engine."""
+
+    @property
+    def crystal(self) -> Crystal:
+        """The reference crystal."""
+
+    def for_crystal(self, crystal: Crystal) -> FirstPrinciplesEngine:
+        """An engine with the same settings for another crystal of the same elements."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +110,9 @@ class OddModes:
         return np.asarray((patterns.T * self.curvatures) @ patterns + guess)
 
 
-def odd_mode_check(engine: PlaneWaveEngine, deformation: Deformation, *, start: DensityStart | None = None) -> OddModes:
+def odd_mode_check(
+    engine: EngineOfCrystals, deformation: Deformation, *, start: DensityStart | None = None
+) -> OddModes:
     """Relax with the inversion centre imposed, and ask whether it is stable.
 
     Args:

@@ -8,7 +8,7 @@ Both are stationary; their difference measures what is left to converge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from cellfields.engines.planewave.bands import BandSolver
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem, Potentials
 from cellfields.engines.planewave.mixing import AndersonMixer
 from cellfields.engines.planewave.orbitals import Orbitals
+from cellfields.engines.planewave.progress import ScfCallback, ScfStep, log_scf_step
 from cellfields.engines.planewave.terms import local
 from cellfields.errors import EigensolverNotConverged, SCFNotConverged
 
@@ -87,6 +88,7 @@ def self_consistent(
     mixer: AndersonMixer | None = None,
     tolerance: float | None = None,
     first_residual: float = _LOOSEST,
+    on_step: ScfCallback | None = None,
 ) -> GroundState:
     """Iterate to self-consistency.
 
@@ -98,6 +100,7 @@ def self_consistent(
         mixer: carries a mixing history, or None for a new one.
         tolerance: |F_Harris − F_KS| wanted, Hartree (default: the settings').
         first_residual: eigensolver tolerance of the first step.
+        on_step: called after every step, before it is known whether it was the last one; what it raises ends the SCF.
 
     Raises:
         InputError: a metal with smearing "none", as soon as its bands have overlapped for several steps: filled by
@@ -116,16 +119,11 @@ def self_consistent(
         occupations, kohn_sham = ground.occupations, ground.free_energy
         change = ground.density - density_in
         norm = float(np.sqrt(4 * np.pi * basis.volume * (squares(change) @ basis.inverse_g2)))
-        history.append(
-            {
-                "step": step,
-                "free_energy": kohn_sham,
-                "harris_minus_kohn_sham": harris - kohn_sham,
-                "density_residual": norm,
-                "eigenvalue_residual": residual,
-                "fermi_energy": occupations.fermi_energy,
-            }
-        )
+        done = ScfStep(step, kohn_sham, harris - kohn_sham, norm, residual, occupations.fermi_energy)
+        history.append(asdict(done))
+        log_scf_step(done)
+        if on_step is not None:
+            on_step(done)
         overlaps.append(_overlap(settings, problem.electrons, ground.energies))
         if _stays(overlaps):
             raise metal_without_smearing(overlaps[-1])

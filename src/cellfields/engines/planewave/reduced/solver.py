@@ -15,6 +15,7 @@ from cellfields.engines.planewave.bands import possible_bands
 from cellfields.engines.planewave.hamiltonian import KohnShamProblem
 from cellfields.engines.planewave.kpoints import KMesh, shortest_equivalents
 from cellfields.engines.planewave.mixing import AndersonMixer
+from cellfields.engines.planewave.progress import ScfCallback
 from cellfields.engines.planewave.reduced.bands import ReducedBands, ReducedSpace
 from cellfields.engines.planewave.reduced.bloch_basis import BlochBasis
 from cellfields.engines.planewave.reduced.correction import energy_correction
@@ -74,6 +75,8 @@ def solve_reduced(
     meshes: ReducedMeshes,
     mixer: AndersonMixer,
     start: ReducedStart | None = None,
+    *,
+    on_step: ScfCallback | None = None,
 ) -> GroundState:
     """Ground state with :class:`ReducedOrbitals`, not yet corrected (see :func:`corrected`).
 
@@ -83,6 +86,7 @@ def solve_reduced(
         meshes: the mesh, and a coarse one.
         mixer: of the density; it learns.
         start: density and basis of a neighbouring state.
+        on_step: called after every step of self-consistency, on the coarse mesh and on the full one.
 
     Raises:
         SCFNotConverged: with its history.
@@ -101,7 +105,9 @@ def solve_reduced(
     history: tuple[dict[str, float], ...] = ()
     if start is None:
         solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.coarse, bands)
-        coarse = self_consistent(problem, settings, solver, density, mixer=mixer, tolerance=_COARSE_SCF)
+        coarse = self_consistent(
+            problem, settings, solver, density, mixer=mixer, tolerance=_COARSE_SCF, on_step=on_step
+        )
         mixer.change_problem()
         history, bands, density = coarse.history, solver.bands, coarse.density
         potential = basis.to_real(coarse.potentials.effective)
@@ -112,14 +118,26 @@ def solve_reduced(
         guess = None
     solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands, guess)
     first = _COLD_RESIDUAL if start is None else _WARM_RESIDUAL
-    ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first)
+    ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first, on_step=on_step)
     return replace(ground, history=history + ground.history)
 
 
 def corrected(
-    problem: KohnShamProblem, settings: PlaneWaveSettings, meshes: ReducedMeshes, ground: GroundState
+    problem: KohnShamProblem,
+    settings: PlaneWaveSettings,
+    meshes: ReducedMeshes,
+    ground: GroundState,
+    *,
+    on_step: ScfCallback | None = None,
 ) -> GroundState:
     """Add the second-order correction; where it shows the basis to be too small, extend that and solve again.
+
+    Args:
+        problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
+        settings: ``basis_tolerance`` bounds the estimated error of F before correction.
+        meshes: the mesh, and a coarse one.
+        ground: self-consistent in a reduced basis, not yet corrected.
+        on_step: called after every step of self-consistency, where it is solved again.
 
     Raises:
         ConvergenceError: the basis is still too small after a few extensions.
@@ -135,7 +153,7 @@ def corrected(
         bands = ground.energies.shape[1]
         bloch = extended_basis(problem, settings, ground.orbitals.bloch, potential, meshes.coarse, bands, tolerance)
         solver = ReducedBands(ReducedSpace.of(problem, bloch), meshes.full, bands)
-        again = self_consistent(problem, settings, solver, ground.density, first_residual=1e-3)
+        again = self_consistent(problem, settings, solver, ground.density, first_residual=1e-3, on_step=on_step)
         ground = replace(again, history=ground.history + again.history)
         final = _with_correction(ground, settings)
     return final
