@@ -24,6 +24,7 @@ from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.surrogate import Recipe
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 from cellfields.text import decode_text
 from cellfields.validation import Table, sentence, short
 
@@ -34,7 +35,6 @@ Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
 MeshNumber = Annotated[int, Field(ge=1, le=10_000)]
 Component = Literal["lambda_a", "lambda_b", "lambda_c", "theta_a", "theta_b", "theta_c"]
 
-MINIMUM_TRAINING_STATES = 8
 _GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")
 
 

@@ -19,8 +19,9 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore, Failure
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES, Configuration, ImportedConfiguration, load_study
+from cellfields.pipeline.configuration import Configuration, ImportedConfiguration, load_study
 from cellfields.state import CellState
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 
 def make_engine(configuration: Configuration, crystal: Crystal) -> Engine:
