@@ -23,7 +23,7 @@ from cellfields.crystal.deformation import ANGLE_RANGE, Deformation, sample_defo
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.surrogate import Recipe
+from cellfields.surrogate.recipe import AnyRecipe, PaperNetworks
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 from cellfields.text import decode_text
 from cellfields.validation import Table, sentence, short
@@ -160,7 +160,7 @@ class ImportedTable(Table):
 
 class _Study(Table):
     crystal: CrystalTable
-    surrogate: Recipe = Recipe()
+    surrogate: AnyRecipe = PaperNetworks()
     output: OutputTable = OutputTable()
 
     @property

@@ -18,8 +18,9 @@ from jax.flatten_util import ravel_pytree
 from scipy.optimize import minimize
 
 from cellfields._typing import FloatArray
+from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.surrogate import Surrogate
+from cellfields.surrogate import Networks, Surrogate
 from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.training import loss
@@ -41,7 +42,12 @@ def refine(
 
     Returns:
         The surrogate with better networks, and the wall time in seconds.
+
+    Raises:
+        InputError: the surrogate's recipe is not one of networks.
     """
+    if not isinstance(surrogate.recipe, Networks):
+        raise InputError(f'the recipe "{surrogate.recipe.name}" has no networks to train on')
     started = time.perf_counter()
     deformations = np.array([state.deformation.as_array() for state in states])
     regressors: dict[str, Regressor] = {}
