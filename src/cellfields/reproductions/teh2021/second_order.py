@@ -18,7 +18,6 @@ from jax.flatten_util import ravel_pytree
 from scipy.optimize import minimize
 
 from cellfields._typing import FloatArray
-from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.surrogate import Networks, Surrogate
 from cellfields.surrogate.jax_arrays import double_precision
@@ -41,13 +40,11 @@ def refine(
         on_progress: called with (quantity, networks done, networks).
 
     Returns:
-        The surrogate with better networks, and the wall time in seconds.
-
-    Raises:
-        InputError: the surrogate's recipe is not one of networks.
+        The surrogate with better networks, and the wall time in seconds. A surrogate of polynomials has nothing to
+        refine and is returned as it is.
     """
     if not isinstance(surrogate.recipe, Networks):
-        raise InputError(f'the recipe "{surrogate.recipe.name}" has no networks to train on')
+        return surrogate, 0.0
     started = time.perf_counter()
     deformations = np.array([state.deformation.as_array() for state in states])
     regressors: dict[str, Regressor] = {}
