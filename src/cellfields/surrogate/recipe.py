@@ -54,7 +54,7 @@ class Recipe(Table):
         InputError: an unknown name, a key that this recipe does not have, or a value out of range.
     """
 
-    uses_images_unless_told: ClassVar[bool] = False
+    uses_images_by_default: ClassVar[bool] = False
 
     name: str
     modes: int = Field(
@@ -76,7 +76,7 @@ class Recipe(Table):
     @property
     def learns_from_images(self) -> bool:
         """Whether each training state stands for all its images too."""
-        return self.uses_images_unless_told if self.symmetry is None else self.symmetry
+        return self.uses_images_by_default if self.symmetry is None else self.symmetry
 
     def hashed_table(self) -> dict[str, Any]:
         """The settings as hashes of earlier versions have them (JSON data): with the keys of all recipes."""
@@ -102,9 +102,9 @@ class Recipe(Table):
         others = [f'"{name}"' for name, recipe in RECIPES.items() if key in recipe.model_fields]
         if not others:
             return super().refusal_of_key(key, path)
-        own_name = cls.model_fields["name"].default
+        stored_name = cls.model_fields["name"].default
         return (
-            f'{path} is no key of the recipe "{own_name}", it belongs to {" and ".join(others)}; '
+            f'{path} is no key of the recipe "{stored_name}", it belongs to {" and ".join(others)}; '
             f"allowed here: {', '.join(cls.model_fields)}"
         )
 
@@ -146,7 +146,7 @@ class TrendNetworks(Networks):
 class Polynomials(Recipe):
     """Polynomials with a prior, networks where these fail: the recommended recipe. Stored under the name "best"."""
 
-    uses_images_unless_told = True
+    uses_images_by_default = True
     name: Annotated[Literal["best"], BeforeValidator(_stored_name)] = Field(
         default="best", description=_NAMES_EXPLAINED
     )
