@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.pipeline.configuration import CrystalTable, ImportedTable, OutputTable, SamplingTable
-from cellfields.surrogate import Recipe
+from cellfields.surrogate.recipe import RECIPES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/*.md")])
@@ -19,7 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "ex
 
 @pytest.mark.parametrize(
     "table",
-    [CrystalTable, PlaneWaveSettings, SamplingTable, Recipe, OutputTable, ImportedTable],
+    [CrystalTable, PlaneWaveSettings, SamplingTable, *RECIPES.values(), OutputTable, ImportedTable],
     ids=lambda table: table.__name__,
 )
 def test_every_key_of_the_study_file_is_described(table: type[BaseModel]) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -38,8 +38,20 @@ class Table(BaseModel):
     # calls an __init__ that is not marked as its own kind.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    @classmethod
+    def refusal_of_key(cls, key: str, path: str) -> str:
+        """One sentence about a key that this table does not have, with all those that it has.
 
-def sentence(error: ValidationError, root: type[BaseModel]) -> str:
+        Args:
+            key: the unknown key.
+            path: the key with the names of the tables that it stands in, as "sampling.trian".
+        """
+        close = difflib.get_close_matches(key, cls.model_fields, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return f"unknown key {path}{hint}; allowed here: {', '.join(cls.model_fields)}"
+
+
+def sentence(error: ValidationError, root: type[Table]) -> str:
     """The most telling of pydantic's errors about a table of type ``root``, in one sentence that names the key."""
     # A key that is misspelt is also missing: say the former.
     return _sentence(min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden"), root)
@@ -71,16 +83,13 @@ _BOUNDS = {
 }
 
 
-def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
-    location = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
-    field, owner = _field_at(location, root)
+def _sentence(error: ErrorDetails, root: type[Table]) -> str:
+    given = tuple(part for part in error["loc"] if not (isinstance(part, str) and "[" in part))
+    location, field, owner = _field_at(given, root)
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:60]}" for part in location).lstrip(".")
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        allowed = list(owner.model_fields)
-        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"unknown key {name}{hint}; allowed here: {', '.join(allowed)}"
+        return owner.refusal_of_key(str(location[-1]), name)
     about = f" ({field.description})" if field is not None and field.description else ""
     if kind == "missing":
         if isinstance(location[-1], int):
@@ -90,6 +99,8 @@ def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
             )
         is_table = field is not None and _is_table(field.annotation)
         return f"{'table [' + name + ']' if is_table and len(location) == 1 else name} is missing{about}"
+    if kind == "union_tag_invalid":  # all such unions are told apart by the key ``name``
+        return f"{name}.name = {short(context['tag'])} must be one of {context['expected_tags']}{about}"
     start = f"{name} = {short(error['input'])}"
     if kind == "value_error":
         message = str(context.get("error", error["msg"]))
@@ -115,22 +126,42 @@ def _sentence(error: ErrorDetails, root: type[BaseModel]) -> str:
     return f"{start}: {error['msg'][0].lower()}{error['msg'][1:]}{about}"
 
 
-def _field_at(location: tuple[Any, ...], root: type[BaseModel]) -> tuple[FieldInfo | None, type[BaseModel]]:
-    """The pydantic field at a location (None for an unknown key), and the table that holds or should hold it."""
+def _field_at(location: tuple[Any, ...], root: type[Table]) -> tuple[tuple[Any, ...], FieldInfo | None, type[Table]]:
+    """What pydantic's location of an error means to a person.
+
+    Returns:
+        The location as a person writes it: without the tags by which pydantic names the members of a tagged union.
+        The pydantic field there, None for an unknown key. The table that holds or should hold it.
+    """
     owner = root
     field: FieldInfo | None = None
-    for depth, part in enumerate(location, start=1):
+    written: list[Any] = []
+    rest = list(location)
+    while rest:
+        written.append(part := rest.pop(0))
         field = owner.model_fields.get(part)
         annotation: Any = getattr(field, "annotation", None)
-        inner = next((t for t in (annotation, *get_args(annotation)) if _is_table(t)), None)  # also "table or None"
-        if depth == len(location) or inner is None:
+        if field is not None and field.discriminator is not None and rest:
+            inner = _member(annotation, rest.pop(0))
+        else:  # also "table or None"
+            inner = next((t for t in (annotation, *get_args(annotation)) if _is_table(t)), None)
+        if not rest or inner is None:
             break
         owner = inner
-    return field, owner
+    return (*written, *rest), field, owner
+
+
+def _member(union: Any, tag: str) -> type[Table] | None:
+    """The table in a union of tagged tables that has this tag."""
+    for member in get_args(union):
+        table, *metadata = get_args(member)
+        if Tag(tag) in metadata:
+            return cast(type[Table], table)
+    return None
 
 
 def _is_table(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return isinstance(annotation, type) and issubclass(annotation, Table)
 
 
 def _range(field: FieldInfo | None) -> str:

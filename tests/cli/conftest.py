@@ -40,8 +40,10 @@ stretch_sigma = 0.02
 angle_sigma = 1.0
 
 [surrogate]
-name = "taylor"
 modes = 6
+"""
+NETWORKS = """\
+name = "taylor"
 field_widths = [8]
 small_widths = [8]
 epochs = 30
@@ -86,7 +88,7 @@ class Shell:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], engines: list[CountingToy]) -> None:
         self.folder, self.config, self.engines, self._capsys = folder, folder / "study.toml", engines, capsys
         self.refuses: Callable[[Deformation], bool] = lambda deformation: False
-        self.config.write_text(STUDY)
+        self.config.write_text(STUDY + NETWORKS)
 
     def __call__(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()

@@ -12,6 +12,7 @@ import pytest
 
 from cellfields.cli import _console
 from cellfields.crystal.deformation import Deformation
+from tests.cli.conftest import NETWORKS
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shell
@@ -87,7 +88,7 @@ def test_run_ends_with_report_and_numbers_and_resumes(shell: Shell) -> None:
 
 
 def test_predictions_of_best_come_with_their_uncertainty(shell: Shell) -> None:
-    shell.edit('name = "taylor"', 'name = "best"\ndegree = 2')
+    shell.edit(NETWORKS, 'name = "best"\ndegree = 2\n')
     assert shell("run", shell.config).code == 0
     model = shell.folder / "run" / "model.safetensors"
     table = shell("predict", model, "--D", "1.005,1,0.995,90,90,90.2", "--json", "-").json()

@@ -9,7 +9,7 @@ import pytest
 from cellfields.dft.pseudopotential import builtin_pseudopotential
 from cellfields.engines.identity import EngineIdentity
 from cellfields.pipeline import study
-from tests.cli.conftest import Shell
+from tests.cli.conftest import NETWORKS, Shell
 from tests.mechanics.test_stress_consistency import TruncatedEngine
 from tests.toy import magnesium
 
@@ -66,7 +66,7 @@ def test_uniaxial_says_it_too(shell: Shell, engine: Labelled) -> None:
 
 
 def test_a_campaign_compares_once_and_a_run_does_not_judge(shell: Shell, engine: Labelled) -> None:
-    shell.edit('name = "taylor"', 'name = "best"\ndegree = 3')
+    shell.edit(NETWORKS, 'name = "best"\ndegree = 3\n')
     assert WRONG in shell("label", shell.config, "--workers", "1").err
     kept = shell.folder.joinpath(next(f for f in shell.files() if f.endswith("stress_check.json")))
     found = json.loads(kept.read_text())

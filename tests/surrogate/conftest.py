@@ -8,7 +8,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
 from cellfields.surrogate import Surrogate
-from tests.surrogate.samples import QUICK, draw
+from tests.surrogate.samples import QUICK_RECIPES, draw
 from tests.toy import ToyEngine, magnesium
 
 
@@ -34,4 +34,4 @@ def unseen(crystal: Crystal) -> list[Deformation]:
 
 @pytest.fixture(scope="session", params=["paper", "taylor", "best"])
 def surrogate(request: pytest.FixtureRequest, crystal: Crystal, states: list[CellState]) -> Surrogate:
-    return Surrogate.train(crystal, states, QUICK.model_copy(update={"name": request.param}))
+    return Surrogate.train(crystal, states, QUICK_RECIPES[request.param])

@@ -12,7 +12,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Surrogate
-from tests.surrogate.samples import TINY, draw
+from tests.surrogate.samples import TINY_RECIPES, draw
 from tests.toy import ToyEngine
 
 # What lies outside the domain is warned of (test_domain.py); here it must hold there too.
@@ -94,7 +94,7 @@ def test_without_an_inversion_centre_what_is_left_is_exact(name: str) -> None:
     """Complex coefficients: electrons, φ, and the integrals."""
     carbide = Crystal(4.12 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), ["Si", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     engine = ToyEngine(carbide, field_cutoff=1.5)
-    recipe = TINY.model_copy(update={"name": name, "degree": 2})
+    recipe = TINY_RECIPES[name]
     state = Surrogate.train(carbide, map(engine.solve, draw(carbide, 12)), recipe).solve(draw(carbide, 1, seed=3)[0])
     assert state.fields is not None and np.iscomplexobj(state.fields.coefficients["density"])
     assert state.fields.integral("density") == pytest.approx(4.0, abs=1e-14)

@@ -8,7 +8,7 @@ import pytest
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.state.axis_operations import axis_operations
-from cellfields.surrogate import Surrogate
+from cellfields.surrogate import Polynomials, Recipe, Surrogate
 from cellfields.surrogate.images import images_of
 from tests.surrogate.samples import QUICK
 from tests.toy import ToyEngine
@@ -29,11 +29,13 @@ def draw(crystal: Crystal, count: int, seed: int) -> list[Deformation]:
     return sample_deformations(crystal, count, seed=seed, stretch_sigma=0.015, angle_sigma=1.0, hold=PLANE)
 
 
-@pytest.mark.parametrize("name", ["paper", "best"])
-def test_surrogate_of_a_sheet(crystal: Crystal, name: str) -> None:
+@pytest.mark.parametrize(
+    "recipe", [QUICK.model_copy(update={"epochs": 400}), Polynomials(degree=3, modes=12)], ids=["paper", "best"]
+)
+def test_surrogate_of_a_sheet(crystal: Crystal, recipe: Recipe) -> None:
     engine = ToyEngine(crystal, field_cutoff=0.5)
     states = [engine.solve(strain) for strain in draw(crystal, 40, 0)]
-    surrogate = Surrogate.train(crystal, states, QUICK.model_copy(update={"name": name, "epochs": 400}))
+    surrogate = Surrogate.train(crystal, states, recipe)
     unseen = draw(crystal, 8, 1)
     true, predicted = [engine.solve(strain) for strain in unseen], [surrogate.solve(strain) for strain in unseen]
     spread = np.std([s.free_energy for s in true])
@@ -53,7 +55,7 @@ def test_images_leave_held_components_held() -> None:
     cube = Crystal.from_lengths_and_angles([7.6] * 3, [90] * 3, ["Al"] * 4, FCC)
     strains = sample_deformations(cube, 20, seed=0, stretch_sigma=0.02, angle_sigma=1.0, hold=["lambda_c"])
     states = list(map(ToyEngine(cube, field_cutoff=1.0).solve, strains))
-    surrogate = Surrogate.train(cube, states, QUICK.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
+    surrogate = Surrogate.train(cube, states, Polynomials(degree=2, blend=1, modes=12))
     assert surrogate.held == ("lambda_c",)
     images, count = images_of(cube, states, surrogate.recipe, {"kmesh": [4, 4, 4]})
     assert count == 8  # of 24: fourfold about c, and twofold across it

@@ -18,7 +18,7 @@ from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Surrogate
-from tests.surrogate.samples import QUICK, TINY, draw
+from tests.surrogate.samples import QUICK, QUICK_RECIPES, TINY, TINY_RECIPES, draw
 from tests.toy import ToyEngine
 
 # What lies outside the domain is warned of (test_domain.py); here it does not matter.
@@ -59,18 +59,20 @@ EVERYTHING = (*FIELDS_AND_ATOMS, "free_energy", "fermi_energy", "band_energy", "
 # The toy's atoms and stress do not have the crystal's symmetry and are no derivative of its energy, so "best" is judged
 # without images and slopes. Networks of the paper's kind do not learn the toy's energies from forty states.
 @pytest.mark.parametrize(
-    ("changes", "names", "share"),
+    ("name", "changes", "names", "share"),
     [
-        ({"name": "paper", "epochs": 600}, FIELDS_AND_ATOMS, 0.5),
-        ({"name": "taylor"}, EVERYTHING, 0.2),
-        ({"name": "best", "symmetry": False, "slopes": False}, EVERYTHING, 0.2),
+        ("paper", {"epochs": 600}, FIELDS_AND_ATOMS, 0.5),
+        ("taylor", {}, EVERYTHING, 0.2),
+        ("best", {"symmetry": False, "slopes": False}, EVERYTHING, 0.2),
     ],
     ids=["paper", "taylor", "best"],
 )
-def test_errors_are_a_small_share_of_those_that_the_training_mean_makes(crystal, states, unseen, changes, names, share):
-    surrogate = Surrogate.train(crystal, states, QUICK.model_copy(update=changes))
-    for name, ratio in errors_over_those_of_the_mean(surrogate, states, unseen, names).items():
-        assert ratio < share, name
+def test_errors_are_a_small_share_of_those_that_the_training_mean_makes(
+    crystal, states, unseen, name, changes, names, share
+):
+    surrogate = Surrogate.train(crystal, states, QUICK_RECIPES[name].model_copy(update=changes))
+    for quantity, ratio in errors_over_those_of_the_mean(surrogate, states, unseen, names).items():
+        assert ratio < share, quantity
 
 
 def errors_over_those_of_the_mean(surrogate, states, unseen, names):
@@ -224,7 +226,7 @@ def lacking(state, *names):
 
 def test_states_with_numbers_only(crystal, states, unseen):
     bare = [lacking(state, *FIELD_NAMES, "fermi_energy") for state in states]
-    trained = Surrogate.train(crystal, bare, TINY.model_copy(update={"name": "taylor"}))
+    trained = Surrogate.train(crystal, bare, TINY_RECIPES["taylor"])
     state = trained.solve(unseen[0])
     assert trained.unknown == (*FIELD_NAMES, "fermi_energy")
     assert state.fields is None and state.fermi_energy is None
@@ -250,7 +252,7 @@ def test_free_energy_and_positions_alone(crystal, states, unseen, tmp_path):
 
 def test_the_best_recipe_learns_from_images_of_states_without_atoms(crystal, states, unseen):
     bare = [lacking(s, *FIELD_NAMES, "internal", "band_energy", "entropic_energy", "stress") for s in states[:20]]
-    trained = Surrogate.train(crystal, bare, TINY.model_copy(update={"name": "best", "degree": 2, "blend": 1}))
+    trained = Surrogate.train(crystal, bare, TINY_RECIPES["best"].model_copy(update={"blend": 1}))
     assert trained.metadata["states_used"]["free_energy"] == 20
     state, true = trained.solve(unseen[0]), ToyEngine(crystal, 2.0).solve(unseen[0])
     assert not state.knows("internal") and state.stress is not None
@@ -258,7 +260,7 @@ def test_the_best_recipe_learns_from_images_of_states_without_atoms(crystal, sta
 
 
 def test_images_do_not_make_strains_out_of_few(crystal, states):
-    best = TINY.model_copy(update={"name": "best", "degree": 2, "blend": 1})
+    best = TINY_RECIPES["best"].model_copy(update={"blend": 1})
     with pytest.raises(InputError, match="at least 2 states, got 1"):
         Surrogate.train(crystal, states[:1], best)
     few = [lacking(s, "entropy_density") if i > 5 else s for i, s in enumerate(states[:15])]
@@ -269,7 +271,7 @@ def test_images_do_not_make_strains_out_of_few(crystal, states):
 def test_a_stress_that_is_no_number_is_refused(crystal, states, recipe):
     spoilt = dataclasses.replace(states[0], stress=np.full((3, 3), np.nan))
     with pytest.raises(InputError, match="not finite"):
-        Surrogate.train(crystal, [spoilt, *states[1:10]], TINY.model_copy(update={"name": recipe}))
+        Surrogate.train(crystal, [spoilt, *states[1:10]], TINY_RECIPES[recipe])
 
 
 def test_a_density_alone(crystal, states, unseen, tmp_path):

@@ -23,7 +23,8 @@ from cellfields.crystal.deformation import ANGLE_RANGE, Component, Deformation, 
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit.settings import AbinitOptions
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.surrogate import Recipe
+from cellfields.surrogate.recipe import AnyRecipe, PaperNetworks
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 from cellfields.text import decode_text
 from cellfields.validation import Table, sentence, short
 
@@ -33,7 +34,6 @@ Positive = Annotated[float, Field(gt=0)]
 Angle = Annotated[float, Field(ge=ANGLE_RANGE[0], le=ANGLE_RANGE[1])]
 MeshNumber = Annotated[int, Field(ge=1, le=10_000)]
 
-MINIMUM_TRAINING_STATES = 8
 _GEOMETRIES = ("lengths", "lengths_angstrom", "lattice", "lattice_angstrom", "structure")
 
 
@@ -159,7 +159,7 @@ class ImportedTable(Table):
 
 class _Study(Table):
     crystal: CrystalTable
-    surrogate: Recipe = Recipe()
+    surrogate: AnyRecipe = PaperNetworks()
     output: OutputTable = OutputTable()
 
     @property

@@ -19,9 +19,10 @@ from cellfields.dataset import DatasetStore, Failure
 from cellfields.engines.contract import FirstPrinciplesEngine
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES, Configuration, ImportedConfiguration, load_study
+from cellfields.pipeline.configuration import Configuration, ImportedConfiguration, load_study
 from cellfields.pipeline.samples import MINIMUM_TEST_STATES, Samples
 from cellfields.state import CellState
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 
 def make_engine(configuration: Configuration, crystal: Crystal) -> FirstPrinciplesEngine:

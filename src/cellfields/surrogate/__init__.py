@@ -10,10 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cellfields.errors import OutsideDomainError
-from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.recipe import Networks, PaperNetworks, Polynomials, Recipe, TrendNetworks
 from cellfields.surrogate.training_domain import OutsideDomainWarning
 
-__all__ = ["OutsideDomainError", "OutsideDomainWarning", "Recipe", "Surrogate"]
+__all__ = [
+    "Networks",
+    "OutsideDomainError",
+    "OutsideDomainWarning",
+    "PaperNetworks",
+    "Polynomials",
+    "Recipe",
+    "Surrogate",
+    "TrendNetworks",
+]
 
 if TYPE_CHECKING:
     from cellfields.surrogate.surrogate import Surrogate

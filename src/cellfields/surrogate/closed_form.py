@@ -22,7 +22,7 @@ from cellfields.state import CellState
 from cellfields.surrogate.ensemble import FEWEST, fit_ensemble
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.polynomial import Design, blended, fit_polynomial
-from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.recipe import Polynomials
 from cellfields.surrogate.slope_check import SlopeCheck, energy_slopes
 from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, spread
@@ -58,7 +58,7 @@ def fit_closed_form(
     states: Sequence[CellState],
     images: int,
     encoded: Mapping[str, tuple[IntArray, FloatArray]],
-    recipe: Recipe,
+    recipe: Polynomials,
     on_progress: Progress | None = None,
     *,
     check: SlopeCheck | None = None,
@@ -126,7 +126,7 @@ def fit_closed_form(
     return ClosedForm(regressors, residuals, uncertainty, slopes_used)
 
 
-def _why_not(recipe: Recipe, states: Sequence[CellState], check: SlopeCheck | None) -> str:
+def _why_not(recipe: Polynomials, states: Sequence[CellState], check: SlopeCheck | None) -> str:
     """Why slopes are not to be learned, as a text for people; empty where they may be."""
     if not recipe.slopes:
         return "left out: slopes = false"

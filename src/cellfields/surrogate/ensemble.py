@@ -23,15 +23,15 @@ import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.surrogate.network import Network, Regressor
-from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.recipe import PaperNetworks, Polynomials
 from cellfields.surrogate.training import minimise, spread
 
 WIDTHS = (250, 250)
 FOLDS = 10
 FEWEST = 400  # states; fewer teach a network nothing that the mean does not know
 _PROTOCOL = (  # one after the other
-    Recipe(epochs=2000, learning_rate=1e-3, l2=1e-4),
-    Recipe(epochs=200, learning_rate=2e-4, l2=1e-4),
+    PaperNetworks(epochs=2000, learning_rate=1e-3, l2=1e-4),
+    PaperNetworks(epochs=200, learning_rate=2e-4, l2=1e-4),
 )
 _EXACT = 1e-6  # relative error up to which outputs follow a symmetry; modes cut within a multiplet do not
 
@@ -57,7 +57,7 @@ def fit_ensemble(
     outputs: FloatArray,
     input_mean: FloatArray,
     input_scale: FloatArray,
-    recipe: Recipe,
+    recipe: Polynomials,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EnsembleFit:
     """Train ``recipe.members`` networks.

@@ -23,10 +23,10 @@ from cellfields.crystal.voigt import to_voigt
 from cellfields.state import CellState
 from cellfields.surrogate.polynomial import polynomial_slope
 from cellfields.surrogate.training import spread
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 from cellfields.surrogate.trend import monomials
 from cellfields.units import GPA
 
-_FEWEST = 8  # strains
 _HIGHEST = 4  # degree of G
 _ROWS_A_TERM = 1.5
 _ROUNDING = 1e-10  # of the largest singular value
@@ -79,7 +79,7 @@ def slope_check(crystal: Crystal, states: Sequence[CellState]) -> SlopeCheck | N
         None where fewer than eight know both, or their volumes are all the same: then there is nothing to compare.
     """
     known = [state for state in states if state.stress is not None and state.knows("free_energy")]
-    if len(known) < _FEWEST:
+    if len(known) < MINIMUM_TRAINING_STATES:
         return None
     energies = np.array([state.free_energy for state in known])
     volumes = np.array([state.volume for state in known])

@@ -23,9 +23,9 @@ from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES, ElectronicFields, FourierBasis
 from cellfields.surrogate.reduction import LiftedFields, Reduction
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 NUMBERS = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy")
-_FEWEST = 8  # states that must know a quantity for it to be learned; all of them, where there are fewer in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class StateEncoding:
         """
         if len(states) < 2 * images:
             raise InputError(f"training needs at least 2 states, got {len(states) // images}")
-        fewest = min(_FEWEST * images, len(states))
+        fewest = min(MINIMUM_TRAINING_STATES * images, len(states))  # all, where there are fewer in all
         for state in states:
             if state.internal.shape != (crystal.n_internal,) or state.positions.shape != (crystal.n_atoms, 3):
                 raise InputError(
@@ -71,7 +71,9 @@ class StateEncoding:
         needless = {"internal": crystal.n_internal == 0, **integrals}
         encoding = cls(crystal, basis, reductions, tuple(n for n in numbers if not needless.get(n, False)), width)
         if not encoding.quantities:
-            raise InputError(f"there is nothing to learn: at least {_FEWEST} training states must know a quantity")
+            raise InputError(
+                f"there is nothing to learn: at least {MINIMUM_TRAINING_STATES} training states must know a quantity"
+            )
         return encoding
 
     @property

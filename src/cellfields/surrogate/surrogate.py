@@ -36,7 +36,7 @@ from cellfields.surrogate.closed_form import fit_closed_form
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Regressor
-from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.recipe import Networks, Polynomials, Recipe
 from cellfields.surrogate.slope_check import slope_check
 from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, fit_regressor
@@ -121,11 +121,11 @@ class Surrogate:
         check, slopes = slope_check(crystal, states[::images]), "left out: this recipe learns from values alone"
         if check is not None and check.contradicts:
             warnings.warn(check.sentence(), PhysicsWarning, stacklevel=2)
-        if recipe.name == "best":
+        if isinstance(recipe, Polynomials):
             fit = fit_closed_form(encoding, states, images, encoded, recipe, on_progress, check=check)
             slopes = fit.slopes
             regressors, errors, uncertainties = fit.regressors, fit.errors(encoded), fit.uncertainty
-        else:
+        elif isinstance(recipe, Networks):
             for name, (rows, outputs) in encoded.items():
                 widths = recipe.field_widths if name in encoding.reductions else recipe.small_widths
                 fitted = fit_regressor(name, deformations[rows], outputs, widths, recipe, on_progress)
@@ -302,7 +302,7 @@ class Surrogate:
         Raises:
             InputError: the recipe gives none (only "best" does).
         """
-        if self.uncertainties is None:
+        if self.uncertainties is None or not isinstance(self.recipe, Polynomials):
             raise InputError(f'recipe "{self.recipe.name}" knows no uncertainties; "best" does')
         factor = self.domain.excess(deformation.as_array()) ** (self.recipe.degree + 1)
         return {name: factor * value for name, value in self.uncertainties(deformation).items()}
@@ -368,7 +368,7 @@ class Surrogate:
         tensors, table = _file.read_model(path)
         try:
             encoding, regressors, domain, uncertainties = _file.unpack(tensors, table)
-            recipe = Recipe.model_validate(table["recipe"])
+            recipe = Recipe.from_stored(table["recipe"])
             surrogate = cls(encoding, regressors, domain, recipe, dict(table["metadata"]), uncertainties)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             reason = " ".join(str(error).split())[:200]

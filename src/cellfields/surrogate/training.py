@@ -24,7 +24,7 @@ import optax  # type: ignore[import-untyped]
 
 from cellfields._typing import Array, FloatArray
 from cellfields.surrogate.network import Network, Regressor
-from cellfields.surrogate.recipe import Recipe
+from cellfields.surrogate.recipe import Networks
 from cellfields.surrogate.trend import fit_trend, monomials
 
 KERAS_EPSILON = 1e-7  # of Adam; optax's own default is 1e-8
@@ -39,7 +39,7 @@ def fit_regressor(
     deformations: FloatArray,
     outputs: FloatArray,
     widths: Sequence[int],
-    recipe: Recipe,
+    recipe: Networks,
     on_progress: Progress | None = None,
 ) -> tuple[Regressor, float]:
     """Train the network of one quantity.
@@ -84,7 +84,7 @@ def minimise(
     network: Network,
     inputs: Array,
     targets: Array,
-    recipe: Recipe,
+    recipe: Networks,
     rng: np.random.Generator,
     on_progress: Callable[[int, int], None] | None,
 ) -> Network:

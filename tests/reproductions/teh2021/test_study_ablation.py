@@ -10,7 +10,7 @@ from cellfields.reproductions.teh2021.ablation import Ablation, variants
 from cellfields.reproductions.teh2021.accuracy import BEST, PAPER
 from cellfields.reproductions.teh2021.second_order import refine
 from cellfields.reproductions.teh2021.workbench import Workbench
-from cellfields.surrogate import Recipe, Surrogate
+from cellfields.surrogate import Polynomials, Surrogate
 from cellfields.surrogate.training import loss
 
 
@@ -20,7 +20,7 @@ def found(toy_bench: Workbench) -> Ablation:
 
 
 def test_a_variant_changes_one_thing() -> None:
-    best = Recipe(name="best")
+    best = Polynomials()
     table = variants(best)
     changed = {
         label: {key for key, value in recipe.model_dump().items() if value != getattr(best, key)}

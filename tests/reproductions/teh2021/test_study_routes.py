@@ -17,7 +17,7 @@ from cellfields.reproductions.teh2021 import page, reproduce, routes
 from cellfields.reproductions.teh2021.accuracy import BEST, OURS, PAPER
 from cellfields.reproductions.teh2021.protocol import PRINTED_ROUTES, Plan, teh2021
 from cellfields.reproductions.teh2021.workbench import Workbench
-from cellfields.surrogate import Recipe
+from cellfields.surrogate import PaperNetworks, Polynomials
 from tests.engines.planewave.problems import aluminium
 
 # At 4 Ha the labels' stress contradicts their energies, of which training warns (tests/surrogate/test_slope_check.py).
@@ -28,15 +28,14 @@ def plan() -> Plan:
     """One atom a cell, nothing to relax: a label takes a tenth of a second."""
     crystal = aluminium()
     settings = PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(2, 2, 1), smearing_width=0.05, basis="full")
-    recipe = Recipe(field_widths=(8,), small_widths=(8,), modes=4, epochs=40, degree=2)
     strains = sample_deformations(crystal, 12, seed=1, stretch_sigma=0.01, angle_sigma=0.5)
     return replace(
         teh2021(quick=True),
         engine=PlaneWaveEngine(crystal, settings),
         train=tuple(strains[:9]),
         test=tuple(strains[9:]),
-        paper=recipe,
-        best=recipe.model_copy(update={"name": "best"}),
+        paper=PaperNetworks(field_widths=(8,), small_widths=(8,), modes=4, epochs=40),
+        best=Polynomials(modes=4, degree=2),
         routes=3,
     )
 

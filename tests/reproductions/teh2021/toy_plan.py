@@ -16,11 +16,11 @@ from cellfields.reproductions.teh2021.protocol import Architectures, Plan
 from cellfields.reproductions.teh2021.published import MODELS, Published
 from cellfields.state import CellState
 from cellfields.state.fields import FIELD_NAMES
-from cellfields.surrogate import Recipe
+from cellfields.surrogate import PaperNetworks, Polynomials
 from tests.toy import ToyEngine, magnesium
 
-PAPER = Recipe(field_widths=(6,), small_widths=(6,), modes=4, epochs=10, symmetry=True, degree=2, lengths=(4.5,))
-BEST = PAPER.model_copy(update={"name": "best", "symmetry": None, "degree": 3})
+PAPER = PaperNetworks(field_widths=(6,), small_widths=(6,), modes=4, epochs=10, symmetry=True)
+BEST = Polynomials(modes=4, degree=3, lengths=(4.5,))
 
 
 class ToyLabels(ToyEngine):

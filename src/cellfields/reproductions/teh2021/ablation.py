@@ -13,7 +13,7 @@ from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.accuracy import BEST, PAPER
 from cellfields.reproductions.teh2021.second_order import refine
 from cellfields.reproductions.teh2021.workbench import Workbench
-from cellfields.surrogate import Recipe
+from cellfields.surrogate import Polynomials, Recipe, TrendNetworks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ablation:
     test: int
 
 
-def variants(best: Recipe) -> dict[str, Recipe]:
+def variants(best: Polynomials) -> dict[str, Polynomials]:
     """Label → the best recipe with one thing changed."""
     changes: dict[str, dict[str, object]] = {
         "without symmetry": {"symmetry": False},
@@ -58,13 +58,15 @@ def study(bench: Workbench) -> Ablation:
     """Train and judge every variant."""
     plan, training, test = bench.plan, bench.training, bench.test
     rows = []
-    for label, recipe in {
+    trend = TrendNetworks(**plan.paper.model_dump(exclude={"name"}))
+    recipes: dict[str, Recipe] = {
         PAPER: plan.paper,
         f"{PAPER}, without images": plan.paper.model_copy(update={"symmetry": False}),
-        "paper's networks on a quadratic trend (taylor)": plan.paper.model_copy(update={"name": "taylor"}),
+        "paper's networks on a quadratic trend (taylor)": trend,
         BEST: plan.best,
         **variants(plan.best),
-    }.items():
+    }
+    for label, recipe in recipes.items():
         judged, seconds = bench.judged(label, recipe, training, test)
         rows.append(_row(label, judged, seconds))
         if label == PAPER and plan.refinements:
@@ -86,7 +88,7 @@ def _refined(bench: Workbench, training: Samples, test: Samples) -> Row:
         )
         return bench.exam(test).judge(refined).to_dict() | {"seconds_more": seconds}
 
-    depends_on = [plan.paper.model_dump(mode="json"), plan.refinements, training.key, test.key]
+    depends_on = [plan.paper.hashed_table(), plan.refinements, training.key, test.key]
     table = bench.keep("refined", depends_on, make)
     _, before = bench.judged(PAPER, plan.paper, training, test)
     return _row(label, EngineErrors.from_dict(table), before + float(table["seconds_more"]))

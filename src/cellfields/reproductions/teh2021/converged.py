@@ -21,13 +21,13 @@ from cellfields.engines.contract import FirstPrinciplesEngine, RecoverableEngine
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
 from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.accuracy import OURS
 from cellfields.reproductions.teh2021.protocol import in_turn
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 LINEAR = "linear"
 

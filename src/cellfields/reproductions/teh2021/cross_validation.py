@@ -16,7 +16,7 @@ import numpy as np
 from cellfields._typing import Array, FloatArray
 from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.workbench import Workbench
-from cellfields.surrogate import Recipe
+from cellfields.surrogate import Networks
 from cellfields.surrogate.training import fit_regressor
 
 Widths = tuple[int, ...]
@@ -68,7 +68,7 @@ def study(bench: Workbench) -> CrossValidation:
 
 
 def _errors(
-    bench: Workbench, training: Samples, name: str, widths: Widths, recipe: Recipe, folds: int
+    bench: Workbench, training: Samples, name: str, widths: Widths, recipe: Networks, folds: int
 ) -> Choice | None:
     label = f"{name} {'-'.join(map(str, widths))}"
 
@@ -85,7 +85,7 @@ def _errors(
         bench.tell(f"cross-validation: {label}", folds, folds)
         return errors
 
-    depends_on = [name, list(widths), recipe.model_dump(mode="json"), folds, training.key]
+    depends_on = [name, list(widths), recipe.hashed_table(), folds, training.key]
     errors = bench.keep("cross-validation", depends_on, make)
     if errors is None:
         return None
@@ -93,7 +93,7 @@ def _errors(
 
 
 def _fold_error(
-    name: str, deformations: FloatArray, outputs: FloatArray, held: Array, widths: Widths, recipe: Recipe
+    name: str, deformations: FloatArray, outputs: FloatArray, held: Array, widths: Widths, recipe: Networks
 ) -> float:
     regressor, _ = fit_regressor(name, deformations[~held], outputs[~held], widths, recipe)
     residual = outputs[held] - np.asarray(regressor(deformations[held]))

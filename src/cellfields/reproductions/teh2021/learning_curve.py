@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
 from cellfields.reproductions.teh2021.accuracy import FLOOR, OURS
 from cellfields.reproductions.teh2021.workbench import Workbench
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.evaluation.metrics import PAPER_GRID
 from cellfields.reproductions.teh2021.published import Published
-from cellfields.surrogate import Recipe
+from cellfields.surrogate import PaperNetworks, Polynomials
 
 SEED = 2021  # of the training strains: the authors' own are not published
 SOLVES = 500  # training strains; each is four by the crystal's symmetry (mmm): the paper's 2,000
@@ -106,8 +106,8 @@ class Plan:
     engine: Any
     train: tuple[Deformation, ...]
     test: tuple[Deformation, ...]
-    paper: Recipe
-    best: Recipe
+    paper: PaperNetworks
+    best: Polynomials
     sizes: tuple[int, ...]
     architectures: Architectures
     refinements: int
@@ -172,8 +172,8 @@ def teh2021(reference: Path | None = None, *, quick: bool = False) -> Plan:
         engine=PlaneWaveEngine(crystal, settings),
         train=tuple(sample_deformations(crystal, SOLVES, seed=SEED)),
         test=tuple(test),
-        paper=Recipe(name="paper", symmetry=True),
-        best=Recipe(name="best"),
+        paper=PaperNetworks(symmetry=True),
+        best=Polynomials(),
         sizes=(16, 32, 63, 125, 250, 500),
         architectures=Architectures(
             fields=((500, 500), (500,), (100, 100), (250, 250), (500, 500, 500)),
@@ -192,13 +192,12 @@ def teh2021(reference: Path | None = None, *, quick: bool = False) -> Plan:
 def _miniature(crystal: Crystal, published: Published | None) -> Plan:
     settings = PlaneWaveSettings(smearing="cold", cutoff=4, kmesh=(2, 2, 2), force_tolerance=1e-4, scf_tolerance=1e-7)
     draw = partial(sample_deformations, crystal, stretch_sigma=0.02, angle_sigma=1.2)
-    small = Recipe(field_widths=(24, 24), small_widths=(16, 16), modes=8, epochs=200, degree=3, lengths=(4.5,))
     return Plan(
         engine=PlaneWaveEngine(crystal, settings),
         train=tuple(draw(12, seed=SEED)),
         test=tuple(draw(4, seed=SEED + 1)),
-        paper=small,
-        best=small.model_copy(update={"name": "best"}),
+        paper=PaperNetworks(field_widths=(24, 24), small_widths=(16, 16), modes=8, epochs=200),
+        best=Polynomials(modes=8, degree=3, lengths=(4.5,)),
         sizes=(8, 12),
         architectures=Architectures(fields=((24, 24), (12,)), small=((16, 16),), epochs=50),
         refinements=20,

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from cellfields._typing import FloatArray
 from cellfields.state import CellState
-from cellfields.surrogate import Surrogate
+from cellfields.surrogate import Networks, Surrogate
 from cellfields.surrogate.jax_arrays import double_precision
 from cellfields.surrogate.network import Regressor
 from cellfields.surrogate.training import loss
@@ -40,8 +40,11 @@ def refine(
         on_progress: called with (quantity, networks done, networks).
 
     Returns:
-        The surrogate with better networks, and the wall time in seconds.
+        The surrogate with better networks, and the wall time in seconds. A surrogate of polynomials has nothing to
+        refine and is returned as it is.
     """
+    if not isinstance(surrogate.recipe, Networks):
+        return surrogate, 0.0
     started = time.perf_counter()
     deformations = np.array([state.deformation.as_array() for state in states])
     regressors: dict[str, Regressor] = {}

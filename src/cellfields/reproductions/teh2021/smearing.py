@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
 from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.converged import judge
 from cellfields.reproductions.teh2021.protocol import in_turn
 from cellfields.reproductions.teh2021.workbench import Workbench
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def _pairs(bench: Workbench, training: Samples, held: Samples, about: str) -> di
         }
 
     table: dict[str, list[list[float]]] = bench.keep(
-        "uncertainty", [recipe.model_dump(mode="json"), training.key, held.key], make
+        "uncertainty", [recipe.hashed_table(), training.key, held.key], make
     )
     return table
 

@@ -29,7 +29,6 @@ from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors, Evaluation
 from cellfields.evaluation.baselines import BaselineEngine, Floor
 from cellfields.evaluation.evaluate import Exam
-from cellfields.pipeline.configuration import MINIMUM_TRAINING_STATES
 from cellfields.pipeline.model_file import saved_model, train_and_save
 from cellfields.pipeline.samples import MINIMUM_TEST_STATES, Samples
 from cellfields.reproductions.teh2021.protocol import Plan
@@ -39,6 +38,7 @@ from cellfields.storage.json_tables import digest
 from cellfields.surrogate import Recipe, Surrogate
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.state_encoding import StateEncoding
+from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 Tell = Callable[[str, int, int], None]
 _QUANTITIES = 8  # steps of a training's progress: four fields, atoms, two energies, and the end
