@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ase.units import Bohr, Hartree
-
 from cellfields.dft.unmodelled import missing_physics
 from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
 from cellfields.surrogate import Surrogate
+from cellfields.units import ANGSTROM, EV
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
 _COMPONENTS = ("λa", "λb", "λc", "θa (°)", "θb (°)", "θc (°)")
@@ -81,11 +80,11 @@ def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
     if isinstance(settings, Mapping):
         names = ("cutoff", "kmesh", "smearing", "smearing_width", "functional", "basis_tolerance", "force_tolerance")
         rows += [(name, _plain(settings[name])) for name in names if name in settings]
-    lengths = [float((row**2).sum() ** 0.5) * Bohr for row in surrogate.crystal.lattice_ref]
+    lengths = [float((row**2).sum() ** 0.5) * ANGSTROM for row in surrogate.crystal.lattice_ref]
     rows.append(("reference cell, Å", ", ".join(f"{x:.4f}" for x in lengths)))
     if surrogate.metadata.get("slopes"):
         rows.append(("the free energy's slopes (stress)", str(surrogate.metadata["slopes"])))
-    return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {Hartree:.4f} eV)")]
+    return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {EV:.4f} eV)")]
 
 
 def _plain(value: Any) -> str:

@@ -19,15 +19,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate.cauchy_stress import deformation_of_metric
 from cellfields.surrogate.jax_arrays import double_precision
+from cellfields.units import GPA
 
-_UNITS = {"hartree/bohr^3": 1.0, "gpa": Hartree / Bohr**3 / GPa}
+_UNITS = {"hartree/bohr^3": 1.0, "gpa": GPA}
 _CHUNK = 64  # points at a time: their intermediate results stay in the cache
 _BLOCK = 1024  # points of one compiled call
 _PLACE = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])  # (i, j) → Voigt: xx, yy, zz, yz, xz, xy
