@@ -11,6 +11,7 @@ from typing import Any
 from cellfields.dft.unmodelled import missing_physics
 from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
+from cellfields.state.quantities import FIELDS
 from cellfields.surrogate import Surrogate
 from cellfields.units import ANGSTROM, EV
 
@@ -60,9 +61,10 @@ def model_card(
 
 def _summary(surrogate: Surrogate) -> str:
     crystal, metadata = surrogate.crystal, surrogate.metadata
+    fields = (FIELDS[name].symbol if name in FIELDS else name for name in surrogate.encoding.reductions)
     return (
         f"Deformation of a cell of {formula(crystal.species)[0]} ({cell_contents(crystal.species)}) in; "
-        "relaxed atoms, ρ, φ, u, s, energies and stress out. Recipe "
+        f"{', '.join(('relaxed atoms', *fields, 'energies and stress'))} out. Recipe "
         f'"{surrogate.recipe.name}", {metadata["n_train"]} training states'
         f"{_modes(surrogate)}, cellfields {metadata['cellfields_version']}."
     )
