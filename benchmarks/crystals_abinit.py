@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 from ase.eos import EquationOfState
-from ase.units import Bohr, Hartree
 from ase.utils.deltacodesdft import delta
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +33,7 @@ from cellfields import Crystal, Deformation, PlaneWaveEngine, PlaneWaveSettings 
 from cellfields.engines.abinit import AbinitEngine, AbinitOptions  # noqa: E402
 from cellfields.pipeline.configuration import load_configuration  # noqa: E402
 from cellfields.state import CellState  # noqa: E402
+from cellfields.units import ANGSTROM, EV  # noqa: E402
 from tests.reference.abinit.make_references import FORMATS, PSEUDOPOTENTIAL_FOLDER  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "crystals_abinit.json"
@@ -136,7 +136,7 @@ def equation_of_state(name: str) -> dict[str, Any]:
         code: [engine.evaluate(cell, zero).free_energy / crystal.n_atoms for cell in cells]
         for code, engine in engines.items()
     }
-    fits = {code: _fit(volumes * Bohr**3, np.array(found) * Hartree) for code, found in energies.items()}
+    fits = {code: _fit(volumes * ANGSTROM**3, np.array(found) * EV) for code, found in energies.items()}
     return {
         "volume_bulk_modulus_derivative": fits,
         "delta_mev": {f"{one} – {other}": 1e3 * float(delta(*fits[one], *fits[other])) for one, other in pairs},

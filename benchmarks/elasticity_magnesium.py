@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 
 from cellfields import CellState, Crystal, DatasetStore, Deformation, PlaneWaveEngine, Surrogate, elastic_constants
 from cellfields.engines.contract import Engine
@@ -26,11 +25,11 @@ from cellfields.evaluation.figures import youngs_modulus_figure
 from cellfields.mechanics import ElasticConstants, stress_free, third_order_constants
 from cellfields.mechanics.moduli import moduli, point_group, symmetrised
 from cellfields.pipeline.study import Study
+from cellfields.units import GPA
 
 EXPERIMENT = {"C11": 63.5, "C12": 25.9, "C13": 21.7, "C33": 66.5, "C44": 18.4}
 PLACES = {"C11": (0, 0), "C22": (1, 1), "C12": (0, 1), "C13": (0, 2), "C23": (1, 2), "C33": (2, 2)}
 PLACES |= {"C44": (3, 3), "C55": (4, 4), "C66": (5, 5)}
-IN_GPA = Hartree / Bohr**3 / GPa
 
 
 class Kept:
@@ -55,21 +54,21 @@ class Kept:
 def table(found: ElasticConstants, crystal: Crystal) -> dict[str, Any]:
     """In GPa, with what hexagonal symmetry makes of them and forbids."""
     average, forbidden = symmetrised(found.constants, point_group(crystal))
-    raw = {name: IN_GPA * found.constants[place] for name, place in PLACES.items()}
+    raw = {name: GPA * found.constants[place] for name, place in PLACES.items()}
     return {
         "deformation": found.deformation.as_array().tolist(),
-        "largest_stress": IN_GPA * float(np.abs(found.stress).max()),
+        "largest_stress": GPA * float(np.abs(found.stress).max()),
         "constants": raw,
-        "hexagonal": {name: IN_GPA * average[PLACES[name]] for name in EXPERIMENT},
-        "forbidden_by_symmetry": IN_GPA * forbidden,
-        "asymmetry": IN_GPA * found.asymmetry,
-        "bulk_modulus": IN_GPA * moduli(found.constants).bulk,
+        "hexagonal": {name: GPA * average[PLACES[name]] for name in EXPERIMENT},
+        "forbidden_by_symmetry": GPA * forbidden,
+        "asymmetry": GPA * found.asymmetry,
+        "bulk_modulus": GPA * moduli(found.constants).bulk,
     }
 
 
 def largest_difference(one: ElasticConstants, other: ElasticConstants) -> float:
     """Over all 21 constants, GPa."""
-    return IN_GPA * float(np.abs(one.constants - other.constants).max())
+    return GPA * float(np.abs(one.constants - other.constants).max())
 
 
 def main() -> None:
@@ -102,12 +101,10 @@ def main() -> None:
     third = {"ML": third_order_constants(learned)}
     if arguments.third_order:
         third["DFT"] = third_order_constants(true)
-        report["largest_third_order_difference"] = IN_GPA * float(np.abs(third["ML"][0] - third["DFT"][0]).max())
+        report["largest_third_order_difference"] = GPA * float(np.abs(third["ML"][0] - third["DFT"][0]).max())
     report["third_order"] = {
-        name: {
-            f"C{i + 1}{j + 1}{k + 1}": IN_GPA * c[i, j, k] for i, j, k in ((0, 0, 0), (0, 0, 1), (2, 2, 2), (0, 0, 2))
-        }
-        | {"asymmetry": IN_GPA * noise}
+        name: {f"C{i + 1}{j + 1}{k + 1}": GPA * c[i, j, k] for i, j, k in ((0, 0, 0), (0, 0, 1), (2, 2, 2), (0, 0, 2))}
+        | {"asymmetry": GPA * noise}
         for name, (c, noise) in third.items()
     }
     youngs_modulus_figure(at_rest["DFT"].constants).savefig(arguments.out / "youngs_modulus.png", dpi=144)

@@ -16,5 +16,11 @@ ANGSTROM: float = _BOHR_IN_ANGSTROM
 EV: float = _HARTREE_IN_EV
 """One Hartree in eV."""
 
+EV_PER_ANGSTROM: float = EV / ANGSTROM
+"""One Hartree/Bohr in eV/Å."""
+
+EV_PER_CUBIC_ANGSTROM: float = EV / ANGSTROM**3
+"""One Hartree/Bohr³ in eV/Å³."""
+
 GPA: float = _HARTREE_IN_EV / _BOHR_IN_ANGSTROM**3 / _GPA_IN_ASE
 """One Hartree/Bohr³ in GPa."""

@@ -127,7 +127,7 @@ def test_figures_leave_matplotlib_as_it_was(magnesium_material: Material) -> Non
     parity = parity_figure(evaluation)
     assert [axis.get_title() for axis in parity.axes] == [
         "free energy F",
-        "band structure energy U",
+        "band energy U",
         "entropic energy −TS",
     ]
     series = {line.get_label(): line for line in parity.axes[0].lines}
@@ -209,7 +209,7 @@ def test_an_insulator_has_no_panels_of_nothing(magnesium_material: Material) -> 
     states = [without_entropy(state) for state in magnesium_material.states]
     evaluation = evaluate({"surrogate": magnesium_material.engine}, states)
     assert "entropy_density.nrmse" not in evaluation.spread
-    assert [axis.get_title() for axis in parity_figure(evaluation).axes] == ["free energy F", "band structure energy U"]
+    assert [axis.get_title() for axis in parity_figure(evaluation).axes] == ["free energy F", "band energy U"]
     slices = slice_figure(states[0], states[0])
     labels = [axis.get_ylabel() for axis in slices.axes]
     assert not any("entropy" in label for label in labels) and sum("⊥" in label for label in labels) == 3

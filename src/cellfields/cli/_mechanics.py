@@ -20,9 +20,9 @@ PlotOption = Annotated[
 
 def gpa(stress: Any) -> Any:
     """A number or array in Hartree/Bohr³, in GPa."""
-    from ase.units import Bohr, GPa, Hartree
+    from cellfields.units import GPA
 
-    return stress * (Hartree / Bohr**3 / GPa)
+    return stress * GPA
 
 
 def check_plot(path: Path | None) -> None:

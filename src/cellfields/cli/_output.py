@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from cellfields.crystal import Crystal
     from cellfields.state import CellState
 
-FIELD_UNITS = {
-    "density": "electrons/Bohr^3",
-    "coulomb_potential": "Hartree",
-    "band_energy_density": "Hartree/Bohr^3",
-    "entropy_density": "1/Bohr^3",
-}
-
-
 WRITTEN_SUFFIX = {
     "--json": ".json",
     "--fields": ".npz",
@@ -76,21 +68,28 @@ def write_file(path: Path, data: bytes) -> None:
 def write_fields(path: Path, state: CellState, crystal: Crystal, shape: tuple[int, int, int]) -> None:
     """Fields on a uniform grid and what is needed to place them, as a NumPy ``.npz`` without pickled objects.
 
-    Point (i, j, k) of an array is at the fractional coordinates (i/n1, j/n2, k/n3) of the deformed cell.
+    Point (i, j, k) of an array is at the fractional coordinates (i/n1, j/n2, k/n3) of the deformed cell. All fields
+    that the state holds are written, in physical units, which ``units`` names.
+
+    Raises:
+        InputError: a field that nobody declared.
     """
     import numpy as np
 
+    from cellfields.state.quantities import ordered_fields, quantity
+
     assert state.fields is not None  # the commands check
-    arrays: dict[str, Any] = {name: state.fields.on_grid(name, shape) for name in FIELD_UNITS if name in state.fields}
+    names = ordered_fields(state.fields.coefficients)
+    units = {"lattice": "Bohr", "positions": "fractional", "origin": "fractional"}
+    units |= {name: quantity(name).unit for name in names}
+    arrays: dict[str, Any] = {name: state.fields.on_grid(name, shape) for name in names}
     known = (name for name in ("lattice", "positions", "internal", "free_energy") if state.knows(name))
     arrays |= {name: np.asarray(getattr(state, name)) for name in known}
     arrays |= {
         "species": np.array(crystal.species),
         "deformation": state.deformation.as_array(),
         "origin": np.zeros(3),
-        "units": np.array(
-            json.dumps({"lattice": "Bohr", "positions": "fractional", "origin": "fractional"} | FIELD_UNITS)
-        ),
+        "units": np.array(json.dumps(units)),
     }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)

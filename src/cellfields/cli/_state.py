@@ -42,16 +42,12 @@ def hand_out(
 
 
 def _print(state: CellState, crystal: Crystal) -> None:
-    from ase.units import Bohr, GPa, Hartree
+    from cellfields.state.quantities import ENERGIES, quantity
+    from cellfields.units import EV, GPA
 
     energies = [
-        (label, f"{getattr(state, name):.9f}", "Ha", f"{getattr(state, name) * Hartree:.6f} eV")
-        for label, name in (
-            ("free energy F", "free_energy"),
-            ("band energy U", "band_energy"),
-            ("entropic energy −TS", "entropic_energy"),
-            ("Fermi energy", "fermi_energy"),
-        )
+        (quantity(name).title, f"{getattr(state, name):.9f}", "Ha", f"{getattr(state, name) * EV:.6f} eV")
+        for name in ENERGIES
         if state.knows(name)
     ]
     strain = 100 * state.deformation.volumetric_strain(crystal)
@@ -64,7 +60,7 @@ def _print(state: CellState, crystal: Crystal) -> None:
     lattice = [(name, *(_fixed(x, 6) for x in row)) for name, row in zip("abc", state.lattice, strict=True)]
     print_table("lattice, Bohr", ("vector", "x", "y", "z"), lattice)
     if state.stress is not None:
-        gpa = state.stress * Hartree / Bohr**3 / GPa
+        gpa = state.stress * GPA
         stress = [(name, *(_fixed(x, 4) for x in row)) for name, row in zip("xyz", gpa, strict=True)]
         print_table("stress, GPa, tension positive", ("", "x", "y", "z"), stress)
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
-from ase.units import Bohr
 
 from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal.deformation import in_standard_frame, lattice_from_lengths_and_angles
 from cellfields.crystal.structure_file import has_moments, net_charge, read_structure
 from cellfields.crystal.symmetry import exact_symmetry
 from cellfields.errors import InputError
+from cellfields.units import ANGSTROM
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -177,7 +177,7 @@ class Crystal:
                 f"atoms carry a net charge of {net_charge(atoms):g} (initial charges): cells must be neutral"
             )
         positions = atoms.get_scaled_positions(wrap=False)
-        return cls(atoms.cell.array / Bohr, atoms.get_chemical_symbols(), positions, inversion=inversion)
+        return cls(atoms.cell.array / ANGSTROM, atoms.get_chemical_symbols(), positions, inversion=inversion)
 
     @classmethod
     def from_file(cls, path: str | Path, *, index: int | None = None, inversion: Inversion = "impose") -> Crystal:
@@ -229,7 +229,7 @@ class Crystal:
         """ASE ``Atoms`` in Å, of the reference cell or of the lattice (Bohr) and fractional positions given."""
         from ase import Atoms
 
-        cell = (self.lattice_ref if lattice is None else lattice) * Bohr
+        cell = (self.lattice_ref if lattice is None else lattice) * ANGSTROM
         scaled = self.positions_ref if positions is None else positions
         return Atoms(self.species, scaled_positions=scaled, cell=cell, pbc=True)
 
@@ -361,7 +361,7 @@ def _refuse_coinciding(lattice: FloatArray, species: Sequence[str], positions: F
     distance = np.linalg.norm(images @ lattice, axis=3)
     distance[np.arange(len(positions)), np.arange(len(positions)), 13] = np.inf  # the atom itself
     distance = distance.min(axis=2)
-    radii = covalent_radii[[atomic_numbers[symbol] for symbol in species]] / Bohr
+    radii = covalent_radii[[atomic_numbers[symbol] for symbol in species]] / ANGSTROM
     least = np.maximum(0.3, _COVALENT_PART * (radii[:, None] + radii[None, :]))
     if (distance < least).any():
         first, second = np.unravel_index((distance / least).argmin(), distance.shape)

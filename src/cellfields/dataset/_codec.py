@@ -21,6 +21,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import UNITS, CellState
 from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.state.quantities import ENERGIES
 from cellfields.storage.json_tables import plain
 from cellfields.storage.sealed import seal, unseal
 
@@ -29,7 +30,6 @@ _STATE = "cell state"
 _BASIS = "Fourier basis"
 _FIELD = "fields."
 _UNKNOWN = frozenset({"free_energy", "internal"})
-_SCALARS = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
 
 
 class _Header(BaseModel):
@@ -81,7 +81,7 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
             tensors[_FIELD + name] = _flat_field(name, state.fields.coefficients[name], state.fields.basis)
     if state.unknown - _UNKNOWN:
         raise InputError(f"unknown = {sorted(state.unknown)} of a state may name {', '.join(sorted(_UNKNOWN))}")
-    known = [n for n in _SCALARS if state.knows(n) or (n == "free_energy" and n not in state.unknown)]
+    known = [n for n in ENERGIES if state.knows(n) or (n == "free_energy" and n not in state.unknown)]
     header = {
         "format": STATE_FORMAT,
         "record": dict(record or {}),
@@ -125,8 +125,8 @@ def decode_state(
     try:
         header = _Header.model_validate(table)
         deformation = Deformation.from_array(header.deformation)
-        energies = {key: header.energies.get(key) for key in _SCALARS}
-        if header.energies.keys() - set(_SCALARS):
+        energies: dict[str, Any] = {key: header.energies.get(key) for key in ENERGIES if key != "free_energy"}
+        if header.energies.keys() - set(ENERGIES):
             raise InputError("energies of unknown names")
         unknown = frozenset(header.unknown)
         if unknown - _UNKNOWN or ("free_energy" in unknown) == ("free_energy" in header.energies):
@@ -158,9 +158,7 @@ def decode_state(
     return CellState(
         deformation=deformation,
         free_energy=header.energies.get("free_energy", np.nan),
-        band_energy=energies["band_energy"],
-        entropic_energy=energies["entropic_energy"],
-        fermi_energy=energies["fermi_energy"],
+        **energies,
         fields=fields,
         energy_terms=header.energy_terms,
         provenance=header.provenance,

@@ -26,12 +26,12 @@ from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.state import CellState
 from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.state.quantities import ENERGIES
 from cellfields.storage import sealed
 from cellfields.storage.json_tables import canonical, plain
 
 _KIND = "packed dataset"
 _FORMAT = 1
-_ENERGIES = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
 _ARRAYS = ("lattice", "positions", "internal", "forces", "stress")
 _FIELD = "field."
 _MAX_ATOMS = 4096  # so that a forged list of atoms cannot ask for memory for all pairs of them
@@ -86,7 +86,7 @@ class Columns:
         terms = sorted({name for state in states for name in state.energy_terms})
         found: dict[str, list[Any]] = {
             "deformation": [state.deformation.as_array() for state in states],
-            "energies": [[getattr(state, name) for name in _ENERGIES] for state in states],
+            "energies": [[getattr(state, name) for name in ENERGIES] for state in states],
             "energy_terms": [[state.energy_terms.get(name) for name in terms] for state in states],
             "volume": [None if state.fields is None else state.fields.volume for state in states],
         }
@@ -109,7 +109,7 @@ class Columns:
     def state(self, row: int, fields: ElectronicFields | None, note: Mapping[str, Any]) -> CellState:
         """One state; ``note`` goes into its provenance if it has fields."""
         found = {name: array[row] for name, array in self.arrays.items()}
-        energies = {name: float(x) for name, x in zip(_ENERGIES, found["energies"], strict=True)}
+        energies = {name: float(x) for name, x in zip(ENERGIES, found["energies"], strict=True)}
         terms = {name: float(x) for name, x in zip(self.terms, found["energy_terms"], strict=True) if not np.isnan(x)}
         optional: dict[str, Any] = {name: x for name, x in energies.items() if name != "free_energy"}
         optional |= {name: found[name] for name in ("forces", "stress") if name in found}
@@ -311,7 +311,7 @@ def _check_columns(header: _Header, crystal: Crystal, tensors: Mapping[str, Arra
         "lattice": (3, 3),
         "positions": atoms,
         "internal": (crystal.n_internal,),
-        "energies": (len(_ENERGIES),),
+        "energies": (len(ENERGIES),),
         "energy_terms": (len(header.energy_terms),),
     }
     optional = {"forces": atoms, "stress": (3, 3)}

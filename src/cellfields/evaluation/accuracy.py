@@ -5,7 +5,7 @@ Energies in Hartree, positions in Bohr, stress in GPa, fields as ratios; :data:`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,11 +13,14 @@ import numpy as np
 
 from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
-from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import ENERGIES, FIELDS, quantity
+
+SCALARS = tuple(name for name in ENERGIES if quantity(name).extensive)
+"""The energies per cell, which engines are judged by; a level of theirs is not judged."""
 
 
 @dataclass(frozen=True)
-class Quantity:
+class DisplayedQuantity:
     """How a quantity is shown to people: value in ``unit`` = ``scale`` × value as it is kept here."""
 
     label: str
@@ -25,21 +28,34 @@ class Quantity:
     scale: float
 
 
-QUANTITIES: dict[str, Quantity] = {
-    "free_energy": Quantity("free energy F", "mHa", 1e3),
-    "band_energy": Quantity("band energy U", "mHa", 1e3),
-    "entropic_energy": Quantity("entropic energy −TS", "mHa", 1e3),
-    "fermi_energy": Quantity("Fermi energy", "mHa", 1e3),
-    "position": Quantity("atomic positions", "Bohr", 1.0),
-    "stress_gpa": Quantity("stress", "GPa", 1.0),
-    **{
-        f"{name}.{measure}": Quantity(f"{label}, {measure_label}", "%", 100.0)
-        for measure, measure_label in (("relative_l2", "relative L²"), ("nrmse", "NRMSE"))
-        for name, label in zip(
-            FIELD_NAMES, ("density ρ", "potential φ", "band energy density u", "entropy density s"), strict=True
-        )
-    },
+_NUMBERS = {
+    name: DisplayedQuantity(quantity(name).title, f"m{quantity(name).shown_unit}", 1e3) for name in ENERGIES
+} | {
+    "position": DisplayedQuantity("atomic positions", "Bohr", 1.0),
+    "stress_gpa": DisplayedQuantity("stress", "GPa", 1.0),
 }
+_MEASURES = {"relative_l2": "relative L²", "nrmse": "NRMSE"}
+
+
+class _DisplayedQuantities(Mapping[str, DisplayedQuantity]):
+    """Keys of an evaluation → how they are shown; it iterates over what is declared, and answers for any field."""
+
+    def __getitem__(self, key: str) -> DisplayedQuantity:
+        name, _, measure = key.rpartition(".")
+        if measure in _MEASURES and name:
+            title = FIELDS[name].short_title if name in FIELDS else name
+            return DisplayedQuantity(f"{title}, {_MEASURES[measure]}", "%", 100.0)
+        return _NUMBERS[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_NUMBERS, *(f"{name}.{measure}" for measure in _MEASURES for name in FIELDS)))
+
+    def __len__(self) -> int:
+        return len(_NUMBERS) + len(_MEASURES) * len(FIELDS)
+
+
+QUANTITIES: Mapping[str, DisplayedQuantity] = _DisplayedQuantities()
+"""Quantity of an evaluation ("free_energy", "density.nrmse") → how people see it."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ase.units import Bohr, Hartree
-
 from cellfields.crystal.deformation import SYMBOLS
 from cellfields.dft.unmodelled import missing_physics
 from cellfields.engines.identity import EngineIdentity
 from cellfields.evaluation.accuracy import QUANTITIES, EngineErrors, Evaluation
 from cellfields.evaluation.texts import cell_contents, formula, number
+from cellfields.state.quantities import FIELDS
 from cellfields.surrogate import Surrogate
+from cellfields.units import ANGSTROM, EV
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "largest"}
 
@@ -62,9 +62,10 @@ def model_card(
 
 def _summary(surrogate: Surrogate) -> str:
     crystal, metadata = surrogate.crystal, surrogate.metadata
+    fields = (FIELDS[name].symbol if name in FIELDS else name for name in surrogate.encoding.reductions)
     return (
         f"Deformation of a cell of {formula(crystal.species)[0]} ({cell_contents(crystal.species)}) in; "
-        "relaxed atoms, ρ, φ, u, s, energies and stress out. Recipe "
+        f"{', '.join(('relaxed atoms', *fields, 'energies and stress'))} out. Recipe "
         f'"{surrogate.recipe.name}", {metadata["n_train"]} training states'
         f"{_modes(surrogate)}, cellfields {metadata['cellfields_version']}."
     )
@@ -81,11 +82,11 @@ def _settings(surrogate: Surrogate) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("engine", identity.kind)]
     names = ("cutoff", "kmesh", "smearing", "smearing_width", "functional", "basis_tolerance", "force_tolerance")
     rows += [(name, _plain(settings[name])) for name in names if name in settings]
-    lengths = [float((row**2).sum() ** 0.5) * Bohr for row in surrogate.crystal.lattice_ref]
+    lengths = [float((row**2).sum() ** 0.5) * ANGSTROM for row in surrogate.crystal.lattice_ref]
     rows.append(("reference cell, Å", ", ".join(f"{x:.4f}" for x in lengths)))
     if surrogate.metadata.get("slopes"):
         rows.append(("the free energy's slopes (stress)", str(surrogate.metadata["slopes"])))
-    return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {Hartree:.4f} eV)")]
+    return [*rows, ("energies", f"Hartree per cell of {surrogate.crystal.n_atoms} atoms (1 Ha = {EV:.4f} eV)")]
 
 
 def _plain(value: Any) -> str:

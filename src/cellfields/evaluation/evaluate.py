@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 from scipy.fft import next_fast_len
 
 from cellfields._typing import Array, FloatArray
@@ -21,13 +20,13 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.voigt import to_voigt
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.evaluation.accuracy import EngineErrors, Evaluation, Spread
+from cellfields.evaluation.accuracy import SCALARS, EngineErrors, Evaluation, Spread
 from cellfields.evaluation.metrics import displacement, energy_error, position_error, relative_l2
 from cellfields.state import CellState
-from cellfields.state.fields import FIELD_NAMES, ElectronicFields
+from cellfields.state.fields import ElectronicFields
+from cellfields.state.quantities import FIELDS
+from cellfields.units import GPA
 
-SCALARS = ("free_energy", "band_energy", "entropic_energy")
-STRESS_IN_GPA = Hartree / Bohr**3 / GPa
 _SPACING = 0.17  # Bohr between grid points, about as on the paper's 36 × 64 × 60
 
 
@@ -38,7 +37,8 @@ class Exam:
     Attributes:
         states: the truth.
         scalars: energies that all of them know.
-        ratios: for each state, field → root mean square over range on the grid, of the fields that vary in all.
+        ratios: for each state, field → root mean square over range on the grid, of the declared fields that vary in
+            all.
         truth: what there is to know, as an evaluation of no engine.
     """
 
@@ -53,7 +53,7 @@ class Exam:
         if len(test_states) < 2:
             raise InputError(f"an evaluation needs at least 2 test states, got {len(test_states)}")
         scalars = [name for name in SCALARS if all(state.knows(name) for state in test_states)]
-        names = [name for name in FIELD_NAMES if all(_varies(state.fields, name) for state in test_states)]
+        names = [name for name in FIELDS if all(_varies(state.fields, name) for state in test_states)]
         shape = _comparison_grid(test_states[0], names) if grid is None else grid
         ratios = [{n: _root_mean_square_over_range(s, n, shape) for n in names} for s in test_states]
         energies = {name: np.array([float(getattr(state, name)) for state in test_states]) for name in scalars}
@@ -194,7 +194,7 @@ def _comparison_grid(state: CellState, names: Sequence[str]) -> tuple[int, int, 
 
 def _voigt_gpa(state: CellState) -> FloatArray:
     assert state.stress is not None  # the callers look
-    return to_voigt(state.stress) * STRESS_IN_GPA
+    return to_voigt(state.stress) * GPA
 
 
 def _root_mean_square_and_largest(values: FloatArray) -> Spread:

@@ -27,7 +27,7 @@ from cellfields.evaluation.summary import not_judged, summary
 from cellfields.evaluation.texts import cell_contents, formula, listed, number
 from cellfields.evaluation.verdict import STRESS_TOPIC, Verdict, verdict
 from cellfields.state import CellState
-from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import FIELDS
 
 
 class FailedSample(Protocol):
@@ -138,7 +138,7 @@ def _left_out(page: ReportInput, still: Sequence[str]) -> str:
     names = [QUANTITIES[name].label for name in still]
     if page.specimen is not None and page.specimen.fields is not None:
         fields = page.specimen.fields
-        constant = [n for n in FIELD_NAMES if n in fields and not fields.varies(n)]
+        constant = [n for n in FIELDS if n in fields and not fields.varies(n)]
         names += [QUANTITIES[f"{n}.relative_l2"].label.split(",")[0] for n in constant]
     if not names:
         return ""

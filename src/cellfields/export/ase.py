@@ -19,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.units import Bohr, Hartree
 from scipy.optimize import linear_sum_assignment
 
 from cellfields._typing import FloatArray, IntArray
@@ -31,6 +30,7 @@ from cellfields.engines.contract import Engine, FirstPrinciplesEngine
 from cellfields.errors import InputError
 from cellfields.mechanics.evaluator import Evaluator
 from cellfields.state import CellState
+from cellfields.units import ANGSTROM, EV, EV_PER_ANGSTROM, EV_PER_CUBIC_ANGSTROM
 
 _NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it
 _IMPOSSIBLE = 1e6  # Bohr², the price of putting an atom on another element's place
@@ -109,11 +109,11 @@ class CellFieldsCalculator(Calculator):
         forces = np.zeros((crystal.n_atoms, 3))
         if self.atoms_are == "held":
             assert state.forces is not None
-            forces[placement.atoms] = state.forces @ rotation.T * (Hartree / Bohr)
+            forces[placement.atoms] = state.forces @ rotation.T * EV_PER_ANGSTROM
         self.results = {
-            "energy": state.free_energy * Hartree,
-            "free_energy": state.free_energy * Hartree,
-            "stress": to_voigt(rotation @ state.stress @ rotation.T) * (Hartree / Bohr**3),
+            "energy": state.free_energy * EV,
+            "free_energy": state.free_energy * EV,
+            "stress": to_voigt(rotation @ state.stress @ rotation.T) * EV_PER_CUBIC_ANGSTROM,
             "forces": forces,
         }
 
@@ -142,7 +142,7 @@ class CellFieldsCalculator(Calculator):
         state, placement = self._last()
         if state.fields is None or "density" not in state.fields:
             raise InputError("this engine gives no density")
-        return state.fields.on_grid("density", shape, -placement.shift) / Bohr**3
+        return state.fields.on_grid("density", shape, -placement.shift) / ANGSTROM**3
 
     def _atoms(self) -> Atoms:
         if not isinstance(self.atoms, Atoms):
@@ -168,14 +168,14 @@ def _deformation(atoms: Atoms, crystal: Crystal) -> Deformation:
     if not atoms.pbc.all():
         raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
     try:
-        return Deformation.from_lattice(atoms.cell.array / Bohr, crystal)
+        return Deformation.from_lattice(atoms.cell.array / ANGSTROM, crystal)
     except InputError as error:
         raise InputError(f"atoms: the cell is not a deformation of this engine's crystal: {error}") from error
 
 
 def _rotation(atoms: Atoms, deformation: Deformation, crystal: Crystal) -> FloatArray:
     """Q (3, 3) from the standard frame to the atoms' own: a_atoms = Q a."""
-    return np.asarray(np.linalg.solve(deformation.lattice(crystal), atoms.cell.array / Bohr).T)
+    return np.asarray(np.linalg.solve(deformation.lattice(crystal), atoms.cell.array / ANGSTROM).T)
 
 
 def _formula(crystal: Crystal) -> str:

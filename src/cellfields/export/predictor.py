@@ -29,13 +29,15 @@ import numpy as np
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.state.fields import EXTENSIVE, FIELD_NAMES, ElectronicFields, FourierBasis
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.state.quantities import ordered_fields, quantity
 
 if TYPE_CHECKING:
     from netCDF4 import Dataset
 
 FORMAT = "cellfields predictor 1"
-NUMBERS = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
+COEFFICIENTS = "_coefficients"
+GRID_AXES = ("n1", "n2", "n3")
 
 
 def netcdf4() -> Any:
@@ -110,8 +112,10 @@ class PredictorFields:
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields that it holds."""
-        known = self._file.variables
-        return tuple(name for name in FIELD_NAMES if name in known or f"{name}_coefficients" in known)
+        variables = self._file.variables
+        functions = [name.removesuffix(COEFFICIENTS) for name in variables if name.endswith(COEFFICIENTS)]
+        grids = [name for name, variable in variables.items() if variable.dimensions[1:] == GRID_AXES]
+        return ordered_fields([*functions, *grids])
 
     @property
     def grid(self) -> tuple[int, int, int] | None:
@@ -151,7 +155,7 @@ class PredictorFields:
         coefficients = {}
         for name in self.fields:
             mean, modes = self._modes[name]
-            coefficients[name] = self.basis.from_vector(mean + self.numbers(f"{name}_coefficients", index) @ modes)
+            coefficients[name] = self.basis.from_vector(mean + self.numbers(name + COEFFICIENTS, index) @ modes)
         return ElectronicFields(self.basis, coefficients, float(np.linalg.det(self.numbers("lattice", index))))
 
     def values(self, name: str, index: int, shape: tuple[int, int, int] | None = None) -> FloatArray:
@@ -180,7 +184,7 @@ class PredictorFields:
         weights = np.where((m == 0).all(axis=1), 1.0, 2.0)
         waves = np.exp(2j * np.pi * ((x - self.basis.origin) @ m.T))
         values = (waves @ (weights * fields.coefficients[name])).real
-        return np.asarray(values / fields.volume if name in EXTENSIVE else values)
+        return np.asarray(values / fields.volume if quantity(name).times_volume else values)
 
     @cached_property
     def basis(self) -> FourierBasis:

@@ -18,8 +18,8 @@ import cellfields
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal.deformation import strains_of_gradients
 from cellfields.errors import InputError
-from cellfields.export.predictor import FORMAT, NUMBERS, netcdf4
-from cellfields.state.fields import EXTENSIVE
+from cellfields.export.predictor import COEFFICIENTS, FORMAT, GRID_AXES, netcdf4
+from cellfields.state.quantities import ENERGIES, quantity
 from cellfields.storage.atomic import replaced
 from cellfields.surrogate import Surrogate
 
@@ -27,14 +27,8 @@ _BLOCK = 1024  # elements at a time: 8 MB of monomials
 _CHUNK = 2**20  # bytes
 _GRID_BYTES = 2**27  # of a block on a grid
 _MOST_MODES = 2**32  # bytes of mean and modes on a grid
-_UNITS = {"lattice": "Bohr", "positions": "fractional", "deformation": "1 and degrees"} | dict.fromkeys(
-    NUMBERS, "Hartree"
-)
-_FIELD_UNITS = {
-    "density": "electrons/Bohr^3",
-    "coulomb_potential": "Hartree",
-    "band_energy_density": "Hartree/Bohr^3",
-    "entropy_density": "1/Bohr^3",
+_UNITS = {"lattice": "Bohr", "positions": "fractional", "deformation": "1 and degrees"} | {
+    name: quantity(name).unit for name in ENERGIES
 }
 
 
@@ -61,8 +55,8 @@ def write_predictor(
         How many elements lie in the training domain.
 
     Raises:
-        InputError: a gradient that deforms no crystal, a field that the model does not know, a grid too large, or no
-            netCDF4 library.
+        InputError: a gradient that deforms no crystal, a field that the model does not know, a grid too large, a grid
+            for a field that nobody declared, or no netCDF4 library.
         StoreError: the operating system refused the write.
     """
     library = netcdf4()
@@ -115,20 +109,18 @@ def _block(
         internal = outputs.get("internal", np.zeros((n, crystal.n_internal)))
         values["positions"] = crystal.positions_ref + np.einsum("ea,ani->eni", internal, crystal.internal_basis)
     reduced = {name: outputs.get(name, np.zeros((n, 0))) for name in encoding.reductions}
-    values |= {name: outputs[name][:, 0] for name in NUMBERS if name in outputs}
-    if "band_energy" not in outputs and "band_energy_density" in reduced:
-        values["band_energy"] = encoding.reductions["band_energy_density"].cell_mean(reduced["band_energy_density"])
-    if "entropic_energy" not in outputs and encoding.smearing_width is not None:
-        entropy = encoding.reductions["entropy_density"].cell_mean(reduced["entropy_density"])
-        values["entropic_energy"] = -encoding.smearing_width * entropy
+    values |= {name: outputs[name][:, 0] for name in ENERGIES if name in outputs}
+    for energy, (field, factor) in encoding.integrals.items():
+        if energy not in outputs:
+            values[energy] = factor * encoding.reductions[field].cell_mean(reduced[field])
     volumes = np.linalg.det(lattice)
     for name in names:
         if grid is None:
-            values[f"{name}_coefficients"] = reduced[name] if reduced[name].shape[1] else np.zeros((n, 1))
+            values[name + COEFFICIENTS] = reduced[name] if reduced[name].shape[1] else np.zeros((n, 1))
             continue
         mean, modes = expansions[name]
         expanded = mean + reduced[name] @ modes
-        if name in EXTENSIVE:
+        if quantity(name).times_volume:
             expanded /= volumes[:, None]
         values[name] = expanded.reshape(n, *grid).astype(np.float32)
     return values
@@ -137,7 +129,7 @@ def _block(
 def _expansions(
     surrogate: Surrogate, names: Sequence[str], grid: tuple[int, int, int]
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Mean (G,) and modes (K, G) of each field on the grid; extensive fields still times the volume."""
+    """Mean (G,) and modes (K, G) of each field on the grid, still times the volume where it is stored so."""
     reductions, basis = surrogate.encoding.reductions, surrogate.encoding.basis
     needed = 8 * int(np.prod(grid)) * sum(reductions[name].size + 1 for name in names)
     if needed > _MOST_MODES:
@@ -183,19 +175,19 @@ def _define(
     add("domain_distance")
     if "internal" not in encoding.unknown:
         add("positions", "atom", "axis")
-    for name in NUMBERS:
+    for name in ENERGIES:
         if name not in encoding.unknown:
             add(name)
     if grid is not None:
-        for axis, size in zip(("n1", "n2", "n3"), grid, strict=True):
+        for axis, size in zip(GRID_AXES, grid, strict=True):
             file.createDimension(axis, size)
         for name in names:
-            add(name, "n1", "n2", "n3", kind="f4", unit=_FIELD_UNITS[name])
+            add(name, *GRID_AXES, kind="f4", unit=quantity(name).unit)
     elif names:
         assert encoding.basis is not None
         _define_modes(file, surrogate, names)
         for name in names:
-            add(f"{name}_coefficients", f"{name}_mode")
+            add(name + COEFFICIENTS, f"{name}_mode")
     return variables
 
 

@@ -19,7 +19,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 
 from cellfields._typing import FloatArray
 from cellfields.crystal.kinematics import deformation_of_metric
@@ -27,8 +26,9 @@ from cellfields.crystal.voigt import TENSOR_FROM_ENGINEERING, from_voigt, stiffn
 from cellfields.errors import InputError
 from cellfields.surrogate import Surrogate
 from cellfields.surrogate.jax_arrays import double_precision
+from cellfields.units import GPA
 
-_UNITS = {"hartree/bohr^3": 1.0, "gpa": Hartree / Bohr**3 / GPa}
+_UNITS = {"hartree/bohr^3": 1.0, "gpa": GPA}
 _CHUNK = 64  # points at a time: their intermediate results stay in the cache
 _BLOCK = 1024  # points of one compiled call
 _CHANGE = 2 * from_voigt(np.diag(TENSOR_FROM_ENGINEERING))  # (6, 3, 3): dC = 2 dE of each engineering strain

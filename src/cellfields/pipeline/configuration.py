@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from ase.units import Bohr
 from pydantic import Field, ValidationError
 
 from cellfields.crystal import Crystal, Inversion
@@ -26,6 +25,7 @@ from cellfields.errors import CorruptFileError, InputError
 from cellfields.surrogate.recipe import AnyRecipe, PaperNetworks
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 from cellfields.text import decode_text
+from cellfields.units import ANGSTROM
 from cellfields.validation import Table, sentence, short
 
 Triple = tuple[float, float, float]
@@ -87,7 +87,7 @@ class CrystalTable(Table):
         if self.structure_index is not None:
             raise InputError(f"crystal.structure_index must not be given together with crystal.{geometry}")
         assert self.species is not None and self.positions is not None  # the loop above saw to it
-        scale = 1 / Bohr if geometry.endswith("_angstrom") else 1.0
+        scale = 1 / ANGSTROM if geometry.endswith("_angstrom") else 1.0
         try:
             if self.angles is not None:
                 lengths = [x * scale for x in getattr(self, geometry)]

@@ -13,15 +13,16 @@ import numpy as np
 
 from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
-from cellfields.state.fields import FIELD_NAMES, ElectronicFields
+from cellfields.state.fields import ElectronicFields
+from cellfields.state.quantities import ENERGIES, FIELDS, quantity
 
 UNITS = {
     "energy": "Hartree per cell of the crystal given",
     "length": "Bohr",
     "positions": "fractional",
-    "internal": "fractional",
-    "forces": "Hartree/Bohr",
-    "stress": "Hartree/Bohr^3, tension positive",
+    "internal": quantity("internal").unit,
+    "forces": quantity("forces").unit,
+    "stress": f"{quantity('stress').unit}, tension positive",
     "angles": "degrees",
 }
 
@@ -41,7 +42,7 @@ class CellState:
         fermi_energy: E_F (for an insulator the middle of the gap).
         forces: (N, 3) on the atoms, Cartesian, or None.
         stress: (3, 3) Cauchy, tension positive, or None when not known.
-        fields: ρ, φ, u, s, or None.
+        fields: ρ, φ, u, s and what else somebody stored, or None.
         energy_terms: name → Hartree, the parts that F is the sum of (may be empty).
         provenance: who computed it, how long, how many iterations: numbers and strings only.
         unknown: what of ``free_energy`` and ``internal`` (with ``positions``) is not known and therefore nan: states
@@ -64,12 +65,14 @@ class CellState:
     unknown: frozenset[str] = frozenset()
 
     def knows(self, name: str) -> bool:
-        """Whether a quantity is known: an attribute of this class, or a field by its name."""
-        if name in FIELD_NAMES:
-            return self.fields is not None and name in self.fields
+        """Whether a quantity is known: an attribute of this class, or a field by its name, declared or not."""
+        if self.fields is not None and name in self.fields:
+            return True
+        if name in FIELDS:
+            return False
         if name == "positions":
             name = "internal"
-        return name not in self.unknown and getattr(self, name) is not None
+        return name not in self.unknown and getattr(self, name, None) is not None
 
     @property
     def volume(self) -> float:
@@ -79,7 +82,7 @@ class CellState:
     def to_dict(self) -> dict[str, Any]:
         """Everything but the fields, as plain JSON data with a ``units`` entry; unknown quantities are left out."""
         table: dict[str, Any] = {"deformation": self.deformation.as_array().tolist()}
-        for name in ("free_energy", "band_energy", "entropic_energy", "fermi_energy"):
+        for name in ENERGIES:
             if self.knows(name):
                 table[name] = getattr(self, name)
         for name in ("positions", "internal", "lattice", "forces", "stress"):

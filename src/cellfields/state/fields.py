@@ -20,9 +20,10 @@ from cellfields._typing import Array, FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.errors import InputError
 from cellfields.state.fourier_series import Series
+from cellfields.state.quantities import FIELDS, quantity
 
-FIELD_NAMES = ("density", "coulomb_potential", "band_energy_density", "entropy_density")
-EXTENSIVE = frozenset({"density", "band_energy_density", "entropy_density"})  # stored as V f̄
+FIELD_NAMES = tuple(FIELDS)
+"""The fields that first-principles engines compute; ``quantities.FIELDS`` has those that are registered, too."""
 _ROUNDING = 1e-9  # what a field's coefficients may differ from zero by, and still mean nothing
 
 
@@ -170,12 +171,13 @@ def _upper_half(m: IntArray) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class ElectronicFields:
-    """ρ, φ, u, s of one deformed cell (any of them may be missing).
+    """ρ, φ, u, s and what else is stored of one deformed cell (any of them may be missing).
 
     Attributes:
         basis: the integer vectors and origin.
-        coefficients: name → (M,). Extensive fields (ρ, u, s) are stored as V f̄, so their m = 0 coefficient is the
-            integral over the cell (electrons, Hartree, entropy); φ as it is, in Hartree, with zero mean.
+        coefficients: name → (M,). Fields declared as stored times the volume (ρ, u, s) are V f̄, so their m = 0
+            coefficient is the integral over the cell (electrons, Hartree, entropy); the others (φ, in Hartree, with
+            zero mean) as they are. A field that nobody declared has coefficients, but no physical values.
             May be a lazily evaluated mapping.
         volume: of the deformed cell, Bohr³.
     """
@@ -188,9 +190,13 @@ class ElectronicFields:
         return name in self.coefficients
 
     def integral(self, name: str) -> float:
-        """∫f over the cell: N for ρ, U for u, S for s; V times the mean for φ."""
+        """∫f over the cell: N for ρ, U for u, S for s; V times the mean for φ.
+
+        Raises:
+            InputError: the field is not stored here, or nobody declared it.
+        """
         mean = float(np.real(self._get(name)[0]))
-        return mean if name in EXTENSIVE else mean * self.volume
+        return mean if quantity(name).times_volume else mean * self.volume
 
     def varies(self, name: str) -> bool:
         """Whether a field is more than a constant and rounding: the entropy density of an insulator is not.
@@ -209,13 +215,16 @@ class ElectronicFields:
         """Physical values (per Bohr³ for ρ, u, s; Hartree for φ) on a grid over the cell, (n1, n2, n3).
 
         ``out``: an array of that shape to write them to, for whoever evaluates many fields in turn.
+
+        Raises:
+            InputError: the field is not stored here, nobody declared it, or a bad shape.
         """
         coefficients = self._get(name)
-        physical = coefficients / self.volume if name in EXTENSIVE else coefficients
+        physical = coefficients / self.volume if quantity(name).times_volume else coefficients
         return self.basis.to_grid(physical, shape, origin, out)
 
     def vector(self, name: str) -> FloatArray:
-        """Folded real vector of the stored quantity (V f̄ or φ), for PCA and L² norms."""
+        """Folded real vector of what is stored (V f̄, or f̄ itself), for PCA and L² norms."""
         return self.basis.to_vector(self._get(name))
 
     def _get(self, name: str) -> Array:

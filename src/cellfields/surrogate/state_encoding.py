@@ -1,7 +1,7 @@
 """Between states and vectors: what a regression sees of a crystal, and how its answer becomes a state (eq. 10, 11).
 
     encode   CellState → {field: PCA coefficients (K,), "internal": (n_int,), "free_energy": (1,), "fermi_energy": (1,)}
-    decode   the same table → CellState,   U = ∫u ,   −TS = −σ ∫s
+    decode   the same table → CellState,   U = ∫u ,   −TS = −σ ∫s      (as the fields are declared)
 
 Networks and baselines share this page, so that they are compared on nothing but the map in between. The Fermi energy is
 an addition to the paper's list. Each quantity is learned from the states that know it; U and −TS become numbers of
@@ -21,11 +21,12 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.state.fields import FIELD_NAMES, ElectronicFields, FourierBasis
+from cellfields.state.fields import ElectronicFields, FourierBasis
+from cellfields.state.quantities import ENERGIES, FIELDS, field_of, ordered_fields
 from cellfields.surrogate.reduction import LiftedFields, Reduction
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
-NUMBERS = ("internal", "free_energy", "band_energy", "entropic_energy", "fermi_energy")
+NUMBERS = ("internal", *ENERGIES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +66,10 @@ class StateEncoding:
             if not all(np.isfinite(getattr(state, name)).all() for name in (*NUMBERS, "stress") if state.knows(name)):
                 raise InputError(f"the training state at D = {state.deformation.as_array()} holds values not finite")
         basis, reductions = _reduce_fields(states, max_modes, fewest)
-        width = _smearing_width(states) if "entropy_density" in reductions else None
-        numbers = [name for name in NUMBERS if len(_known(states, name)) >= fewest]
-        integrals = {"band_energy": "band_energy_density" in reductions, "entropic_energy": width is not None}
-        needless = {"internal": crystal.n_internal == 0, **integrals}
-        encoding = cls(crystal, basis, reductions, tuple(n for n in numbers if not needless.get(n, False)), width)
+        width = _smearing_width(states) if field_of("entropic_energy") in reductions else None
+        needless = set(_integrals(reductions, width)) | ({"internal"} if crystal.n_internal == 0 else set())
+        numbers = (n for n in NUMBERS if n not in needless and len(_known(states, n)) >= fewest)
+        encoding = cls(crystal, basis, reductions, tuple(numbers), width)
         if not encoding.quantities:
             raise InputError(
                 f"there is nothing to learn: at least {MINIMUM_TRAINING_STATES} training states must know a quantity"
@@ -84,14 +84,17 @@ class StateEncoding:
     @property
     def unknown(self) -> tuple[str, ...]:
         """What states may hold and these do not tell, by name: fields, numbers, stress."""
-        told = {
-            "internal": self.crystal.n_internal == 0,
-            "band_energy": "band_energy_density" in self.reductions,
-            "entropic_energy": self.smearing_width is not None,
-            "stress": "free_energy" in self.numbers,  # its derivative
-        }
-        everything = (*FIELD_NAMES, *NUMBERS, "stress")
-        return tuple(n for n in everything if not (n in self.reductions or n in self.numbers or told.get(n, False)))
+        given = {*self.reductions, *self.numbers, *self.integrals}
+        if self.crystal.n_internal == 0:
+            given.add("internal")
+        if "free_energy" in self.numbers:
+            given.add("stress")  # its derivative
+        return tuple(name for name in (*FIELDS, *NUMBERS, "stress") if name not in given)
+
+    @property
+    def integrals(self) -> dict[str, tuple[str, float]]:
+        """Energy → (field, factor) where the energy is the factor times the integral of a field that is learned."""
+        return _integrals(self.reductions, self.smearing_width)
 
     def width(self, quantity: str) -> int:
         """How many numbers a quantity has."""
@@ -124,7 +127,11 @@ class StateEncoding:
         internal = outputs.get("internal", np.full(self.crystal.n_internal, np.nan))
         known = "internal" not in self.unknown
         reduced = {name: outputs.get(name, np.zeros(0)) for name in self.reductions}
-        energies = {name: float(outputs[name][0]) for name in self.numbers if name != "internal"}
+        energies: dict[str, Any] = {
+            energy: factor * float(self.reductions[field].cell_mean(reduced[field]))
+            for energy, (field, factor) in self.integrals.items()
+        }
+        energies |= {name: float(outputs[name][0]) for name in self.numbers if name != "internal"}
         fields = None
         if self.basis is not None:
             lifted = LiftedFields(self.basis, self.reductions, reduced)
@@ -134,10 +141,7 @@ class StateEncoding:
             lattice=lattice,
             positions=self.crystal.positions(internal) if known else np.full((self.crystal.n_atoms, 3), np.nan),
             internal=internal,
-            free_energy=energies.get("free_energy", np.nan),
-            band_energy=energies.get("band_energy", self._integral("band_energy_density", reduced)),
-            entropic_energy=energies.get("entropic_energy", self._entropic_energy(reduced)),
-            fermi_energy=energies.get("fermi_energy"),
+            **{"free_energy": np.nan, **energies},
             stress=stress,
             fields=fields,
             provenance=provenance,
@@ -151,12 +155,17 @@ class StateEncoding:
         reduced = {name: reduction.project(fields.vector(name)) for name, reduction in self.reductions.items()}
         return ElectronicFields(self.basis, LiftedFields(self.basis, self.reductions, reduced), fields.volume)
 
-    def _integral(self, name: str, reduced: Mapping[str, FloatArray]) -> float | None:
-        return float(self.reductions[name].cell_mean(reduced[name])) if name in reduced else None
 
-    def _entropic_energy(self, reduced: Mapping[str, FloatArray]) -> float | None:
-        entropy = self._integral("entropy_density", reduced)
-        return None if entropy is None or self.smearing_width is None else -self.smearing_width * entropy
+def _integrals(reductions: Mapping[str, Reduction], smearing_width: float | None) -> dict[str, tuple[str, float]]:
+    """As :attr:`StateEncoding.integrals`."""
+    table = {}
+    for energy in ENERGIES:
+        field = field_of(energy)
+        integral = FIELDS[field].integral if field is not None and field in reductions else None
+        factor = None if integral is None else integral.factor(smearing_width)
+        if field is not None and factor is not None:
+            table[energy] = field, factor
+    return table
 
 
 def _known(states: Sequence[CellState], name: str) -> IntArray:
@@ -177,17 +186,19 @@ def _reduce_fields(
         raise InputError(
             "training states hold fields in different Fourier bases: field_cutoff must be the same for all"
         )
-    names = [name for name in FIELD_NAMES if len(_known(states, name)) >= fewest]
+    stored = ordered_fields(name for state in states if state.fields is not None for name in state.fields.coefficients)
+    names = [name for name in stored if len(_known(states, name)) >= fewest]
     reductions = {name: Reduction.fit(field_vectors(states, name), max_modes) for name in names}
     return bases[0] if names else None, reductions
 
 
 def _smearing_width(states: Sequence[CellState]) -> float | None:
     """σ from −TS = −σ∫s by least squares over the states; None when they do not agree on one."""
+    name = field_of("entropic_energy")
     pairs = [
-        (state.fields.integral("entropy_density"), state.entropic_energy)
+        (state.fields.integral(name), state.entropic_energy)
         for state in states
-        if state.fields is not None and "entropy_density" in state.fields and state.entropic_energy is not None
+        if name is not None and state.fields is not None and name in state.fields and state.entropic_energy is not None
     ]
     if not pairs:
         return None

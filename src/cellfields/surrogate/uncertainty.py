@@ -115,6 +115,7 @@ def left_out_errors(
         Quantity → which states (n,), errors (n,): energies in Hartree, ``position`` in Bohr, ``<field>.relative_l2``,
         what the modes leave out.
     """
+    integrals = {field: (energy, factor) for energy, (field, factor) in encoding.integrals.items()}
     errors: dict[str, tuple[IntArray, FloatArray]] = {}
     for name, (rows, outputs) in encoded.items():
         residual = residuals[name]
@@ -122,7 +123,7 @@ def left_out_errors(
             vectors = field_vectors([states[row] for row in rows], name)
             square = encoding.reductions[name].lost(vectors) ** 2 + (residual**2).sum(axis=1)
             errors[f"{name}.relative_l2"] = rows, np.sqrt(square) / np.linalg.norm(vectors, axis=1)
-            energy, factor = _integrals(encoding).get(name, ("", 0.0))
+            energy, factor = integrals.get(name, ("", 0.0))
             if energy and all(states[row].knows(energy) for row in rows):
                 predicted = factor * encoding.reductions[name].cell_mean(outputs - residual)
                 true = np.array([getattr(states[row], energy) for row in rows], dtype=float)
@@ -134,11 +135,3 @@ def left_out_errors(
         else:
             errors[name] = rows, np.abs(residual[:, 0])
     return errors
-
-
-def _integrals(encoding: StateEncoding) -> dict[str, tuple[str, float]]:
-    """Field → the energy that follows from its integral, and by which factor."""
-    table = {"band_energy_density": ("band_energy", 1.0)}
-    if encoding.smearing_width is not None:
-        table["entropy_density"] = "entropic_energy", -encoding.smearing_width
-    return table

@@ -18,7 +18,8 @@ from cellfields.reproductions.teh2021.published import (
     difference_in_fields,
 )
 from cellfields.state import CellState
-from cellfields.state.fields import EXTENSIVE, FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import quantity
 from tests.reproductions.teh2021.toy_plan import draw
 from tests.toy import ToyEngine, magnesium
 
@@ -109,7 +110,7 @@ def theirs(state: CellState) -> dict[str, np.ndarray]:
     arrays = {}
     for name in FIELD_NAMES:
         values = state.fields.on_grid(name, PAPER_GRID)
-        values = values * state.volume / values.size if name in EXTENSIVE else values + 0.3
+        values = values * state.volume / values.size if quantity(name).times_volume else values + 0.3
         arrays[name] = values.transpose(2, 1, 0).ravel()
     return arrays
 

@@ -25,7 +25,7 @@ from cellfields.dataset.importing.structure import formula, shortest_bond
 from cellfields.dataset.importing.valence import electron_counts
 from cellfields.errors import InputError
 from cellfields.state import CellState
-from cellfields.units import ANGSTROM, GPA
+from cellfields.units import ANGSTROM, EV_PER_CUBIC_ANGSTROM, GPA
 
 _MOST_STRESS = 500 / GPA
 _NOISE = 2e-3  # Hartree an atom
@@ -203,7 +203,7 @@ def _require_stress(stress: FloatArray) -> None:
         raise InputError(
             f"its stress of {largest * GPA:.4g} GPa is more than any crystal bears (at most {_MOST_STRESS * GPA:.0f} "
             "GPa, root of the sum of squares): a table's stress is in Hartree/Bohr³, stress_gpa in GPa; 1 eV/Å³ is "
-            "160.2 GPa"
+            f"{GPA / EV_PER_CUBIC_ANGSTROM:.1f} GPa"
         )
 
 

@@ -12,13 +12,13 @@ from itertools import chain, islice, takewhile
 from pathlib import Path
 
 import numpy as np
-from ase.units import Bohr
 
 from cellfields.dataset.importing._text import guarded, head, open_text
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.text import parse_numbers, with_c_exponents
+from cellfields.units import ANGSTROM
 
 
 def read_chgcar(path: Path) -> GridField:
@@ -42,7 +42,7 @@ def read_chgcar(path: Path) -> GridField:
         # The comment may be blank; the next blank line ends the list of atoms.
         rest = "".join(takewhile(str.strip, chain(lines[1:], iter(text.readline, ""))))
         cell = read_vasp(io.StringIO(lines[0] + with_c_exponents(rest)))
-        lattice = np.asarray(cell.cell.array) / Bohr
+        lattice = np.asarray(cell.cell.array) / ANGSTROM
         structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
         shape = [int(word) for word in text.readline().split()]
         if len(shape) != 3 or min(shape) < 1:

@@ -11,13 +11,13 @@ import io
 from pathlib import Path
 
 import numpy as np
-from ase.units import Bohr
 
 from cellfields.dataset.importing._text import guarded, head, open_text
 from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
 from cellfields.text import parse_number, parse_numbers, with_c_exponents
+from cellfields.units import ANGSTROM
 
 
 def read_cube(path: Path) -> GridField:
@@ -45,7 +45,7 @@ def read_cube(path: Path) -> GridField:
         header = "".join(lines + head(text, atoms))
         found = read_with_ase(io.StringIO(with_c_exponents(header)), read_data=False)
         cell = found["atoms"]
-        lattice = np.asarray(cell.cell.array) / Bohr
+        lattice = np.asarray(cell.cell.array) / ANGSTROM
         structure = Structure(lattice, cell.get_chemical_symbols(), cell.get_scaled_positions(wrap=False))
         origin = np.array([parse_number(word) for word in lines[2].split()[1:4]])  # ASE returns it with the data only
         values = parse_numbers(text.read(), shape[0] * shape[1] * shape[2]).reshape(shape)

@@ -16,7 +16,8 @@ from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import InputError
-from cellfields.state.fields import EXTENSIVE, FourierBasis
+from cellfields.state.fields import FourierBasis
+from cellfields.state.quantities import quantity
 
 _HUGE = 1e12
 _ROUNDING = 1e-14  # of a power that is the difference of two
@@ -56,7 +57,8 @@ def project(
     """Coefficients (M,) of a field as :class:`ElectronicFields` stores it, and what they lack.
 
     Args:
-        name: of the field: ρ, u and s are multiplied by the volume, φ gets zero mean.
+        name: of the field, whose declaration says what is done: ρ, u and s are multiplied by the volume, φ gets zero
+            mean.
         field: on its grid.
         shift: (3,) fractional coordinate, in the grid's cell, of the crystal's origin.
         volume: of the deformed cell, Bohr³.
@@ -65,12 +67,16 @@ def project(
         cutoff: of the basis, Hartree.
 
     Raises:
-        InputError: values that are not finite, or all zero.
+        InputError: values that are not finite, or all zero, or a field that nobody declared.
     """
     values = np.asarray(field.values, dtype=float)
     if not ((np.abs(values) < _HUGE).all() and (np.abs(field.origin) < _HUGE).all()):  # nor nan
         raise InputError(f"the grid of its {name} holds numbers that are not finite, or larger than any crystal's")
-    values = values * volume if name in EXTENSIVE else values - values.mean()
+    declared = quantity(name)
+    if declared.times_volume:
+        values = values * volume
+    if declared.zero_mean:
+        values = values - values.mean()
     total = float(np.mean(values**2))
     if total == 0:
         raise InputError(f"the grid of its {name} is zero everywhere")

@@ -22,9 +22,7 @@ from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.store import DatasetStore
 from cellfields.engines.identity import IMPORTED, EngineIdentity
 from cellfields.errors import InputError
-from cellfields.state.fields import FIELD_NAMES
-
-_QUANTITIES = ("free_energy", "internal", "band_energy", "entropic_energy", "fermi_energy", "forces", "stress")
+from cellfields.state.quantities import FIELDS, STATE_NUMBERS
 
 
 def imported_identity(description: str, field_cutoff: float, kmesh: Sequence[int] | None = None) -> EngineIdentity:
@@ -106,7 +104,7 @@ def import_records(
     store: DatasetStore | None = None
     refused: list[str] = []
     seen: dict[str, str] = {}
-    known = dict.fromkeys((*_QUANTITIES, *FIELD_NAMES), 0)
+    known = dict.fromkeys((*STATE_NUMBERS, *FIELDS), 0)
     losses: dict[str, dict[str, float]] = {}
     force: float | None = None
     checks = DatasetChecks(crystal, electrons)

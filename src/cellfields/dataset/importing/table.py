@@ -4,7 +4,7 @@
     atoms     internal (ξ)   or   positions (fractional, in the crystal's order)   or   what a field's file says
     energies  free_energy, band_energy, entropic_energy, fermi_energy
     stress    stress (xx yy zz yz xz xy)
-    fields    density, coulomb_potential, band_energy_density, entropy_density: a cube file (ρ also CHGCAR) each
+    fields    density, coulomb_potential, … (every declared field): a cube file (ρ also CHGCAR) each
 
 Hartree atomic units, unless a column's name ends in _angstrom (a, b, c), _ev (energies) or _gpa (stress). Several
 numbers in a cell are separated by blanks. An empty cell is not known. Other columns are refused, but for ``name``.
@@ -31,18 +31,17 @@ from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.record import Record
 from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
-from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import ENERGIES, FIELDS
 from cellfields.text import parse_number
 from cellfields.units import ANGSTROM, EV, GPA
 
 _LENGTHS, _ANGLES = ("a", "b", "c"), ("alpha", "beta", "gamma")
-_ENERGIES = ("free_energy", "band_energy", "entropic_energy", "fermi_energy")
 
 # column → (the quantity that it gives, factor to atomic units)
 _COLUMNS: Mapping[str, tuple[str, float]] = (
-    {name: (name, 1.0) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES, *_ENERGIES, "internal", "positions", "stress")}
+    {name: (name, 1.0) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES, *ENERGIES, "internal", "positions", "stress")}
     | {f"{name}_angstrom": (name, 1 / ANGSTROM) for name in _LENGTHS}
-    | {f"{name}_ev": (name, 1 / EV) for name in _ENERGIES}
+    | {f"{name}_ev": (name, 1 / EV) for name in ENERGIES}
     | {"stress_gpa": ("stress", 1 / GPA)}
 )
 
@@ -75,7 +74,7 @@ def _record_or_error(
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    allowed = [*_COLUMNS, *FIELD_NAMES, "name"]
+    allowed = [*_COLUMNS, *FIELDS, "name"]
     for column in header:
         if column not in allowed:
             close = difflib.get_close_matches(column, allowed, n=1)
@@ -115,9 +114,9 @@ def _record(header: list[str], row: list[str], name: str, folder: Path, crystal:
         deformation=deformation,
         internal=internal,
         structure=structure,
-        energies={energy: _one(energy, values) for energy in _ENERGIES if energy in values},
+        energies={energy: _one(energy, values) for energy in ENERGIES if energy in values},
         stress=None if stress is None else from_voigt(stress),
-        fields={field: _read_field(field, folder / cells[field]) for field in FIELD_NAMES if field in cells},
+        fields={field: _read_field(field, folder / cells[field]) for field in FIELDS if field in cells},
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ase.units import Bohr, GPa, Hartree
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cellfields.evaluation.convergence import Convergence, Rung
 from cellfields.evaluation.figures.style import new_figure, styled
+from cellfields.units import GPA
 
 _TITLES = {
     "cutoff": "cutoff (Ha)",
@@ -24,7 +24,6 @@ _CURVES = (
     ("strain_energy", "F(strained) − F(reference)", "^-.", "#CC79A7"),
 )
 _ROUNDING = 1e-9  # mHa, GPa
-_GPA = Hartree / Bohr**3 / GPa
 
 
 @styled
@@ -50,8 +49,8 @@ def convergence_figure(
             if not as_f:
                 values = [1e3 * getattr(change, key) for _, change in changes]
                 _draw(energies, places, values, style, color=colour, label=label)
-        _draw(stress, places, [_GPA * change.stress for _, change in changes], "o-", color="#0072B2")
-        limits = (tolerance and 1e3 * tolerance, stress_tolerance and _GPA * stress_tolerance)
+        _draw(stress, places, [GPA * change.stress for _, change in changes], "o-", color="#0072B2")
+        limits = (tolerance and 1e3 * tolerance, stress_tolerance and GPA * stress_tolerance)
         for axis, limit in zip((energies, stress), limits, strict=True):
             axis.set_xscale("log")
             axis.set_xticks(places, [_label(rung) for rung, _ in changes], minor=False)

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields.evaluation.accuracy import Evaluation
-from cellfields.evaluation.figures.style import FIELD_LABELS, colour, label, marker, new_figure, ring_outside, styled
-from cellfields.state.fields import FIELD_NAMES
+from cellfields.evaluation.figures.style import colour, label, marker, new_figure, ring_outside, styled
+from cellfields.state.quantities import FIELDS
 
 _MANY = 100  # strains, from which marks are small
 
@@ -24,7 +24,7 @@ def error_vs_strain_figure(
     judged = {
         quantity for name in shown for quantity in evaluation.engines[name].errors if quantity in evaluation.spread
     }
-    fields = [name for name in FIELD_NAMES if f"{name}.nrmse" in judged]
+    fields = [name for name in FIELDS if f"{name}.nrmse" in judged]
     columns = 2 if len(fields) > 1 else 1
     rows = max(1, -(-len(fields) // columns))
     figure, axes = new_figure(rows, columns, width=5.2 * columns, height=3.3 * rows, sharex=True)
@@ -45,7 +45,7 @@ def error_vs_strain_figure(
             )
             if engine == shown[-1] and evaluation.outside is not None:
                 ring_outside(axis, x, [np.maximum(y, 1e-12)], evaluation.outside)
-        axis.set_title(FIELD_LABELS[name])
+        axis.set_title(FIELDS[name].title)
         axis.grid(visible=True, which="minor", axis="y", color="#f2f2f2", linewidth=0.5)
         low, high = axis.get_ylim()
         axis.set_ylim(low, high * (high / low) ** 0.45)  # room for the legend above the marks

@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from cellfields.evaluation.accuracy import QUANTITIES
-from cellfields.evaluation.figures.style import FIELD_LABELS, colour, label, marker, new_figure, styled
-
-_PANELS = (*(f"{name}.nrmse" for name in FIELD_LABELS), "position", "free_energy")
+from cellfields.evaluation.figures.style import colour, label, marker, new_figure, styled
+from cellfields.state.quantities import FIELDS
 
 
 @styled
@@ -28,7 +27,9 @@ def learning_curve_figure(
     """
     points = points or {}
     known = {quantity for table in errors.values() for quantity in table}
-    panels = [quantity for quantity in _PANELS if quantity in known]
+    panels = [
+        quantity for quantity in (*(f"{name}.nrmse" for name in FIELDS), "position", "free_energy") if quantity in known
+    ]
     columns = min(3, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     figure, axes = new_figure(rows, columns, width=4.1 * columns, height=3.3 * rows)

@@ -6,14 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellfields.errors import InputError
-from cellfields.evaluation.accuracy import Evaluation
+from cellfields.evaluation.accuracy import SCALARS, Evaluation
 from cellfields.evaluation.figures.style import colour, label, marker, new_figure, ring_outside, styled
-
-_PANELS = {
-    "free_energy": "free energy F",
-    "band_energy": "band structure energy U",
-    "entropic_energy": "entropic energy −TS",
-}
+from cellfields.state.quantities import quantity as declared
 
 _CONSTANT = 1e-8  # Hartree: an energy with a smaller range has nothing to be plotted
 _MANY = 100  # strains, from which marks are small
@@ -22,7 +17,7 @@ _MANY = 100  # strains, from which marks are small
 def parity_panels(evaluation: Evaluation, engines: tuple[str, ...]) -> list[str]:
     """Energies that :func:`parity_figure` has a panel for: they vary, and one of the engines predicts them."""
     known = {quantity for n in engines if n in evaluation.engines for quantity in evaluation.engines[n].predicted}
-    return [q for q in _PANELS if q in known and q in evaluation.truth and np.ptp(evaluation.truth[q]) > _CONSTANT]
+    return [q for q in SCALARS if q in known and q in evaluation.truth and np.ptp(evaluation.truth[q]) > _CONSTANT]
 
 
 @styled
@@ -68,7 +63,7 @@ def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", 
         pad = 0.06 * (high - low) or 1.0
         ends = np.array([low - pad, high + pad])
         axis.plot(ends, ends, color="black", linewidth=1, zorder=2.5)
-        axis.set(xlim=ends, xlabel="true − mean (mHa per cell)", title=_PANELS[quantity], box_aspect=1)
+        axis.set(xlim=ends, xlabel="true − mean (mHa per cell)", title=declared(quantity).title, box_aspect=1)
         lines = []
         for engine in reversed(shown):
             error = 1e3 * evaluation.engines[engine].errors[quantity]

@@ -19,9 +19,9 @@ from scipy.fft import next_fast_len
 
 from cellfields._typing import FloatArray
 from cellfields.errors import InputError
-from cellfields.evaluation.figures.style import FIELD_LABELS, FIELD_UNITS, new_figure, styled
+from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.state import CellState
-from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import FIELDS, quantity
 from cellfields.units import ANGSTROM
 
 _POINTS = 72  # along each edge of the plane: smooth at the size of a report
@@ -33,12 +33,7 @@ _ATOM: dict[str, Any] = {
     "color": "white",
     "markeredgecolor": "black",
 }
-COLOUR_MAPS = {
-    "density": "viridis",
-    "coulomb_potential": "cividis",
-    "band_energy_density": "magma",
-    "entropy_density": "viridis",
-}
+_COLOUR_MAPS = {"Hartree": "cividis", "Hartree/Bohr^3": "magma"}  # by unit: potentials, densities of energy
 
 
 @styled
@@ -75,7 +70,7 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
             true, guess, error = true.T, guess.T, error.T
         for axis, values in zip(panels[:2], (true, guess), strict=True):
             mesh = axis.pcolormesh(
-                x, y, values, cmap=COLOUR_MAPS[name], vmin=low, vmax=high, shading="gouraud", rasterized=True
+                x, y, values, cmap=colour_map(name), vmin=low, vmax=high, shading="gouraud", rasterized=True
             )
         colour_bar(figure, mesh, panels[:2], name)
         mesh = panels[2].pcolormesh(
@@ -86,7 +81,7 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
             decorate(axis, x, y)
         for axis, state in zip(panels, (truth, predicted, truth), strict=True):
             mark_atoms(axis, state, (first, second, normal), height, scale=ANGSTROM)
-        panels[0].set_ylabel(f"{FIELD_LABELS[name]}\n⊥ {'abc'[first]} (Å)", fontsize=10)
+        panels[0].set_ylabel(f"{quantity(name).title}\n⊥ {'abc'[first]} (Å)", fontsize=10)
         panels[0].tick_params(left=True, labelleft=True)
     for axis, title in zip(axes[:3], ("true", "predicted", "predicted − true"), strict=True):
         axis.set_title(title)
@@ -97,9 +92,14 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
 
 
 def varying_fields(truth: CellState, predicted: CellState) -> list[str]:
-    """Names of the fields that both states know and that are not constant in the true one."""
-    both = [name for name in FIELD_NAMES if truth.knows(name) and predicted.knows(name)]
+    """Names of the declared fields that both states know and that are not constant in the true one."""
+    both = [name for name in FIELDS if truth.knows(name) and predicted.knows(name)]
     return [name for name in both if truth.fields is not None and truth.fields.varies(name)]
+
+
+def colour_map(name: str) -> str:
+    """Name of matplotlib's colour map that a field is drawn in."""
+    return _COLOUR_MAPS.get(quantity(name).unit, "viridis")
 
 
 def plane_name(truth: CellState, *, normal: int = 2, height: float | None = None) -> str:
@@ -187,5 +187,5 @@ def colour_bar(figure: Figure, mesh: ScalarMappable, axes: list[Axes], name: str
     numbers = ScalarFormatter()
     numbers.set_powerlimits((-2, 3))
     bar = figure.colorbar(mesh, ax=axes, shrink=0.92, pad=0.015, aspect=18, format=numbers)
-    bar.set_label(FIELD_UNITS[name])
+    bar.set_label(quantity(name).shown_unit)
     bar.outline.set_visible(False)

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from cellfields.errors import InputError
 from cellfields.evaluation.figures.slices import (
-    COLOUR_MAPS,
     colour_bar,
+    colour_map,
     decorate,
     frame_cell,
     mark_atoms,
@@ -84,7 +84,7 @@ def snapshot_figure(
         axis, state = axes[row * columns + column], states[column]
         x, y = plane_coordinates(state.lattice, 0, 1)
         mesh = axis.pcolormesh(
-            x, y, values, cmap=COLOUR_MAPS[_FIELD], vmin=low, vmax=high, shading="gouraud", rasterized=True
+            x, y, values, cmap=colour_map(_FIELD), vmin=low, vmax=high, shading="gouraud", rasterized=True
         )
         decorate(axis, x, y)
         _centre(axis, reach)

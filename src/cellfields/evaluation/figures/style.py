@@ -52,18 +52,6 @@ ENGINE_LABELS = {
     "nearest": "nearest training state",
     "paper's recipe": "paper's recipe, ours",
 }
-FIELD_LABELS = {
-    "density": "electron density ρ",
-    "coulomb_potential": "Coulomb potential φ",
-    "band_energy_density": "band energy density u",
-    "entropy_density": "entropy density s",
-}
-FIELD_UNITS = {
-    "density": "Bohr⁻³",
-    "coulomb_potential": "Ha",
-    "band_energy_density": "Ha Bohr⁻³",
-    "entropy_density": "Bohr⁻³",
-}
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ase.units import Bohr, GPa, Hartree
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from cellfields._typing import FloatArray
 from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.mechanics.moduli import youngs_modulus
+from cellfields.units import GPA
 
 _POLAR, _AROUND = 61, 121
 
@@ -27,7 +27,7 @@ def youngs_modulus_figure(constants: FloatArray) -> Figure:
     """
     polar, around = np.meshgrid(np.linspace(0, np.pi, _POLAR), np.linspace(0, 2 * np.pi, _AROUND), indexing="ij")
     directions = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=-1)
-    modulus = youngs_modulus(constants, directions) * (Hartree / Bohr**3 / GPa)
+    modulus = youngs_modulus(constants, directions) * GPA
     scale = Normalize(float(modulus.min()), float(modulus.max()))
     figure, axes = new_figure(1, 1, width=6.4, height=5.4, subplot_kw={"projection": "3d"})
     axis: Any = axes[0]  # what three-dimensional axes have more is not declared

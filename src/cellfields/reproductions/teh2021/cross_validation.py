@@ -16,6 +16,7 @@ import numpy as np
 from cellfields._typing import Array, FloatArray
 from cellfields.pipeline.samples import Samples
 from cellfields.reproductions.teh2021.workbench import Workbench
+from cellfields.state.fields import FIELD_NAMES
 from cellfields.surrogate import Networks
 from cellfields.surrogate.training import fit_regressor
 
@@ -56,7 +57,7 @@ def study(bench: Workbench) -> CrossValidation:
     plan, training = bench.plan, bench.training
     architectures = plan.architectures
     recipe = plan.paper.model_copy(update={"epochs": architectures.epochs})
-    names = ("density", "coulomb_potential", "band_energy_density", "entropy_density", "internal", "free_energy")
+    names = (*FIELD_NAMES, "internal", "free_energy")
     choices = []
     for name in names:
         small = name in ("internal", "free_energy")

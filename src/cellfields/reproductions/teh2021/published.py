@@ -21,7 +21,8 @@ from cellfields.errors import CorruptFileError, InputError
 from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.evaluation.metrics import PAPER_GRID
 from cellfields.state import CellState
-from cellfields.state.fields import EXTENSIVE, FIELD_NAMES
+from cellfields.state.fields import FIELD_NAMES
+from cellfields.state.quantities import quantity
 
 ERRORS, PSEUDOPOTENTIAL, FIGURE_2 = "published_test_errors.npz", "mg.pseu", "sample2_fields.npz"
 MODELS: Mapping[str, str] = {"published network": "ml", "published PCA floor": "pca", "published linear": "linear"}
@@ -118,9 +119,9 @@ def difference_in_fields(state: CellState, grids: Mapping[str, FloatArray]) -> d
     differences = {}
     for name, theirs in grids.items():
         ours = state.fields.on_grid(name, PAPER_GRID)
-        if name in EXTENSIVE:
+        if quantity(name).times_volume:
             ours = ours * state.volume / ours.size
-        elif name == "coulomb_potential":
+        elif quantity(name).zero_mean:
             theirs = theirs - theirs.mean()
         differences[name] = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
     return differences

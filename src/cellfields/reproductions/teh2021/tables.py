@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cellfields.evaluation.accuracy import QUANTITIES
+from cellfields.evaluation.accuracy import QUANTITIES, SCALARS
 from cellfields.evaluation.baselines import BASELINES
 from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.report import duration
@@ -31,17 +31,13 @@ from cellfields.reproductions.teh2021.published import MODELS
 from cellfields.reproductions.teh2021.routes import EnergyRoutes
 from cellfields.reproductions.teh2021.smearing import Smearings
 from cellfields.reproductions.teh2021.uncertainty import NOMINAL, Uncertainties
+from cellfields.state.fields import FIELD_NAMES
 
 _STATISTICS = {"mean": "mean", "median": "median", "p99": "99 %", "max": "max"}
 _ABLATED = (
-    "free_energy",
-    "band_energy",
-    "entropic_energy",
+    *SCALARS,
     "position",
-    "density.relative_l2",
-    "coulomb_potential.relative_l2",
-    "band_energy_density.relative_l2",
-    "entropy_density.relative_l2",
+    *(f"{name}.relative_l2" for name in FIELD_NAMES),
     "stress_gpa",
 )
 
