@@ -1,4 +1,4 @@
-"""Routes from a state's fields and atoms to its free energy, one a file, each opening with its equation.
+"""Routes from a state's fields and atoms to its free energy.
 
 May import everything up to surrogate (never JAX): a route takes a first-principles engine and a state of any engine.
 Energy terms themselves (planewave.terms), errors over many strains and figures (evaluation) do not belong here.
@@ -13,12 +13,12 @@ _PUBLIC = {
     "ROUTES": "cellfields.energetics.routes",
     "RouteEnergy": "cellfields.energetics.trial",
     "TrialDensity": "cellfields.energetics.trial",
-    "direct_energy": "cellfields.energetics.direct",
+    "direct_energy": "cellfields.energetics.routes",
     "energy_routes": "cellfields.energetics.routes",
-    "harris_foulkes_energy": "cellfields.energetics.harris_foulkes",
-    "orbital_energy": "cellfields.energetics.orbital",
-    "scf_energy": "cellfields.energetics.scf",
-    "sum_energy": "cellfields.energetics.sum",
+    "harris_foulkes_energy": "cellfields.energetics.routes",
+    "orbital_energy": "cellfields.energetics.routes",
+    "scf_energy": "cellfields.energetics.routes",
+    "sum_energy": "cellfields.energetics.routes",
 }
 
 __all__ = [
@@ -34,12 +34,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from cellfields.energetics.direct import direct_energy
-    from cellfields.energetics.harris_foulkes import harris_foulkes_energy
-    from cellfields.energetics.orbital import orbital_energy
-    from cellfields.energetics.routes import ROUTES, energy_routes
-    from cellfields.energetics.scf import scf_energy
-    from cellfields.energetics.sum import sum_energy
+    from cellfields.energetics.routes import (
+        ROUTES,
+        direct_energy,
+        energy_routes,
+        harris_foulkes_energy,
+        orbital_energy,
+        scf_energy,
+        sum_energy,
+    )
     from cellfields.energetics.trial import RouteEnergy, TrialDensity
 
 
