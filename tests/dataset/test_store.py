@@ -66,6 +66,13 @@ def test_keys_follow_the_input_and_nothing_else(tmp_path: Path, store: DatasetSt
     assert other.key(deformation) != store.key(deformation)
 
 
+def test_deformations_are_told_without_decoding_states(store: DatasetStore) -> None:
+    for deformation in strains(3):
+        store.write(solve(deformation))
+    assert list(store.deformations().values()) == [state.deformation for state in store.states()]
+    assert all(store.key(deformation) == key for key, deformation in store.deformations().items())
+
+
 def test_every_sealed_file_records_what_it_belongs_to(store: DatasetStore) -> None:
     state = solve(strains(1)[0])
     store.write(state)

@@ -98,6 +98,23 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
     return seal(_STATE, header, tensors)
 
 
+def decode_deformation(data: bytes, name: str) -> Deformation:
+    """The deformation of the state that was sealed in ``data``, without its arrays.
+
+    Args:
+        data: the file's bytes.
+        name: of the file, for messages.
+
+    Raises:
+        CorruptFileError: truncated, altered, foreign or malformed.
+    """
+    table, _ = unseal(data, _STATE, name)
+    try:
+        return Deformation.from_array(table["deformation"])
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise CorruptFileError(f"{name} does not hold a state: {str(error)[:200]}") from error
+
+
 def decode_state(
     data: bytes,
     *,

@@ -234,6 +234,20 @@ class DatasetStore:
         for key in self._keys("states", ".safetensors"):
             yield self._read(key)
 
+    def deformations(self) -> dict[str, Deformation]:
+        """Key → deformation of every sealed state, in the order of the keys; fields and atoms are not decoded.
+
+        Raises:
+            CorruptFileError: a file is truncated or altered.
+        """
+        strains: dict[str, Deformation] = {}
+        for key in self._keys("states", ".safetensors"):
+            path = self._state_path(key)
+            present = _file_identity(path)
+            strains[key] = _codec.decode_deformation(sealed.read_limited(path), str(path))
+            self._intact[key] = present
+        return strains
+
     def info(self) -> DatasetInfo:
         """Counts and settings, from the names of the files alone."""
         solved = self._keys("states", ".safetensors")

@@ -5,7 +5,7 @@ Cold smearing in the cubic form of Marzari's thesis, which the paper and ABINIT 
     δ(x) = e^{−x²}/√π · (3/2 − 3κx/2 − x² + κx³),      S₁(x) = e^{−x²}/(2√π) · (1/2 − x² + κx³)
 
 Other codes' "cold smearing" (Marzari et al. 1999, a shifted Gaussian) is a different function. f₁ and S₁ are per
-spin; −TS = −σ Σ w 2S₁ (paper, eq. 6 and 7 with the signs of DESIGN corrected: eq. 6 holds with t = +x).
+spin; −TS = −σ Σ w 2S₁ (paper, eq. 6 and 7, where eq. 6 holds with t = +x).
 """
 
 from __future__ import annotations

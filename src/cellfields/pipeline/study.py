@@ -86,7 +86,7 @@ class Study:
         store = study.find_store()
         if store is None:
             return study
-        strains = {store.key(state.deformation): state.deformation for state in store.states()}
+        strains = store.deformations()
         order = sorted(strains, key=lambda key: hashlib.sha256(f"{table.seed}:{key}".encode()).digest())
         chosen = [strains[key] for key in order]
         return cls(configuration, crystal, identity, chosen[table.test :], chosen[: table.test])

@@ -9,7 +9,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
-from cellfields.engines.planewave.scf import _stays
+from cellfields.engines.planewave.scf import _is_metal
 from cellfields.errors import InputError, SCFNotConverged
 
 
@@ -57,11 +57,14 @@ def test_insulators_are_left_alone(crystal: Crystal, cutoff: float, kmesh: tuple
 
 
 def test_a_gap_that_closes_for_some_steps_is_no_metal() -> None:
-    assert not _stays([0.05] * 7)
-    assert _stays([0.05] * 8)
-    assert not _stays([0.05] * 5 + [-0.01] + [0.05] * 4)
-    assert not _stays([0.05 * 0.8**i for i in range(12)])  # it is opening
-    assert not _stays([1e-5] * 20)  # touching bands: the end decides
+    near, far = [1e-4] * 20, [1.6] * 20  # |F_Harris − F_KS|, Hartree
+    assert not _is_metal([0.05] * 7, near[:7])
+    assert _is_metal([0.05] * 8, near[:8])
+    assert not _is_metal([0.05] * 8, far[:8])  # the density says nothing yet
+    assert _is_metal([0.05] * 20, far[:12] + near[:8])
+    assert not _is_metal([0.05] * 5 + [-0.01] + [0.05] * 4, near[:10])
+    assert not _is_metal([0.05 * 0.8**i for i in range(12)], near[:12])  # it is opening
+    assert not _is_metal([1e-5] * 20, near)  # touching bands: the end decides
 
 
 def test_a_vanishing_gap_is_named_where_self_consistency_fails() -> None:

@@ -28,8 +28,9 @@ from cellfields.errors import EigensolverNotConverged, SCFNotConverged
 _LOOSEST, _TIGHTEST = 1e-2, 1e-8  # bounds of the eigensolver's residual norm, Hartree
 _EIGEN_TO_DENSITY = 0.03  # eigensolver tolerance over density residual: looser spoils the mixing history
 _DENSITY_TO_ENERGY = 0.2  # density residual wanted, in units of √(energy tolerance): U is first order in it
-_TELLING_STEPS = 8  # that bands must overlap in a row before a metal is told; a rough density may close a gap for some
+_METAL_STEPS = 8  # in a row, in which bands must overlap before a crystal is called a metal
 _CLEAR_OVERLAP, _SMALL_GAP = 1e-4, 2e-3  # Hartree
+_CHECKING = 1e-4  # of the eigensolver, Hartree, where it is asked whether the bands overlap indeed
 _MOST_SOLVES = 12  # in one potential: more bands, and what a solver's own limit on its steps leaves
 
 
@@ -112,6 +113,7 @@ def self_consistent(
     mixer = mixer or AndersonMixer(basis.inverse_g2, fraction=settings.mixing)
     history: list[dict[str, float]] = []
     overlaps: list[float] = []
+    differences: list[float] = []
     eigen_tolerance = first_residual
 
     for step in range(settings.max_scf_steps):
@@ -125,8 +127,12 @@ def self_consistent(
         if on_step is not None:
             on_step(done)
         overlaps.append(_overlap(settings, problem.electrons, ground.energies))
-        if _stays(overlaps):
-            raise metal_without_smearing(overlaps[-1])
+        differences.append(abs(harris - kohn_sham))
+        if _is_metal(overlaps, differences):
+            overlap = _overlap_with_more_bands(problem, settings, solver, density_in)
+            if overlap > _CLEAR_OVERLAP:
+                raise metal_without_smearing(overlap)
+            overlaps, differences = [overlap], [np.inf]  # a band was missing, and is there now
         enough_bands = has_enough_bands(settings, occupations.per_state)
         if (
             enough_bands
@@ -212,10 +218,30 @@ def _overlap(settings: PlaneWaveSettings, electrons: float, energies: FloatArray
     return band_overlap(energies, electrons)
 
 
-def _stays(overlaps: list[float]) -> bool:
-    """Whether the bands have overlapped clearly for several steps, and not less and less."""
-    recent = overlaps[-_TELLING_STEPS:]
-    return len(recent) == _TELLING_STEPS and min(recent) > _CLEAR_OVERLAP and recent[-1] > 0.5 * max(recent)
+def _is_metal(overlaps: list[float], differences: list[float]) -> bool:
+    """Whether filled and empty bands have overlapped for several steps, clearly, and not less and less.
+
+    Steps count whose density is near enough to self-consistency for the overlap to mean something, |F_Harris − F_KS|
+    (``differences``, Hartree) below the overlap (``overlaps``, Hartree): the potential of a rough density may close the
+    gap of an insulator for many steps.
+    """
+    recent, errors = overlaps[-_METAL_STEPS:], differences[-_METAL_STEPS:]
+    if len(recent) < _METAL_STEPS or min(recent) <= _CLEAR_OVERLAP or recent[-1] <= 0.5 * max(recent):
+        return False
+    return all(error < overlap for error, overlap in zip(errors, recent, strict=True))
+
+
+def _overlap_with_more_bands(
+    problem: KohnShamProblem, settings: PlaneWaveSettings, solver: BandSolver, density_in: Coefficients
+) -> float:
+    """Overlap of filled and empty bands (Hartree) in the potential of a density, found with two bands more.
+
+    An iterative eigensolver that is left at a loose tolerance may miss a filled band at one k point, so that an empty
+    one stands in its place and the bands of an insulator seem to overlap. New start vectors find the band.
+    """
+    solver.grow(solver.bands + 2)
+    ground, _, _ = _step(problem, settings, solver, density_in, _CHECKING)
+    return _overlap(settings, problem.electrons, ground.energies)
 
 
 def _advice(overlaps: list[float]) -> str:
