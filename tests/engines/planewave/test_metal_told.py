@@ -7,10 +7,14 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.dft.band_filling import band_overlap
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.planewave import PlaneWaveEngine
-from cellfields.engines.planewave.scf import _is_metal
+from cellfields.engines.planewave.bands import PlaneWaveBands
+from cellfields.engines.planewave.orbitals import PlaneWaveOrbitals
+from cellfields.engines.planewave.scf import _is_metal, _overlap_with_more_bands
 from cellfields.errors import InputError, SCFNotConverged
+from tests.engines.planewave.problems import SI_STRAIN, ground_state, make_problem, silicon
 
 
 def rock_or_diamond(edge: float, second: float, species: list[str]) -> Crystal:
@@ -65,6 +69,23 @@ def test_a_gap_that_closes_for_some_steps_is_no_metal() -> None:
     assert not _is_metal([0.05] * 5 + [-0.01] + [0.05] * 4, near[:10])
     assert not _is_metal([0.05 * 0.8**i for i in range(12)], near[:12])  # it is opening
     assert not _is_metal([1e-5] * 20, near)  # touching bands: the end decides
+
+
+def test_a_missed_band_is_found_before_an_insulator_is_called_a_metal() -> None:
+    """Start vectors without the lowest band of one k point: a loose eigensolver leaves them as they are."""
+    settings = PlaneWaveSettings(cutoff=5, kmesh=(2, 2, 2), smearing="none", bands=7)
+    problem = make_problem(silicon(), SI_STRAIN, (0.0,) * silicon().n_internal, settings)
+    ground = ground_state(problem, settings)
+    assert isinstance(ground.orbitals, PlaneWaveOrbitals)
+    first, *others = ground.orbitals.vectors
+    vectors = [first[:, 1:6], *(block[:, :5] for block in others)]
+    solver = PlaneWaveBands(problem, 5, vectors)
+    energies, _ = solver.solve(problem.basis.to_real(ground.potentials.effective), 1e-2)
+    gap = -band_overlap(ground.energies, problem.electrons)
+    assert gap > 0.01
+    assert band_overlap(energies, problem.electrons) > 0.01  # so it seems
+    overlap = _overlap_with_more_bands(problem, settings, solver, ground.density)
+    assert overlap == pytest.approx(-gap, abs=2e-3)
 
 
 def test_a_vanishing_gap_is_named_where_self_consistency_fails() -> None:
