@@ -11,7 +11,6 @@ import pytest
 from cellfields.crystal.deformation import Deformation
 from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.abinit import AbinitEngine, AbinitOptions, DensityFile
-from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.surrogate import Recipe, Surrogate
 from tests.surrogate.samples import draw
@@ -29,14 +28,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same surrogate, trained on states of the embedded engine, of ABINIT, and of nobody knows what."""
     folder, crystal = tmp_path_factory.mktemp("models"), magnesium()
     states = list(map(ToyEngine(crystal, field_cutoff=2.0).solve, draw(crystal, 20)))
-    tables = {
-        "planewave": PlaneWaveEngine(crystal, SETTINGS).identity.table,
-        "abinit": AbinitEngine(crystal, SETTINGS, AbinitOptions(variables={"nline": 6})).identity.table,
+    identities = {
+        "planewave": PlaneWaveEngine(crystal, SETTINGS).identity,
+        "abinit": AbinitEngine(crystal, SETTINGS, AbinitOptions(variables={"nline": 6})).identity,
         "unknown": None,
     }
     recipe = Recipe(name="taylor", modes=4, field_widths=(4,), small_widths=(4,), epochs=2)
-    for name, table in tables.items():
-        Surrogate.train(crystal, states, recipe, identity=EngineIdentity(table)).save(folder / f"{name}.safetensors")
+    for name, identity in identities.items():
+        Surrogate.train(crystal, states, recipe, identity=identity).save(folder / f"{name}.safetensors")
     return folder
 
 

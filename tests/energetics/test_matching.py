@@ -12,6 +12,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.energetics import TrialDensity
 from cellfields.engines.abinit import AbinitEngine
+from cellfields.engines.identity import EngineIdentity
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import InputError, SettingsMismatchError
 from cellfields.state import CellState
@@ -150,10 +151,10 @@ def test_another_pseudopotential_or_functional_by_the_table() -> None:
     table = given.engine.identity.table
     other = {**table, "settings": {**table["settings"], "pseudopotentials": {"Mg": "0123456789abcdef"}}}
     with pytest.raises(SettingsMismatchError, match=r"pseudopotentials.Mg: the density was made with another one"):
-        TrialDensity.of(given.engine, given.state, made_by=other)
+        TrialDensity.of(given.engine, given.state, made_by=EngineIdentity(other))
     other = {**table, "settings": {**table["settings"], "functional": "pbe"}}
     with pytest.raises(SettingsMismatchError, match="functional: the density was made with pbe, the engine has lda"):
-        TrialDensity.of(given.engine, given.state, made_by=other)
+        TrialDensity.of(given.engine, given.state, made_by=EngineIdentity(other))
 
 
 def test_another_mesh_is_no_other_density() -> None:
@@ -166,4 +167,4 @@ def test_another_mesh_is_no_other_density() -> None:
 def test_a_table_without_settings_says_nothing() -> None:
     given = case("Mg")
     with pytest.raises(InputError, match="Coulomb potential"):
-        TrialDensity.of(engine_of("Be"), given.state, made_by={"engine": "imported"})
+        TrialDensity.of(engine_of("Be"), given.state, made_by=EngineIdentity({"engine": "imported"}))

@@ -11,6 +11,7 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
+from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import ConvergenceError, LeftDomainError, OutsideDomainError, PhysicsWarning
 from cellfields.mechanics import stress_free
 from cellfields.mechanics._symmetric_cell import SymmetricCell, lost_to_the_mesh
@@ -49,8 +50,12 @@ class Noisy(HyperelasticEngine):
     def __init__(self, crystal: Crystal, kmesh: tuple[int, int, int] | None) -> None:
         isotropic = 1e-3 * (np.diag([0.4, 0.4, 0.4, 0.2, 0.2, 0.2]) + np.pad(np.ones((3, 3)), (0, 3)))
         super().__init__(crystal, constants=isotropic, residual=np.array([4e-5] * 3 + [0.0] * 3), cubic=(0.0, 0.0))
-        if kmesh is not None:
-            self.settings = SimpleNamespace(kmesh=kmesh)
+        self.kmesh = kmesh
+
+    @property
+    def identity(self) -> EngineIdentity:
+        table = super().identity.table
+        return EngineIdentity(table if self.kmesh is None else {**table, "settings": {"kmesh": list(self.kmesh)}})
 
     def evaluate(self, deformation: Deformation, internal: np.ndarray, *, start: Any | None = None) -> CellState:
         state = super().evaluate(deformation, internal, start=start)
@@ -87,6 +92,7 @@ def test_a_law_without_the_crystals_symmetry_is_told() -> None:
 class Bounded(HyperelasticEngine):
     """Knows where it may be believed: within two per cent."""
 
+    labelled_by = None
     domain = SimpleNamespace(lower=np.array([0.98] * 3 + [88.0] * 3), upper=np.array([1.02] * 3 + [92.0] * 3))
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:

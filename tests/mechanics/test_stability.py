@@ -141,6 +141,7 @@ def test_a_zero_in_the_midst_of_what_cannot_be_solved_is_not_made_up() -> None:
 
 def test_an_instability_outside_a_models_strains_fails_by_name() -> None:
     class Bounded(HyperelasticEngine):
+        labelled_by = None
         domain = SimpleNamespace(lower=np.array([0.98] * 3 + [88.0] * 3), upper=np.array([1.02] * 3 + [92.0] * 3))
 
         def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cellfields.crystal import Crystal
+from cellfields.engines.identity import EngineIdentity
 from cellfields.state import CellState
 from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Recipe, Surrogate
@@ -61,12 +62,14 @@ def test_the_map_is_exactly_as_symmetric_as_the_crystal(crystal: Crystal, states
 def test_images_that_the_mesh_does_not_share_are_left_out() -> None:
     cube = Crystal.from_lengths_and_angles([5.4] * 3, [60] * 3, ["Al"], [[0, 0, 0]])
     states = list(map(ToyEngine(cube, field_cutoff=1.0).solve, draw(cube, 2)))
-    assert images_of(cube, states, BEST, {"settings": {"kmesh": [4, 4, 4]}})[1] == 6
-    assert images_of(cube, states, BEST, {"settings": {"kmesh": [4, 4, 2]}})[1] == 2
+    assert images_of(cube, states, BEST, EngineIdentity({"settings": {"kmesh": [4, 4, 4]}}))[1] == 6
+    assert images_of(cube, states, BEST, EngineIdentity({"settings": {"kmesh": [4, 4, 2]}}))[1] == 2
     assert images_of(cube, states, BEST, None)[1] == 1  # which mesh is not told: no axis may change its place
     assert images_of(cube, states, BEST.model_copy(update={"symmetry": False}), None) == (states, 1)
     assert images_of(cube, states, Recipe(), None) == (states, 1)  # the paper's has none, unless asked for
-    assert images_of(cube, states, Recipe(symmetry=True), {"kmesh": [4, 4, 4]})[1] == 6  # told for imported states
+    assert (
+        images_of(cube, states, Recipe(symmetry=True), EngineIdentity({"kmesh": [4, 4, 4]}))[1] == 6
+    )  # told for imported states
 
 
 def test_stress_teaches_the_energy(crystal: Crystal, elastic: list[CellState]) -> None:

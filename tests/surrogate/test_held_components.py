@@ -7,6 +7,7 @@ import pytest
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
+from cellfields.engines.identity import EngineIdentity
 from cellfields.state.axis_operations import axis_operations
 from cellfields.surrogate import Polynomials, Recipe, Surrogate
 from cellfields.surrogate.images import images_of
@@ -57,7 +58,7 @@ def test_images_leave_held_components_held() -> None:
     states = list(map(ToyEngine(cube, field_cutoff=1.0).solve, strains))
     surrogate = Surrogate.train(cube, states, Polynomials(degree=2, blend=1, modes=12))
     assert surrogate.held == ("lambda_c",)
-    images, count = images_of(cube, states, surrogate.recipe, {"kmesh": [4, 4, 4]})
+    images, count = images_of(cube, states, surrogate.recipe, EngineIdentity({"kmesh": [4, 4, 4]}))
     assert count == 8  # of 24: fourfold about c, and twofold across it
     assert {image.deformation.stretches[2] for image in images} == {1.0}
     assert not surrogate.in_domain(Deformation((1.01, 1.01, 1.01), (90, 90, 90)))
@@ -71,5 +72,5 @@ def test_operations_that_the_plane_waves_do_not_share_are_left_out() -> None:
     states = list(map(engine.solve, [Deformation((1.01, 1.0, 1.0), (90, 90, 90))]))
     symmetric = QUICK.model_copy(update={"symmetry": True})
     rows = {tuple(m) for m in states[0].fields.basis.indices.tolist()}
-    assert len(axis_operations(box)) > images_of(box, states, symmetric, {"kmesh": [4, 4, 4]})[1]
+    assert len(axis_operations(box)) > images_of(box, states, symmetric, EngineIdentity({"kmesh": [4, 4, 4]}))[1]
     assert any((k, h, m) not in rows and (-k, -h, -m) not in rows for h, k, m in rows)
