@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cellfields.errors import InputError
 from cellfields.validation import Table
@@ -22,6 +22,10 @@ class PlaneWaveSettings(Table):
 
     Attributes:
         cutoff: kinetic-energy cutoff, Hartree.
+        cutoff_smoothing: width below the cutoff, Hartree, in which plane waves fade in and out as the cell deforms, so
+            that F is smooth in strain and the stress is its derivative at any cutoff (ABINIT's ``ecutsm``); 0 keeps
+            sharp spheres. It needs full plane waves of "k_sphere": with it "auto" takes these at any number of k
+            points.
         kmesh: Γ-centred mesh on the *crystal's own* cell; folded to the primitive cell with the same k points.
         smearing: "fermi-dirac", "cold" (Marzari's cubic form, ABINIT occopt 4; the paper's), "gaussian", or "none"
             (insulators). Fermi–Dirac smearing of 0.01 Ha is the only setting measured whose shear stiffness has the
@@ -56,6 +60,7 @@ class PlaneWaveSettings(Table):
     """
 
     cutoff: float = Field(ge=1, le=500)
+    cutoff_smoothing: float = Field(default=0.0, ge=0, le=250)
     kmesh: tuple[MeshSize, MeshSize, MeshSize]
     smearing: Literal["cold", "fermi-dirac", "gaussian", "none"] = "fermi-dirac"
     smearing_width: float = Field(default=0.01, ge=1e-5, le=1)
@@ -76,6 +81,19 @@ class PlaneWaveSettings(Table):
     force_tolerance: float = Field(default=5e-7, gt=0, le=1e-2)
     max_relaxation_steps: int = Field(default=40, ge=1)
 
+    @model_validator(mode="after")
+    def _smoothing_fits(self) -> Self:
+        if self.cutoff_smoothing > 0.5 * self.cutoff:
+            raise ValueError(
+                f"cutoff_smoothing = {self.cutoff_smoothing:g} must not be more than half of cutoff = {self.cutoff:g}"
+            )
+        if self.cutoff_smoothing > 0 and (self.basis == "reduced" or self.plane_waves == "union"):
+            raise ValueError(
+                'cutoff_smoothing needs the spheres of every k point: basis = "full" or "auto", and plane_waves = '
+                '"k_sphere"'
+            )
+        return self
+
     def identity(self) -> dict[str, Any]:
         """What of these settings identifies the numbers that they make (JSON data).
 
@@ -85,6 +103,8 @@ class PlaneWaveSettings(Table):
         left_out = _DECIDES_NO_NUMBER | _SAID_BY_PSEUDOPOTENTIALS
         if self.functional == "lda":
             left_out = left_out | {"functional"}
+        if self.cutoff_smoothing == 0:
+            left_out = left_out | {"cutoff_smoothing"}
         return self.model_dump(mode="json", exclude=left_out)
 
     def require_symbols(self, species: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from tests.engines.planewave.problems import STRAIN_PATTERNS, four_point, moved,
 
 def kinetic_energy(problem: KohnShamProblem, ground: GroundState) -> float:
     return sum(
-        kinetic.energy(b.q, x, w)
+        kinetic.energy(b.kinetic, x, w)
         for b, x, w in zip(problem.blocks, ground.orbitals.vectors, ground.occupations.weights, strict=True)
     )
 
@@ -61,7 +61,11 @@ def strain_derivative(name: str, ground: GroundState) -> np.ndarray:
         for m, b, x, w in zip(
             basis.wave_m, problem.blocks, ground.orbitals.vectors, ground.occupations.weights, strict=True
         ):
-            total += kinetic.stress(b.q, x, w) if name == "kinetic" else nonlocal_.stress(geometry, m, b.q, x, w)
+            total += (
+                kinetic.stress(b.q, b.kinetic_slopes, x, w)
+                if name == "kinetic"
+                else nonlocal_.stress(geometry, m, b.q, x, w)
+            )
         return total
     return {
         "hartree": lambda: hartree.stress(basis, ground.density),

@@ -152,6 +152,7 @@ def _electrons(crystal: Crystal, settings: PlaneWaveSettings, bands: int) -> dic
     smeared = settings.smearing != "none"
     return {
         "ecut": repr(settings.cutoff),
+        **({"ecutsm": repr(settings.cutoff_smoothing)} if settings.cutoff_smoothing else {}),
         # Without it ABINIT takes the smallest grid that does not alias by its own count (boxcutmin 2).
         **({} if settings.fft_grid is None else {"ngfft": " ".join(map(str, settings.fft_grid))}),
         "kptopt": "2" if settings.time_reversal else "3",

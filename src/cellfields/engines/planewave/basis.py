@@ -18,6 +18,7 @@ from cellfields._typing import Coefficients, ComplexArray, FloatArray, IntArray
 from cellfields.engines.planewave.arithmetic import Arithmetic, RealArithmetic
 from cellfields.engines.planewave.geometry import Geometry
 from cellfields.engines.planewave.kpoints import KMesh, nearly_shortest_equivalents, shortest_equivalents
+from cellfields.engines.planewave.terms.kinetic import KineticEnergy
 from cellfields.errors import InputError
 
 
@@ -36,6 +37,7 @@ class PlaneWaveBasis:
         k_points: (K, 3) in reciprocal coordinates; of a union the shortest equivalents.
         reciprocal: (3, 3) rows, 1/Bohr.
         arithmetic: of the coefficients.
+        kinetic: energy of a plane wave, which may be smooth where the spheres end.
     """
 
     volume: float
@@ -48,6 +50,7 @@ class PlaneWaveBasis:
     wave_m: tuple[IntArray, ...]
     reciprocal: FloatArray
     arithmetic: Arithmetic = field(default_factory=RealArithmetic)
+    kinetic: KineticEnergy = field(default_factory=KineticEnergy)
 
     @classmethod
     def build(
@@ -56,10 +59,24 @@ class PlaneWaveBasis:
         mesh: KMesh,
         cutoff: float,
         *,
+        smoothing: float = 0.0,
         plane_waves: str = "k_sphere",
         shape: tuple[int, int, int] | None = None,
     ) -> PlaneWaveBasis:
-        """Index sets for a cutoff (Hartree); ``shape`` None means the smallest FFT grid without aliasing."""
+        """Index sets of a cell.
+
+        Args:
+            geometry: lattice and ions.
+            mesh: of k points.
+            cutoff: of the spheres, Hartree.
+            smoothing: width, Hartree, in which the kinetic energy rises at the spheres' surface; only of "k_sphere".
+            plane_waves: "k_sphere" or "union".
+            shape: of the FFT grid; None means the smallest without aliasing.
+
+        Raises:
+            InputError: the FFT grid is too small.
+        """
+        kinetic = KineticEnergy(cutoff, smoothing)
         reciprocal = geometry.reciprocal
         k_points = mesh.points
         if plane_waves == "union":  # of spheres around the shortest equivalents: the smallest, roundest union
@@ -83,7 +100,7 @@ class PlaneWaveBasis:
             images = nearly_shortest_equivalents(mesh.points, reciprocal) @ reciprocal
             spheres = (_union(near, near @ reciprocal, images, cutoff),) * len(k_cartesian)
         else:
-            spheres = _spheres(near, near @ reciprocal, k_cartesian, cutoff)
+            spheres = _spheres(near, near @ reciprocal, k_cartesian, kinetic.largest)
         return cls(
             geometry.volume,
             shape,
@@ -95,6 +112,7 @@ class PlaneWaveBasis:
             spheres,
             reciprocal,
             geometry.arithmetic,
+            kinetic,
         )
 
     @property

@@ -92,7 +92,12 @@ class DeformedCrystal:
             problem = KohnShamProblem(geometry, like.problem.basis, geometry.electrons, settings.functional)
             return Cell(problem, settings, like.meshes)
         basis = PlaneWaveBasis.build(
-            geometry, self.kmesh, settings.cutoff, plane_waves=self.plane_waves, shape=settings.fft_grid
+            geometry,
+            self.kmesh,
+            settings.cutoff,
+            smoothing=settings.cutoff_smoothing,
+            plane_waves=self.plane_waves,
+            shape=settings.fft_grid,
         )
         problem = KohnShamProblem(geometry, basis, geometry.electrons, settings.functional)
         meshes = None if self.coarse_mesh is None else ReducedMeshes.of(problem, self.coarse_mesh)

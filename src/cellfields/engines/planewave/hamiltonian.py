@@ -44,7 +44,9 @@ class BlochHamiltonian:
 
     def __init__(self, basis: PlaneWaveBasis, index: IntArray, q: FloatArray, nonlocal_part: Projectors) -> None:
         self.q = q
-        self.kinetic: FloatArray = 0.5 * (q**2).sum(axis=1)
+        energies = 0.5 * (q**2).sum(axis=1)
+        self.kinetic: FloatArray = basis.kinetic.values(energies)
+        self.kinetic_slopes: FloatArray = basis.kinetic.slopes(energies)
         self.index = index
         self.projectors = nonlocal_part
         self.dtype = basis.arithmetic.dtype

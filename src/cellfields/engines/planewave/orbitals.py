@@ -49,7 +49,7 @@ class PlaneWaveOrbitals:
     def kinetic_energy(self, weights: FloatArray) -> float:
         """See :class:`Orbitals`."""
         blocks = self.problem.blocks
-        return sum(kinetic.energy(b.q, x, w) for b, x, w in zip(blocks, self.vectors, weights, strict=True))
+        return sum(kinetic.energy(b.kinetic, x, w) for b, x, w in zip(blocks, self.vectors, weights, strict=True))
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
         """See :class:`Orbitals`."""
@@ -59,21 +59,21 @@ class PlaneWaveOrbitals:
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
         """See :class:`Orbitals`."""
         total = np.zeros((len(self.problem.geometry.species), 3))
-        for m, q, vectors, weight in self._occupied(weights):
-            total += nonlocal_.forces(self.problem.geometry, m, q, vectors, weight)
+        for m, block, vectors, weight in self._occupied(weights):
+            total += nonlocal_.forces(self.problem.geometry, m, block.q, vectors, weight)
         return total
 
     def stress(self, weights: FloatArray) -> FloatArray:
         """See :class:`Orbitals`."""
         total = np.zeros((3, 3))
-        for m, q, vectors, weight in self._occupied(weights):
-            total += kinetic.stress(q, vectors, weight)
-            total += nonlocal_.stress(self.problem.geometry, m, q, vectors, weight)
+        for m, block, vectors, weight in self._occupied(weights):
+            total += kinetic.stress(block.q, block.kinetic_slopes, vectors, weight)
+            total += nonlocal_.stress(self.problem.geometry, m, block.q, vectors, weight)
         return total
 
     def _occupied(self, weights: FloatArray):  # type: ignore[no-untyped-def]
-        """(m, q, vectors, weights) of every k point, without its empty bands."""
+        """(m, block, vectors, weights) of every k point, without its empty bands."""
         basis = self.problem.basis
         for m, block, vectors, weight in zip(basis.wave_m, self.problem.blocks, self.vectors, weights, strict=True):
             filled = np.flatnonzero(np.abs(weight) > 0)
-            yield m, block.q, vectors[:, filled], weight[filled]
+            yield m, block, vectors[:, filled], weight[filled]

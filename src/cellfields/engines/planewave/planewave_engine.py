@@ -88,6 +88,8 @@ class PlaneWaveEngine(Immutable):
     @property
     def reduced(self) -> bool:
         """Whether the reduced Bloch basis is used: on request, or where there are enough k points for it to pay."""
+        if self.settings.cutoff_smoothing > 0:  # of spheres: the reduced basis lives in their union
+            return False
         if self.settings.basis == "auto":
             return len(self.kmesh.points) >= _REDUCED_PAYS
         return self.settings.basis == "reduced"
