@@ -135,8 +135,9 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         same = [r for r in rows if r["crystal"] == row["crystal"] and r["fraction"] > 0]
         best = max(same, key=lambda r: (r["cutoff"], -r["fraction"]), default=row)
         edges = [f"{row[k]:.4f}" if row.get(k) else "" for k in ("a_stress", "a_energy")]
+        width = row["fraction"] * row["cutoff"]
         print(
-            f"| {row['crystal']} | {row['cutoff']:g} | {row['fraction'] * row['cutoff']:.3g} | {row['jumps_mha']:.2g} | "
+            f"| {row['crystal']} | {row['cutoff']:g} | {width:.3g} | {row['jumps_mha']:.2g} | "
             f"{row['pulay_gpa']:+.3g} | {row['slope_gpa'] - best['slope_gpa']:+.3g} | {edges[0]} | {edges[1]} | "
             f"{row['seconds']:g} |"
         )
