@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellfields.state import CellState
 
 
-def hand_out(
+def output_state(
     state: CellState,
     crystal: Crystal,
     *,

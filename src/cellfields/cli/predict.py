@@ -31,7 +31,7 @@ def predict(
     from cellfields.cli._arguments import parse_deformation, parse_grid
     from cellfields.cli._console import note_unknown, warn
     from cellfields.cli._output import check_target
-    from cellfields.cli._state import hand_out
+    from cellfields.cli._state import output_state
     from cellfields.surrogate.training_domain import check_choice
 
     deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
@@ -47,7 +47,7 @@ def predict(
     note_unknown(surrogate)
     if surrogate.uncertainties is not None:
         extra["uncertainty"] = surrogate.uncertainty(deformation)
-    hand_out(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)
+    output_state(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)
     if json is None and "uncertainty" in extra:
         _print_uncertainty(extra["uncertainty"])
 

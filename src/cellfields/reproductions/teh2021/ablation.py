@@ -82,11 +82,11 @@ def _refined(bench: Workbench, training: Samples, test: Samples) -> Row:
         surrogate = bench.surrogate(plan.paper, training, PAPER)
         refined, seconds = refine(
             surrogate,
-            bench.lessons(training)[0],
+            bench.training_states_with_images(training)[0],
             plan.refinements,
-            lambda name, i, n: bench.tell(f"L-BFGS: {name}", i, n),
+            lambda name, i, n: bench.report_progress(f"L-BFGS: {name}", i, n),
         )
-        return bench.exam(test).judge(refined).to_dict() | {"seconds_more": seconds}
+        return bench.held_out_states(test).judge(refined).to_dict() | {"seconds_more": seconds}
 
     depends_on = [plan.paper.hashed_table(), plan.refinements, training.key, test.key]
     table = bench.keep("refined", depends_on, make)

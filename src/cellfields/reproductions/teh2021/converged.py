@@ -141,5 +141,5 @@ def _differences(bench: Workbench, coarser: Samples, finer: Samples) -> dict[str
         def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
             return coarser.store.read(deformation)
 
-    judged = bench.exam(finer).judge(Labels())
+    judged = bench.held_out_states(finer).judge(Labels())
     return {quantity: judged.summary(quantity)["mean"] for quantity in judged.errors if quantity != "position"}

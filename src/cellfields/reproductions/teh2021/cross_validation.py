@@ -80,10 +80,10 @@ def _errors(
         rows, outputs = learned.outputs[name]
         errors = []
         for fold in range(folds):
-            bench.tell(f"cross-validation: {label}", fold, folds)
+            bench.report_progress(f"cross-validation: {label}", fold, folds)
             held = rows // learned.images % folds == fold  # a strain with all its images
             errors.append(_fold_error(name, learned.deformations[rows], outputs, held, widths, recipe))
-        bench.tell(f"cross-validation: {label}", folds, folds)
+        bench.report_progress(f"cross-validation: {label}", folds, folds)
         return errors
 
     depends_on = [name, list(widths), recipe.hashed_table(), folds, training.key]

@@ -46,5 +46,5 @@ def study(bench: Workbench) -> LearningCurve:
             for quantity in result.errors:
                 means = errors.setdefault(name, {}).setdefault(quantity, [])
                 means.append(result.summary(quantity)["mean"])
-    images = bench.lessons(training[:1])[1]
+    images = bench.training_states_with_images(training[:1])[1]
     return LearningCurve(tuple(sizes), images, len(test), errors, seconds)

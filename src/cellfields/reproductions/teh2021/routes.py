@@ -83,9 +83,9 @@ def study(bench: Workbench) -> EnergyRoutes | None:
     }
     found = []
     for row, strain in enumerate(test.deformations):
-        bench.tell("energies by five routes", row, len(test))
+        bench.report_progress("energies by five routes", row, len(test))
         found.append(_of_strain(bench, engine, surrogates, strain))
-    bench.tell("energies by five routes", len(test), len(test))
+    bench.report_progress("energies by five routes", len(test), len(test))
     whole = [row for row in found if row is not None]
     if len(whole) < _FEWEST:
         return None

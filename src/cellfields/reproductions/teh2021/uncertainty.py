@@ -77,7 +77,7 @@ def _pairs(bench: Workbench, training: Samples, held: Samples, about: str) -> di
 
     def make() -> dict[str, Any]:
         surrogate: Surrogate = bench.surrogate(recipe, training, about)
-        judged = bench.exam(held).judge(surrogate)
+        judged = bench.held_out_states(held).judge(surrogate)
         sigma = [surrogate.uncertainty(deformation) for deformation in held.deformations]
         return {
             quantity: [errors.tolist(), [s[quantity] for s in sigma]]
