@@ -70,7 +70,9 @@ class _GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             1e-5, (1e-12, 1.0)
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: y barely depends on that strain
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a length at its bound: y barely depends on that strain
             fitted_kernel = GaussianProcessRegressor(kernel).fit(x[: self.most], z[: self.most]).kernel_
         self.process_ = GaussianProcessRegressor(fitted_kernel, optimizer=None).fit(x, z)
         return self

@@ -49,7 +49,9 @@ class HeldOutStates:
     truth: Evaluation
 
     @classmethod
-    def of(cls, crystal: Crystal, test_states: Sequence[CellState], grid: tuple[int, int, int] | None = None) -> HeldOutStates:
+    def of(
+        cls, crystal: Crystal, test_states: Sequence[CellState], grid: tuple[int, int, int] | None = None
+    ) -> HeldOutStates:
         """Measure the true states.
 
         Args:

@@ -1,8 +1,8 @@
 """Error measures of a predicted state or field against the true one at the same deformation (paper, sec. 4.4).
 
-    NRMSE = √( mean_j (y_j^pred − y_j^true)² ) / (max y^true − min y^true)    eq. 12, on a grid for fields
-    relative L² = ‖f^pred − f^true‖ / ‖f^true‖                                exact, in Fourier space
-    position error = |(ξ^pred − ξ^true) · lattice|                            Bohr, inversion centre fixed
+NRMSE = √( mean_j (y_j^pred − y_j^true)² ) / (max y^true − min y^true)    eq. 12, on a grid for fields
+relative L² = ‖f^pred − f^true‖ / ‖f^true‖                                exact, in Fourier space
+position error = |(ξ^pred − ξ^true) · lattice|                            Bohr, inversion centre fixed
 """
 
 from __future__ import annotations
