@@ -1,4 +1,4 @@
-"""``cellfields predict``: one deformation, from a trained surrogate."""
+"""``cellfields predict``: predicts the state of one deformation with a trained surrogate."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def predict(
     check_target(json, "--json")
     check_target(fields, "--fields")
     check_choice(outside)
-    # Warnings are said here, in one line; refusals are the surrogate's.
+    # The warning is printed below as one line; the surrogate itself raises the error of "raise".
     surrogate = open_model(model, outside="raise" if outside == "raise" else "flag")
     state = surrogate.solve(deformation)
     extra: dict[str, Any] = {"in_domain": state.provenance["in_domain"]}

@@ -1,4 +1,4 @@
-"""``cellfields solve``: one deformation, from first principles."""
+"""``cellfields solve``: solves one deformation from first principles."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def solve(
     engine = make_engine(configuration, crystal)
     warn_of_cutoff(engine)
     state = engine.solve(deformation)
-    found = check_stress(engine, check, state=state)
-    extra = {"in_domain": None, "stress_consistency": found.to_dict()}  # first principles have no domain
+    consistency = check_stress(engine, check, state=state)
+    extra = {"in_domain": None, "stress_consistency": consistency.to_dict()}  # no training domain
     output_state(state, crystal, json=json, fields=fields, grid=shape, extra=extra)
     if json is None:
-        print_consistency(found, state)
+        print_consistency(consistency, state)

@@ -59,8 +59,8 @@ def write_predictor(
         The number of elements in the training domain.
 
     Raises:
-        InputError: a gradient is singular or inverts the crystal, a field is not known to the model or not declared,
-            the grid needs too much memory, or the netCDF4 library is not installed.
+        InputError: the determinant of a gradient is not positive or its strain out of range, a field is not known to
+            the model or not declared, the grid needs too much memory, or the netCDF4 library is not installed.
         StoreError: the operating system refused the write.
     """
     library = netcdf4()
