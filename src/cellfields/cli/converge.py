@@ -112,9 +112,8 @@ def converge(
         if str(json) == "-":
             return
     _print(measured)
-    note(
-        f"all solves together: {clock(sum(r.seconds for rungs in measured.ladders.values() for r in rungs))} of CPU time"
-    )
+    seconds = sum(rung.seconds for rungs in measured.ladders.values() for rung in rungs)
+    note(f"all solves together: {clock(seconds)} of CPU time")
     if best is not None and tolerance is not None:
         _recommend(measured, best, tolerance, stress_tolerance)
 

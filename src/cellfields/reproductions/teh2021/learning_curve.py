@@ -17,11 +17,11 @@ class LearningCurve:
     """Mean errors over the test strains.
 
     Attributes:
-        sizes: numbers of training solves.
-        images: states that each solve gives to the paper's recipe by symmetry (the best one uses them all anyhow).
+        sizes: numbers of solved training strains.
+        images: number of states that each solve gives to the paper's recipe by symmetry.
         test: number of test states.
-        errors: engine (recipes and the floor) → quantity → one mean a size.
-        seconds: recipe → training time, one a size.
+        errors: engine (both recipes and the PCA floor) → quantity → mean error at each size.
+        seconds: recipe → training time at each size.
     """
 
     sizes: tuple[int, ...]
@@ -32,7 +32,7 @@ class LearningCurve:
 
 
 def study(bench: Workbench) -> LearningCurve:
-    """Train both recipes at each size of the plan that there are states for, and with all states."""
+    """Train both recipes with all states, and at each smaller size of the plan for which there are enough states."""
     plan, training, test = bench.plan, bench.training, bench.test
     sizes = sorted({size for size in plan.sizes if MINIMUM_TRAINING_STATES <= size < len(training)} | {len(training)})
     errors: dict[str, dict[str, list[float]]] = {}
