@@ -225,8 +225,8 @@ def meshes(compared: Meshes) -> Table:
         for quantity, value in compared.differences.items()
     ]
     note = (
-        f"The same {compared.training} training and {compared.test} test strains, atoms held where the paper's mesh relaxed "
-        f"them (largest force there on the converged mesh {compared.largest_force:.1e} Ha/Bohr)."
+        f"The same {compared.training} training and {compared.test} test strains, atoms held where the paper's mesh "
+        f"relaxed them (largest force there on the converged mesh {compared.largest_force:.1e} Ha/Bohr)."
     )
     return Table(f"The paper's mesh and a converged one ({mesh})", _SIDES, tuple(rows), note, numeric_from=2)
 
