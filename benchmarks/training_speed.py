@@ -135,10 +135,10 @@ def with_labels(run: Path, reference: Path | None) -> dict:
         print(name, json.dumps(found["recipes"][name]), flush=True)
     paper = found["recipes"]["paper"]
     for name in ("lean", "best"):
-        ours = found["recipes"][name]
-        pairs = {q: (ours["mean_errors"][q], paper["mean_errors"][q]) for q in paper["mean_errors"]}
-        ours["is_worse_than_the_papers_in"] = [q for q, (mine, theirs) in pairs.items() if mine > theirs]
-        ours["ratio_of_cpu_time"] = paper["seconds"]["cpu"] / ours["seconds"]["cpu"]
+        result = found["recipes"][name]
+        pairs = {q: (result["mean_errors"][q], paper["mean_errors"][q]) for q in paper["mean_errors"]}
+        result["is_worse_than_the_papers_in"] = [q for q, (error, papers) in pairs.items() if error > papers]
+        result["ratio_of_cpu_time"] = paper["seconds"]["cpu"] / result["seconds"]["cpu"]
     return found
 
 

@@ -15,8 +15,8 @@ from cellfields.reproductions.teh2021.published import difference_in_fields
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
 
-PAPER, BEST, FLOOR = "paper's recipe", "best recipe", "PCA floor"
-OURS = (PAPER, BEST)
+PAPER, BEST, PCA_FLOOR = "paper's recipe", "best recipe", "PCA floor"
+RECIPE_LABELS = (PAPER, BEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Accuracy:
     """Errors of all engines on the solved test strains.
 
     Attributes:
-        evaluation: its engines are :data:`OURS`, the authors' (:data:`~.published.MODELS`) where they are known,
-            :data:`FLOOR` and the baselines.
+        evaluation: its engines are :data:`RECIPE_LABELS`, the authors' (:data:`~.published.MODELS`) where they are known,
+            :data:`PCA_FLOOR` and the baselines.
         training, test: numbers of states.
         asked: numbers of training and test strains that the plan asks for.
         training_seconds: recipe → wall time of its training.
@@ -50,11 +50,11 @@ def study(bench: Workbench) -> Accuracy:
     plan, training, test = bench.plan, bench.training, bench.test
     engines: dict[str, EngineErrors] = {}
     seconds = {}
-    for label, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+    for label, recipe in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True):
         engines[label], seconds[label] = bench.judged(label, recipe, training, test)
     published = {} if plan.published is None else plan.published.engine_errors(test.deformations)
     engines |= published
-    for name in (FLOOR, *BASELINES):
+    for name in (PCA_FLOOR, *BASELINES):
         engines[name] = bench.judged_baseline(name, training, test, plan.paper.modes)
     truth = bench.truth(test)
     displacement_difference = None

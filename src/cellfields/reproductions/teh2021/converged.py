@@ -22,7 +22,7 @@ from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.pipeline.samples import Samples
-from cellfields.reproductions.teh2021.accuracy import OURS
+from cellfields.reproductions.teh2021.accuracy import RECIPE_LABELS
 from cellfields.reproductions.teh2021.protocol import in_turn
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
@@ -130,7 +130,9 @@ def study(bench: Workbench) -> Meshes | None:
 def judge(bench: Workbench, training: Samples, test: Samples) -> dict[str, EngineErrors]:
     """Errors on test states of both recipes and linear regression, trained on training states."""
     plan = bench.plan
-    judged = {n: bench.judged(n, r, training, test)[0] for n, r in zip(OURS, (plan.paper, plan.best), strict=True)}
+    judged = {
+        n: bench.judged(n, r, training, test)[0] for n, r in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True)
+    }
     return judged | {LINEAR: bench.judged_baseline(LINEAR, training, test, plan.paper.modes)}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellfields.reproductions.teh2021.accuracy import FLOOR, OURS
+from cellfields.reproductions.teh2021.accuracy import PCA_FLOOR, RECIPE_LABELS
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
@@ -36,10 +36,10 @@ def study(bench: Workbench) -> LearningCurve:
     plan, training, test = bench.plan, bench.training, bench.test
     sizes = sorted({size for size in plan.sizes if MINIMUM_TRAINING_STATES <= size < len(training)} | {len(training)})
     errors: dict[str, dict[str, list[float]]] = {}
-    seconds: dict[str, list[float]] = {name: [] for name in OURS}
+    seconds: dict[str, list[float]] = {name: [] for name in RECIPE_LABELS}
     for size in sizes:
-        judged = {FLOOR: bench.judged_baseline(FLOOR, training[:size], test, plan.paper.modes)}
-        for name, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+        judged = {PCA_FLOOR: bench.judged_baseline(PCA_FLOOR, training[:size], test, plan.paper.modes)}
+        for name, recipe in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True):
             judged[name], spent = bench.judged(name, recipe, training[:size], test)
             seconds[name].append(spent)
         for name, result in judged.items():

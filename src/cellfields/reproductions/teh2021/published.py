@@ -87,7 +87,7 @@ class Published:
         """Errors of the authors' models on some of their test strains; the times of their solves are nan.
 
         Raises:
-            InputError: a strain is not among theirs.
+            InputError: a strain is not one of theirs.
         """
         rows = self.rows(strains)
         unknown = np.full(len(rows), np.nan)

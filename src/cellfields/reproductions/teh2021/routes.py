@@ -20,7 +20,7 @@ from cellfields.crystal.deformation import Deformation
 from cellfields.energetics import ROUTES, energy_routes
 from cellfields.engines.planewave import PlaneWaveEngine
 from cellfields.errors import ConvergenceError
-from cellfields.reproductions.teh2021.accuracy import OURS
+from cellfields.reproductions.teh2021.accuracy import RECIPE_LABELS
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate import Surrogate
 
@@ -83,7 +83,7 @@ def study(bench: Workbench) -> EnergyRoutes | None:
     test = bench.test[: plan.routes]
     surrogates = {
         name: bench.surrogate(recipe, bench.training, name)
-        for name, recipe in zip(OURS, (plan.paper, plan.best), strict=True)
+        for name, recipe in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True)
     }
     rows = []
     for row, strain in enumerate(test.deformations):

@@ -15,7 +15,7 @@ from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.report import duration
 from cellfields.evaluation.texts import number
 from cellfields.reproductions.teh2021.ablation import Ablation
-from cellfields.reproductions.teh2021.accuracy import BEST, FLOOR, PAPER, Accuracy, network_beaten_by
+from cellfields.reproductions.teh2021.accuracy import BEST, PAPER, PCA_FLOOR, Accuracy, network_beaten_by
 from cellfields.reproductions.teh2021.converged import Meshes
 from cellfields.reproductions.teh2021.cross_validation import CrossValidation
 from cellfields.reproductions.teh2021.learning_curve import LearningCurve
@@ -126,7 +126,7 @@ def everything(accuracy: Accuracy) -> Table:
     rows = []
     for quantity in accuracy.evaluation.spread:
         better = {engine: set(network_beaten_by(accuracy, quantity, engine)) for engine in (PAPER, BEST)}
-        for engine in (PAPER, BEST, *MODELS, FLOOR, *BASELINES):
+        for engine in (PAPER, BEST, *MODELS, PCA_FLOOR, *BASELINES):
             result = accuracy.evaluation.engines.get(engine)
             if result is None or quantity not in result.errors:
                 continue
