@@ -24,8 +24,8 @@ class Accuracy:
     """Errors of all engines on the solved test strains.
 
     Attributes:
-        evaluation: its engines are :data:`RECIPE_LABELS`, the authors' (:data:`~.published.MODELS`) where they are known,
-            :data:`PCA_FLOOR` and the baselines.
+        evaluation: its engines are :data:`RECIPE_LABELS`, the authors' (:data:`~.published.MODELS`) where these are
+            known, :data:`PCA_FLOOR` and the baselines.
         training, test: numbers of states.
         asked: numbers of training and test strains that the plan asks for.
         training_seconds: recipe → wall time of its training.
