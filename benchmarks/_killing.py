@@ -45,7 +45,7 @@ NEVER = (
 # -- what runs in the campaign's processes --------------------------------------------------------------------------
 
 
-def say(word: str, deformation: Deformation | None = None) -> None:
+def acknowledge(word: str, deformation: Deformation | None = None) -> None:
     """One line into the pipe, whole or not at all: "begun", "sealed", "solved" or "opened", number, process."""
     os.write(1, f"{word} {-1 if deformation is None else NUMBER[deformation]} {os.getpid()}\n".encode())
 
@@ -58,7 +58,7 @@ class LoudEngine(ToyEngine):
         return EngineIdentity(TABLE)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        say("begun", deformation)
+        acknowledge("begun", deformation)
         state = super().solve(deformation)
         return replace(state, provenance={"wall_seconds": 0.0, "cpu_seconds": 0.0})
 
@@ -68,19 +68,19 @@ class LoudStore(DatasetStore):
 
     def write(self, state: CellState) -> None:
         super().write(state)
-        say("sealed", state.deformation)
+        acknowledge("sealed", state.deformation)
 
 
 def campaign(directory: Path, share: list[Deformation], workers: int) -> None:
     """What a user's script does."""
     store = LoudStore.create_or_open(directory, magnesium(), TABLE)
-    say("opened")
+    acknowledge("opened")
     label(
         store,
         LoudEngine(store.crystal, 2.0),
         share,
         workers=workers,
-        on_event=lambda event: say("solved", event.deformation) if event.kind == "solved" else None,
+        on_event=lambda event: acknowledge("solved", event.deformation) if event.kind == "solved" else None,
     )
 
 

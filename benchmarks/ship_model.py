@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from cellfields.evaluation.baselines import BaselineEngine  # noqa: E402
 from cellfields.evaluation.card import model_card  # noqa: E402
-from cellfields.evaluation.evaluate import Exam  # noqa: E402
+from cellfields.evaluation.evaluate import HeldOutStates  # noqa: E402
 from cellfields.mechanics import stress_free  # noqa: E402
 from cellfields.reproductions.teh2021.protocol import teh2021  # noqa: E402
 from cellfields.reproductions.teh2021.workbench import Workbench  # noqa: E402
@@ -69,8 +69,8 @@ def main() -> None:
     target = arguments.to / f"{arguments.name}.safetensors"
     small.save(target)
     stored = Surrogate.load(target, outside="flag")
-    exam = Exam.of(bench.crystal, test.states, plan.grid)
-    before, after = (exam.judge(engine) for engine in (replace(full, outside="flag"), stored))
+    held_out = HeldOutStates.of(bench.crystal, test.states, plan.grid)
+    before, after = (held_out.judge(engine) for engine in (replace(full, outside="flag"), stored))
     report = {
         "training_states": len(training),
         "test_states": len(test),
@@ -92,12 +92,12 @@ def main() -> None:
     remarks.append(shape_remark(stored, shape))
     source = "the authors' published test strains" if plan.published else "an own draw"
     plain = {
-        name: exam.judge(BaselineEngine.train(bench.crystal, training.states, plan.best, name=name))
+        name: held_out.judge(BaselineEngine.train(bench.crystal, training.states, plan.best, name=name))
         for name in ("quadratic", "linear", "mean")
     }
     card = model_card(
         stored,
-        replace(exam.truth, engines=plain),
+        replace(held_out.truth, engines=plain),
         after,
         title="mg: magnesium under strain",
         data=STRAINS.format(train=len(training), test=len(test), source=source),

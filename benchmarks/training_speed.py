@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cellfields import Surrogate, sample_deformations  # noqa: E402
-from cellfields.evaluation.evaluate import Exam  # noqa: E402
+from cellfields.evaluation.evaluate import HeldOutStates  # noqa: E402
 from cellfields.reproductions.teh2021.protocol import teh2021  # noqa: E402
 from cellfields.reproductions.teh2021.workbench import Workbench  # noqa: E402
 from cellfields.surrogate import Recipe  # noqa: E402
@@ -118,7 +118,7 @@ def with_labels(run: Path, reference: Path | None) -> dict:
     """Both recipes on the states that are solved in a reproduction's directory."""
     bench = Workbench(teh2021(reference), run, solve=False)
     training, test = bench.training, bench.test
-    exam = Exam.of(bench.crystal, test.states, bench.plan.grid)
+    held_out = HeldOutStates.of(bench.crystal, test.states, bench.plan.grid)
     found: dict = {"training_states": len(training), "test_states": len(test), "recipes": {}}
     for name, recipe in (("lean", LEAN), ("best", bench.plan.best), ("paper", bench.plan.paper)):
         models: list[Surrogate] = []
@@ -129,16 +129,16 @@ def with_labels(run: Path, reference: Path | None) -> dict:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of strains outside the domain
-            errors = exam.judge(models[0])
+            errors = held_out.judge(models[0])
         means = {quantity: errors.summary(quantity)["mean"] for quantity in errors.errors}
         found["recipes"][name] = {"seconds": seconds, "mean_errors": means}
         print(name, json.dumps(found["recipes"][name]), flush=True)
     paper = found["recipes"]["paper"]
     for name in ("lean", "best"):
-        ours = found["recipes"][name]
-        pairs = {q: (ours["mean_errors"][q], paper["mean_errors"][q]) for q in paper["mean_errors"]}
-        ours["is_worse_than_the_papers_in"] = [q for q, (mine, theirs) in pairs.items() if mine > theirs]
-        ours["ratio_of_cpu_time"] = paper["seconds"]["cpu"] / ours["seconds"]["cpu"]
+        result = found["recipes"][name]
+        pairs = {q: (result["mean_errors"][q], paper["mean_errors"][q]) for q in paper["mean_errors"]}
+        result["is_worse_than_the_papers_in"] = [q for q, (error, papers) in pairs.items() if error > papers]
+        result["ratio_of_cpu_time"] = paper["seconds"]["cpu"] / result["seconds"]["cpu"]
     return found
 
 

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
-from cellfields.cli._own_template import mesh
+from cellfields.cli._structure_template import mesh
 from cellfields.crystal import Crystal
 from cellfields.pipeline.configuration import Configuration, load_study
 

@@ -11,7 +11,7 @@ from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
-from cellfields.evaluation.baselines import BASELINES, BaselineEngine, Floor
+from cellfields.evaluation.baselines import BASELINES, BaselineEngine, ReductionLimit
 from cellfields.evaluation.metrics import position_error, relative_l2
 from cellfields.state import CellState
 from cellfields.state.axis_operations import axis_operations
@@ -98,12 +98,12 @@ def test_kernels_learn_what_a_line_cannot(states, name):
     assert error(kernel) < 0.2 * error(linear)
 
 
-def test_the_floor_is_what_the_modes_leave_out(states):
+def test_the_reduction_limit_is_what_the_modes_leave_out(states):
     engine = BaselineEngine.train(CRYSTAL, states, Recipe(modes=4))
     truth = [ENGINE.solve(strain) for strain in strains(3, 1)]
-    floor = Floor(engine.encoding, truth)
-    assert isinstance(floor, Engine) and floor.crystal is CRYSTAL
-    for true, state in zip(truth, map(floor.solve, [s.deformation for s in truth]), strict=True):
+    limit = ReductionLimit(engine.encoding, truth)
+    assert isinstance(limit, Engine) and limit.crystal is CRYSTAL
+    for true, state in zip(truth, map(limit.solve, [s.deformation for s in truth]), strict=True):
         for name in FIELD_NAMES:
             reduction = engine.encoding.reductions[name]
             expected = reduction.truncation_error(true.fields.vector(name))
@@ -111,7 +111,7 @@ def test_the_floor_is_what_the_modes_leave_out(states):
         assert not state.knows("free_energy") and not state.knows("internal")
         assert state.band_energy == pytest.approx(state.fields.integral("band_energy_density"))
     with pytest.raises(InputError, match="only for states"):
-        floor.solve(strains(1, 7)[0])
+        limit.solve(strains(1, 7)[0])
 
 
 def test_an_unknown_baseline_is_refused_by_name(states):

@@ -9,7 +9,7 @@ import pytest
 from cellfields.crystal.deformation import Deformation
 from cellfields.engines.identity import EngineIdentity
 from cellfields.evaluation.card import model_card
-from cellfields.evaluation.evaluate import Exam
+from cellfields.evaluation.evaluate import HeldOutStates
 from cellfields.evaluation.report import number
 from cellfields.state import CellState
 from cellfields.surrogate import Recipe, Surrogate
@@ -40,12 +40,12 @@ def test_every_part_is_there_and_right(states: list[CellState]) -> None:
     )
     model = replace(model, outside="flag")
     wide = ENGINE.solve(Deformation((1.2, 1, 1), (90, 90, 90)))
-    exam = Exam.of(CRYSTAL, [*states[20:], wide])
-    errors = exam.judge(model)
-    card = model_card(model, exam.truth, errors, title="it", data="From here.", remarks=["**Preliminary.**"])
+    held_out = HeldOutStates.of(CRYSTAL, [*states[20:], wide])
+    errors = held_out.judge(model)
+    card = model_card(model, held_out.truth, errors, title="it", data="From here.", remarks=["**Preliminary.**"])
     assert card.startswith("# it\n\n**Preliminary.**\n\nDeformation of a cell of Mg (4 atoms) in")
     assert 'Recipe "best", 20 training states, 5 modes a field' in card and "From here." in card
-    outside = sum(not model.in_domain(Deformation.from_array(d)) for d in exam.truth.deformations)
+    outside = sum(not model.in_domain(Deformation.from_array(d)) for d in held_out.truth.deformations)
     assert outside >= 1 and f"{outside} of them lie outside the domain below" in card
     table = rows(card)
     assert (table["cutoff"], table["kmesh"], table["engine"]) == (["7.5"], ["3 × 2 × 1"], ["toy"])
@@ -60,7 +60,7 @@ def test_every_part_is_there_and_right(states: list[CellState]) -> None:
 def test_what_it_does_not_know_is_said(states: list[CellState]) -> None:
     bare = [replace(state, fields=None, fermi_energy=None) for state in states]
     model = replace(Surrogate.train(CRYSTAL, bare[:20], Recipe(name="best", degree=2)), outside="flag")
-    exam = Exam.of(CRYSTAL, bare[20:])
-    card = model_card(model, exam.truth, exam.judge(model), title="it", data="")
+    held_out = HeldOutStates.of(CRYSTAL, bare[20:])
+    card = model_card(model, held_out.truth, held_out.judge(model), title="it", data="")
     assert "It does not predict density, coulomb_potential" in card and "modes a field" not in card
     assert "engine | unknown" in card

@@ -9,7 +9,7 @@ from ase.units import Bohr, GPa, Hartree
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
 from cellfields.evaluation.figures import snapshot_figure, uniaxial_figure, youngs_modulus_figure
-from cellfields.evaluation.figures.stress_strain import broken
+from cellfields.evaluation.figures.stress_strain import strains_with_gaps
 from cellfields.evaluation.figures.style import image_bytes
 from cellfields.mechanics import UniaxialTable, uniaxial_test
 from tests.mechanics.engines import HEXAGONAL, HyperelasticEngine
@@ -86,7 +86,7 @@ def test_lines_end_at_jumps_and_marks_say_what_is_not_to_be_believed():
     transverse = -0.3 * strain[:, None] * np.ones(3)
     transverse[strain < -0.045, 0] += 0.12
     table = UniaxialTable(2, strain, 2e-3 * strain, transverse)
-    assert np.flatnonzero(np.isnan(broken(table))).tolist() == [4]
+    assert np.flatnonzero(np.isnan(strains_with_gaps(table))).tolist() == [4]
     far = strain > 0.06
     figure = uniaxial_figure({"model": [table]}, outside={"model": [far]}, instabilities=[(2, -0.045, -9e-5)])
     panel = figure.axes[0]
@@ -95,4 +95,4 @@ def test_lines_end_at_jumps_and_marks_say_what_is_not_to_be_believed():
     assert panel.lines[2].get_marker() == "X" and panel.lines[2].get_xdata()[0] == pytest.approx(-4.5)
     assert {text.get_text() for text in panel.get_legend().get_texts()} >= {"extrapolated", "instability"}
     smooth = UniaxialTable(2, strain, 2e-3 * strain, -0.3 * strain[:, None] * np.ones(3))
-    assert not np.isnan(broken(smooth)).any()
+    assert not np.isnan(strains_with_gaps(smooth)).any()

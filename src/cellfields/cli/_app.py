@@ -1,4 +1,4 @@
-"""The list of commands."""
+"""The Typer application with all commands and the options that stand before a command."""
 
 from __future__ import annotations
 

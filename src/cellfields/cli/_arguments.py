@@ -1,4 +1,4 @@
-"""Texts from the command line → deformations and grids, and the options that several commands share."""
+"""Arguments and options that several commands share, and functions that parse and check their texts."""
 
 from __future__ import annotations
 
@@ -43,10 +43,14 @@ PseudopotentialOption = Annotated[
 
 
 def parse_pseudopotentials(texts: list[str] | None, species: tuple[str, ...]) -> dict[str, Path]:
-    """From ``SYMBOL=PATH`` texts; a crystal of one species needs no symbol.
+    """Chemical symbol → pseudopotential file, from the texts of ``--pseudopotential``.
+
+    Args:
+        texts: ``SYMBOL=PATH``, or ``PATH`` for a crystal of one species; None for no files.
+        species: chemical symbols of the crystal's atoms.
 
     Raises:
-        InputError: a species that the crystal does not have, no symbol where one is needed, or no such file.
+        InputError: the crystal does not have the species, a symbol is missing, or the file does not exist.
     """
     result: dict[str, Path] = {}
     kinds = tuple(dict.fromkeys(species))
@@ -65,10 +69,10 @@ def parse_pseudopotentials(texts: list[str] | None, species: tuple[str, ...]) ->
 
 
 def parse_deformation(text: str) -> Deformation:
-    """From ``λa,λb,λc,θa,θb,θc``.
+    """Deformation from a text ``λa,λb,λc,θa,θb,θc``, with the angles in degrees.
 
     Raises:
-        InputError: not six numbers, or numbers out of range.
+        InputError: the text does not hold six numbers, or a number is out of range.
     """
     from cellfields.crystal.deformation import Deformation
 
@@ -76,10 +80,14 @@ def parse_deformation(text: str) -> Deformation:
 
 
 def parse_grid(text: str | None, *, written: bool = True) -> tuple[int, int, int] | None:
-    """From ``n1,n2,n3``, each in 1 … 1000; None stays None.
+    """Points along each axis of a grid, from a text ``n1,n2,n3``; None where the text is None.
+
+    Args:
+        text: three whole numbers in 1 … 1000.
+        written: whether fields are written on the grid.
 
     Raises:
-        InputError: something else, or a grid although no fields are ``written`` on it.
+        InputError: the text is no grid, or no fields are written on it.
     """
     if text is None:
         return None
@@ -92,7 +100,7 @@ def parse_grid(text: str | None, *, written: bool = True) -> tuple[int, int, int
 
 
 def default_grid(basis: FourierBasis) -> tuple[int, int, int]:
-    """The smallest grid with quick FFTs that holds every coefficient of the basis."""
+    """Points along each axis of the smallest grid with fast FFTs that holds every coefficient of the basis."""
     import numpy as np
     from scipy.fft import next_fast_len
 

@@ -1,4 +1,4 @@
-"""What a person sees: progress and warnings on stderr, tables on stdout."""
+"""Output for people: progress, notes and warnings on stderr, tables on stdout, and numbers with their units."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from cellfields.pipeline.progress import Reporter
     from cellfields.surrogate import Surrogate
 
-_QUIET_SECONDS = 10.0  # between two plain lines where there is no terminal to draw a bar on
+_QUIET_SECONDS = 10.0  # between two lines of progress where stderr is no terminal
 
 
 def note(message: str) -> None:
-    """One line on stderr."""
+    """Print a message as one line on stderr."""
     print(message, file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:
-    """One line on stderr that says it is a warning."""
+    """Print a message as one line on stderr that begins with "warning:"."""
     note(f"warning: {message}")
 
 
 def note_unknown(surrogate: Surrogate) -> None:
-    """Say what a model cannot predict, if there is anything."""
+    """Print on stderr which quantities a model cannot predict, if there are any."""
     if surrogate.unknown:
         note(f"not known to this model, because its training states do not hold it: {', '.join(surrogate.unknown)}")
     note_held(surrogate.held)
 
 
 def note_held(components: Sequence[str]) -> None:
-    """Say of which components of D a model has only seen one value, if there are any."""
+    """Print on stderr which components of D had only one value in training, if there are any."""
     if components:
         note(
             f"the same in all training strains: {', '.join(components)}; the stress that belongs to it is not known, "
@@ -45,14 +45,14 @@ def note_held(components: Sequence[str]) -> None:
 
 
 def results() -> Console:
-    """The console for results: stdout; wide enough for tables where it is not a terminal."""
+    """A console that writes to stdout; where that is no terminal its lines have 100 characters."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A title and a table on stdout; the first column is left-aligned, the others right-aligned."""
+    """Print a title and a table on stdout; the first column is left-aligned, the others right-aligned."""
     from rich import box
     from rich.table import Table
 
@@ -73,7 +73,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def print_failures(failures: Sequence[Failure], *, most: int | None = None) -> None:
-    """One line on stdout for each strain without a state."""
+    """Print one line on stdout for each strain that could not be solved, and for at most ``most`` of them."""
     for failure in failures[:most]:
         numbers = ", ".join(f"{x:g}" for x in failure.deformation.as_array())
         print(f"not solved: D = ({numbers}): {' '.join(failure.reason.split())}")
@@ -82,15 +82,15 @@ def print_failures(failures: Sequence[Failure], *, most: int | None = None) -> N
 
 
 class Tasks(Protocol):
-    """Named tasks that make progress."""
+    """Shows the progress of named tasks."""
 
     def update(self, name: str, done: int, total: int, remark: str = "") -> None:
-        """Say that ``done`` of ``total`` steps of a task are behind us."""
+        """Show that ``done`` of ``total`` steps of a task are finished."""
 
 
 @contextmanager
 def progress() -> Iterator[Tasks]:
-    """Bars with the time left on a terminal's stderr; an occasional plain line where stderr is no terminal."""
+    """Show progress on stderr: bars with the time left on a terminal, otherwise a line now and then."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -120,7 +120,7 @@ def progress() -> Iterator[Tasks]:
 
 @contextmanager
 def reporting() -> Iterator[Reporter]:
-    """A reporter for the steps of a study: bars or lines, notes and warnings, all on stderr."""
+    """Give a reporter that shows the progress, notes and warnings of a study's steps on stderr."""
     with progress() as tasks:
 
         class _Reporter:
@@ -137,31 +137,31 @@ def reporting() -> Iterator[Reporter]:
 
 
 class _Lines:
-    """Progress for a log file: the first step, the last one, and one in between now and then."""
+    """Shows progress in a log file: a line for the first and last step of a task, and at most one every ten seconds."""
 
     def __init__(self) -> None:
         self._left = _TimeLeft()
         self._names: set[str] = set()
-        self._spoken = -float("inf")
+        self._last_printed = -float("inf")
 
     def update(self, name: str, done: int, total: int, remark: str = "") -> None:
         now = time.monotonic()
         left = self._left.after(name, done, total)
-        if name in self._names and done < total and now - self._spoken < _QUIET_SECONDS:
+        if name in self._names and done < total and now - self._last_printed < _QUIET_SECONDS:
             return
         self._names.add(name)
-        self._spoken = now
+        self._last_printed = now
         note(", ".join(filter(None, (f"{name}: {done}/{total}", left, remark))))
 
 
 class _TimeLeft:
-    """What is left at the mean pace since a task's first step: steps may take anything from milliseconds to hours."""
+    """Estimates the time that a task still takes from the mean time of its steps since the first one."""
 
     def __init__(self) -> None:
         self._started: dict[str, tuple[float, int]] = {}
 
     def after(self, name: str, done: int, total: int) -> str:
-        """In words; empty where nothing is known yet, or nothing is left."""
+        """The time left in words; empty before the first step is finished and after the last one."""
         now = time.monotonic()
         started, already = self._started.setdefault(name, (now, done))
         if not already < done < total:
@@ -170,13 +170,13 @@ class _TimeLeft:
 
 
 def rate(count: int, seconds: float) -> str:
-    """How many an hour."""
+    """A count in some seconds as a rate in words, such as "12 an hour"."""
     an_hour = 3600 * count / max(seconds, 1e-9)
     return f"{an_hour:,.0f} an hour" if an_hour >= 10 else f"{an_hour:.1f} an hour"
 
 
 def clock(seconds: float) -> str:
-    """A duration as people say it: 0.25 ms, 999 ms, 59 s, 1 min 00 s, 2 h 05 min."""
+    """A duration as a text with a suitable unit: 0.25 ms, 999 ms, 59 s, 1 min 00 s, 2 h 05 min."""
     if round(1e3 * seconds) < 1000:
         return f"{three_digits(1e3 * seconds)} ms"
     if round(seconds) < 60:
@@ -186,7 +186,7 @@ def clock(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes as people say it: 512 bytes, 1.5 kB, 999 kB, 1 MB (powers of 1000)."""
+    """A number of bytes as a text with a suitable unit (powers of 1000): 512 bytes, 1.5 kB, 999 kB, 1 MB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if round(count) < 1000:
             return f"{three_digits(count)} {unit}"

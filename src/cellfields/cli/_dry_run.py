@@ -1,4 +1,4 @@
-"""``cellfields label --dry-run``: what would be solved, how long it takes, how large it gets. Nothing is written."""
+"""``cellfields label --dry-run``: what would be solved, its expected time and size; no dataset is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 
 def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bool, json: Path | None) -> None:
-    """Print, or write as JSON; ``probe`` solves two missing strains where no state says how long a solve takes."""
+    """Print what a campaign would solve, or write it as JSON.
+
+    Args:
+        study: the study.
+        workers: number of solves that run at the same time; None takes the study's.
+        retry_failed: whether strains that failed with every remedy are solved again.
+        probe: whether to solve two missing strains to measure their time, if no solved state gives it.
+        json: file to write, or None to print tables.
+    """
     from cellfields.cli._output import write_json
     from cellfields.cli.label import SHOWN
     from cellfields.dataset.forecast import Cost, Forecast
@@ -64,5 +72,5 @@ def forecast(study: Study, workers: int | None, *, retry_failed: bool, probe: bo
 
 
 def _free_bytes(directory: Path) -> int:
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    return shutil.disk_usage(there).free
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    return shutil.disk_usage(existing).free

@@ -1,4 +1,4 @@
-"""ENGINE on the command line: a trained model answers, or, for a study file, first principles."""
+"""The arguments ENGINE and MODEL: a trained model, or (ENGINE only) a study file for first principles."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ EngineArgument = Annotated[
 
 
 def open_engine(path: Path) -> Engine:
-    """The engine that a file stands for.
+    """Open a trained model, or make the first-principles engine of a study file (.toml).
 
     Raises:
-        InputError: there is no such file, or something is wrong in it.
+        InputError: the file does not exist, or its content is wrong.
     """
     if path.suffix == ".toml":
         from cellfields.pipeline.configuration import load_configuration
@@ -50,10 +50,15 @@ def open_engine(path: Path) -> Engine:
 
 
 def open_model(path: Path, *, outside: Outside = "flag") -> Surrogate:
-    """The trained model in a file or of a name; by default the commands say in their own words what lies outside.
+    """Open a trained model.
+
+    Args:
+        path: file of the model, or name of a model that comes with the package.
+        outside: what the model does outside its training domain. By default it flags its predictions, and the commands
+            print a warning themselves.
 
     Raises:
-        InputError: a study file, no such file, or something is wrong in it.
+        InputError: the path is that of a study file, the file does not exist, or its content is wrong.
     """
     from cellfields.surrogate import Surrogate
 

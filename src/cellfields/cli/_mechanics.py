@@ -1,4 +1,4 @@
-"""What the commands about stress share."""
+"""Units, plots and warnings that the commands about stress share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ PlotOption = Annotated[
 
 
 def gpa(stress: Any) -> Any:
-    """A number or array in Hartree/Bohr³, in GPa."""
+    """Convert a number or array from Hartree/Bohr³ to GPa."""
     from cellfields.units import GPA
 
     return stress * GPA
 
 
 def check_plot(path: Path | None) -> None:
-    """Refuse a drawing that could not be written, before anything is computed."""
+    """Check before anything is computed that a drawing can be written.
+
+    Raises:
+        InputError: the name does not end in .png, .svg or .pdf, or its folder does not exist.
+    """
     from cellfields.cli._output import check_target
     from cellfields.errors import InputError
 
@@ -36,7 +40,7 @@ def check_plot(path: Path | None) -> None:
 
 
 def save_plot(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of the file's name."""
+    """Write a figure in the format that the suffix of the file's name gives."""
     from cellfields.cli._output import write_file
     from cellfields.evaluation.figures.style import image_bytes
 
@@ -44,15 +48,19 @@ def save_plot(figure: Figure, path: Path) -> None:
 
 
 def fixed(value: float, digits: int = 4) -> str:
-    """A number with so many digits after the point, and no minus before a zero."""
+    """A number as a text with ``digits`` digits after the point, without a minus sign before zero."""
     return f"{round(float(value), digits) + 0.0:.{digits}f}"
 
 
-def warn_outside(known: Iterable[bool | None]) -> None:
-    """Say on stderr that some of a model's answers are extrapolations; None: an engine without a domain."""
+def warn_outside(in_domain: Iterable[bool | None]) -> None:
+    """Warn on stderr if some of a model's answers are extrapolations.
+
+    Args:
+        in_domain: for each answer whether it lies in the training domain; None for an engine without a domain.
+    """
     from cellfields.cli._console import warn
 
-    flags = list(known)
+    flags = list(in_domain)
     outside = sum(flag is False for flag in flags)
     if outside:
         warn(f"{outside} of {len(flags)} answers lie outside the strains the model was trained on: extrapolations")

@@ -1,4 +1,4 @@
-"""Result files: whole or not at all, and never an excuse to start a calculation that cannot be written."""
+"""Result files: they are checked before a calculation begins, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ WRITTEN_SUFFIX = {
     "--record": ".jsonl",
     "FILE": ".pack",
 }
-"""What the name of the file of an option ends in, if it ends in anything: the one format that the option writes."""
+"""Option → suffix of the one format that it writes; a file's name may also have no suffix."""
 
 
 def check_target(path: Path | None, option: str) -> None:
-    """Refuse a file that could not be written, or whose name promises another format, before anything is computed.
+    """Check before anything is computed that a result file can be written and is named like its format.
 
     Args:
-        path: what the user gave; None and ``-`` (stdout) are always right.
-        option: its name, for the message and for the suffix that goes with it (:data:`WRITTEN_SUFFIX`).
+        path: file that the user named; None and ``-`` (stdout) are always accepted.
+        option: name of the option, a key of :data:`WRITTEN_SUFFIX` where it has a format.
 
     Raises:
-        InputError: a folder, a missing folder, or another suffix.
+        InputError: the path is a folder, lies in a folder that does not exist, or has another suffix.
     """
     if path is None or str(path) == "-":
         return
@@ -50,8 +50,8 @@ def check_target(path: Path | None, option: str) -> None:
 def write_json(target: Path, table: Mapping[str, Any]) -> None:
     """Write JSON to a file, or to stdout where the target is ``-``."""
     text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
-    # A vector on one line. JSON strings hold no raw line breaks, so only the layout changes.
-    text = re.sub(r"\[\n[^\[\]{}]*\n *\]", lambda found: re.sub(r"\n *", " ", found[0]), text) + "\n"
+    # Each vector is put on one line. JSON strings hold no raw line breaks, so that only the layout changes.
+    text = re.sub(r"\[\n[^\[\]{}]*\n *\]", lambda vector: re.sub(r"\n *", " ", vector[0]), text) + "\n"
     if str(target) == "-":
         sys.stdout.write(text)
     else:
@@ -59,32 +59,43 @@ def write_json(target: Path, table: Mapping[str, Any]) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """All of the bytes under the name, or what was there before."""
+    """Write a file so that either all bytes are in it or an older file stays as it was.
+
+    Raises:
+        StoreError: the operating system refused the write.
+    """
     from cellfields.storage.atomic import write_durably
 
     write_durably(path.absolute(), data)
 
 
 def write_fields(path: Path, state: CellState, crystal: Crystal, shape: tuple[int, int, int]) -> None:
-    """Fields on a uniform grid and what is needed to place them, as a NumPy ``.npz`` without pickled objects.
+    """Write a state's fields on a uniform grid, with lattice and atoms, as a NumPy ``.npz`` without pickled objects.
 
-    Point (i, j, k) of an array is at the fractional coordinates (i/n1, j/n2, k/n3) of the deformed cell. All fields
-    that the state holds are written, in physical units, which ``units`` names.
+    Element (i, j, k) of a field is at the fractional coordinates (i/n1, j/n2, k/n3) of the deformed cell. All fields of
+    the state are written in physical units, which the entry ``units`` (JSON) gives.
+
+    Args:
+        path: file to write.
+        state: a state with fields.
+        crystal: the reference crystal.
+        shape: points (n1, n2, n3) along each axis.
 
     Raises:
-        InputError: a field that nobody declared.
+        InputError: the state holds a field that is not declared.
+        StoreError: the operating system refused the write.
     """
     import numpy as np
 
     from cellfields.state.quantities import ordered_fields, quantity
 
-    assert state.fields is not None  # the commands check
+    assert state.fields is not None  # checked by the commands
     names = ordered_fields(state.fields.coefficients)
     units = {"lattice": "Bohr", "positions": "fractional", "origin": "fractional"}
     units |= {name: quantity(name).unit for name in names}
     arrays: dict[str, Any] = {name: state.fields.on_grid(name, shape) for name in names}
-    known = (name for name in ("lattice", "positions", "internal", "free_energy") if state.knows(name))
-    arrays |= {name: np.asarray(getattr(state, name)) for name in known}
+    numbers = (name for name in ("lattice", "positions", "internal", "free_energy") if state.knows(name))
+    arrays |= {name: np.asarray(getattr(state, name)) for name in numbers}
     arrays |= {
         "species": np.array(crystal.species),
         "deformation": state.deformation.as_array(),

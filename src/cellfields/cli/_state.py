@@ -1,4 +1,4 @@
-"""One state, handed to the user: a table on stdout, or JSON, and fields on a grid."""
+"""Output of one state: a table on stdout or JSON, and a file with its fields on a grid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellfields.state import CellState
 
 
-def hand_out(
+def output_state(
     state: CellState,
     crystal: Crystal,
     *,
@@ -25,10 +25,19 @@ def hand_out(
     grid: tuple[int, int, int] | None,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write what was asked for; without ``--json`` print a table.
+    """Write the files that the user asked for, or print the state as a table where JSON is not among them.
+
+    Args:
+        state: the state.
+        crystal: the reference crystal.
+        json: file of the state's numbers, ``-`` for stdout, or None to print a table.
+        fields: file of the fields, or None.
+        grid: points along each axis for the fields; None takes the smallest grid that holds every coefficient.
+        extra: further entries of the JSON data.
 
     Raises:
         InputError: fields were asked for and the state has none.
+        StoreError: the operating system refused a write.
     """
     if fields is not None:
         if state.fields is None:
@@ -66,4 +75,4 @@ def _print(state: CellState, crystal: Crystal) -> None:
 
 
 def _fixed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0000"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # adding 0.0 turns -0.0 into 0.0

@@ -1,4 +1,4 @@
-"""What the commands say of a stress that is not the derivative of the energy, and of a cutoff that is too low."""
+"""Checks whether the stress is the derivative of the energy, which a cutoff that is too low prevents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ CheckOption = Annotated[
 def check_stress(
     engine: Engine, wanted: bool, deformation: Deformation | None = None, *, state: CellState | None = None
 ) -> StressConsistency:
-    """Compare the stress with dF/dD (arguments as for ``stress_consistency``) and warn; ``wanted`` False: do not."""
+    """Compare an engine's stress with dF/dD, and warn where they differ.
+
+    Args:
+        engine: a first-principles engine is checked by one or two more solves; a model's stress is consistent anyhow.
+        wanted: whether the check is to be made.
+        deformation: strain at which the stress is compared; None takes that of ``state``, or the reference cell.
+        state: the engine's state of this strain, if it is solved already.
+    """
     from cellfields.engines.contract import FirstPrinciplesEngine
     from cellfields.mechanics import StressConsistency, stress_consistency
 
@@ -32,41 +39,49 @@ def check_stress(
         return StressConsistency(None, reason="it is the derivative of the model's own energy")
     if not wanted:
         return StressConsistency(None, reason="--no-check")
-    found = stress_consistency(engine, deformation, state=state)
-    tell(found)
-    return found
+    consistency = stress_consistency(engine, deformation, state=state)
+    report_consistency(consistency)
+    return consistency
 
 
-def tell(found: StressConsistency, spread_gpa: float | None = None) -> None:
-    """Warn where it is wrong; note where it is not known, so that nobody takes silence for consent."""
+def report_consistency(consistency: StressConsistency, spread_gpa: float | None = None) -> None:
+    """Warn where the stress is wrong, and say so where its error could not be estimated.
+
+    Args:
+        consistency: the result of the check.
+        spread_gpa: spread of the stress over a study's strains, GPa, which sets the tolerance; None takes the default.
+    """
     from cellfields.cli._console import note
 
-    if found.pulay_pressure is None:
-        note(found.sentence())
-    found.warn(spread_gpa)
+    if consistency.pulay_pressure is None:
+        note(consistency.sentence())
+    consistency.warn(spread_gpa)
 
 
-def print_consistency(found: StressConsistency, state: CellState) -> None:
-    """A line on stdout with the estimate and what the stress would be without it, where it is known."""
+def print_consistency(consistency: StressConsistency, state: CellState) -> None:
+    """Print the estimated Pulay stress, and the mean stress without it, where the estimate is known."""
     import numpy as np
 
     from cellfields.units import GPA
 
-    if found.pulay_pressure is None or found.pulay_pressure_gpa is None or state.stress is None:
+    if consistency.pulay_pressure is None or consistency.pulay_pressure_gpa is None or state.stress is None:
         return
     mean = float(np.trace(state.stress)) / 3 * GPA
     print(
-        f"mean stress {mean:+.4f} GPa; σ − dF/dD {found.pulay_pressure_gpa:+.4f} GPa (Pulay stress, estimated); "
-        f"dF/dV therefore about {mean - found.pulay_pressure_gpa:+.4f} GPa"
+        f"mean stress {mean:+.4f} GPa; σ − dF/dD {consistency.pulay_pressure_gpa:+.4f} GPa (Pulay stress, estimated); "
+        f"dF/dV therefore about {mean - consistency.pulay_pressure_gpa:+.4f} GPa"
     )
 
 
-def consistency_table(engine: Engine, found: StressConsistency) -> dict[str, Any]:
-    """JSON ``stress_consistency``: of first principles what was found, of a model what its training found."""
+def consistency_table(engine: Engine, consistency: StressConsistency) -> dict[str, Any]:
+    """JSON data of the key ``stress_consistency``.
+
+    For a first-principles engine it is the result of the check, for a model what its training measured.
+    """
     from cellfields.surrogate import Surrogate
 
     if not isinstance(engine, Surrogate):
-        return found.to_dict()
+        return consistency.to_dict()
     metadata = engine.metadata
-    known = {name: metadata[name] for name in ("slopes", "slope_offset_gpa") if name in metadata}
-    return {"checked": True, "method": "derivative of the model's own energy", "consistent": True} | known
+    measured = {name: metadata[name] for name in ("slopes", "slope_offset_gpa") if name in metadata}
+    return {"checked": True, "method": "derivative of the model's own energy", "consistent": True} | measured

@@ -1,4 +1,4 @@
-"""``cellfields converge``: cutoff, k mesh and smearing of a study against denser ones."""
+"""``cellfields converge``: compares cutoff, k mesh and smearing of a study with denser ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cellfields.cli._mechanics import PlotOption
 if TYPE_CHECKING:
     from cellfields.evaluation.convergence import Convergence, Rung
 
-FOLDER = "convergence"  # in the study's output folder
+FOLDER = "convergence"  # folder of the kept solves in the study's output folder
 _TITLES = {
     "cutoff": "cutoff, Ha",
     "kmesh": "k mesh",
@@ -82,7 +82,7 @@ def converge(
         return make_engine(study.model_copy(update={"engine": settings}), crystal)
 
     with progress() as bars:
-        found = convergence.converge(
+        measured = convergence.converge(
             crystal,
             study.engine,
             engine,
@@ -94,11 +94,11 @@ def converge(
         )
     limit = None if stress_tolerance is None else stress_tolerance / gpa(1.0)
     stiff = None if stiffness_tolerance is None else stiffness_tolerance / gpa(1.0)
-    best = None if tolerance is None else found.recommend(tolerance, limit, stiff)
+    best = None if tolerance is None else measured.recommend(tolerance, limit, stiff)
     if plot is not None:
         from cellfields.evaluation.figures.convergence import convergence_figure
 
-        save_plot(convergence_figure(found, tolerance, limit), plot)
+        save_plot(convergence_figure(measured, tolerance, limit), plot)
     if json is not None:
         extra: dict[str, Any] = {
             "kind": "converge",
@@ -108,13 +108,14 @@ def converge(
         }
         if best is not None:
             extra["recommended"] = {name: None if rung is None else rung.value for name, rung in best.items()}
-        write_json(json, extra | found.to_dict())
+        write_json(json, extra | measured.to_dict())
         if str(json) == "-":
             return
-    _print(found)
-    note(f"all solves together: {clock(sum(r.seconds for rungs in found.ladders.values() for r in rungs))} of CPU time")
+    _print(measured)
+    seconds = sum(rung.seconds for rungs in measured.ladders.values() for rung in rungs)
+    note(f"all solves together: {clock(seconds)} of CPU time")
     if best is not None and tolerance is not None:
-        _recommend(found, best, tolerance, stress_tolerance)
+        _recommend(measured, best, tolerance, stress_tolerance)
 
 
 def _cutoffs(text: str | None) -> list[float] | None:
@@ -136,25 +137,25 @@ def _meshes(text: str | None) -> list[tuple[int, int, int]] | None:
 
     if text is None:
         return None
-    found = []
+    parsed = []
     for word in text.split(","):
         parts = word.strip().lower().replace("×", "x").split("x")
         if len(parts) != 3 or not all(part.isdecimal() and 1 <= int(part) <= 200 for part in parts):
             raise InputError(f"--meshes {text} must be meshes such as 8x8x8 (1 … 200 points each), separated by commas")
-        found.append((int(parts[0]), int(parts[1]), int(parts[2])))
-    return found
+        parsed.append((int(parts[0]), int(parts[1]), int(parts[2])))
+    return parsed
 
 
-def _print(found: Convergence) -> None:
+def _print(measured: Convergence) -> None:
     from cellfields.cli._console import clock, print_table
     from cellfields.cli._mechanics import gpa
 
-    for name, rungs in found.ladders.items():
-        own = getattr(found.settings, name)
+    for name, rungs in measured.ladders.items():
+        study_value = getattr(measured.settings, name)
         rows: list[tuple[str, ...]] = []
         judged = [rung for rung in rungs if rung.stiffness]
         for rung in rungs:
-            mark = " (study)" if rung.value == own else ""
+            mark = " (study)" if rung.value == study_value else ""
             if rung.change is None:
                 rows.append((_text(rung) + mark, "not solved", *[""] * (6 + bool(judged))))
                 continue
@@ -177,7 +178,7 @@ def _print(found: Convergence) -> None:
 
 
 def _recommend(
-    found: Convergence, best: dict[str, Rung | None], tolerance: float, stress_tolerance: float | None
+    measured: Convergence, best: dict[str, Rung | None], tolerance: float, stress_tolerance: float | None
 ) -> None:
     from cellfields.cli._mechanics import gpa
     from cellfields.evaluation.convergence import toml_lines
@@ -192,7 +193,7 @@ def _recommend(
         print("\n".join(lines) + "\n")
     for name, rung in best.items():
         if rung is None:
-            solved = [r for r in found.ladders[name] if r.change is not None]
+            solved = [r for r in measured.ladders[name] if r.change is not None]
             if len(solved) < 2 or solved[-2].change is None:
                 print(f"{name}: too few members could be solved to say anything")
                 continue
@@ -202,9 +203,9 @@ def _recommend(
                 f"{_text(solved[-1])}, still changes F by {left.free_energy:.1e} Ha an atom and the stress by "
                 f"{gpa(left.stress):.2g} GPa; put {_toml(solved[-1])} into the study and run this again"
             )
-    if "smearing" in found.ladders and kinds is None:
+    if "smearing" in measured.ladders and kinds is None:
         print("smearing: on this k mesh no kind has the stiffnesses of the densest one; take more k points")
-    elif kinds is not None and kinds.value != found.settings.smearing:
+    elif kinds is not None and kinds.value != measured.settings.smearing:
         print(f'smearing = "{kinds.value}" has the stiffnesses nearest to those of the densest k mesh')
     if all(rung is not None for rung in best.values()):
         print("errors of several ladders add up: run this again with these lines to see all of them about one point")

@@ -1,4 +1,4 @@
-"""``cellfields elastic``: elastic constants and what follows from them."""
+"""``cellfields elastic``: elastic constants, averaged moduli and mechanical stability."""
 
 from __future__ import annotations
 
@@ -61,24 +61,26 @@ def elastic(
     solver = open_engine(engine)
     if relax:
         deformation = stress_free(solver, begin=deformation, outside=outside).deformation
-    agreement = check_stress(solver, check, deformation)
-    trusted = agreement.is_consistent() is not False
-    found = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
-    warn_outside([found.in_domain])
-    strained = None if d is None or relax else found.deformation  # free of stress it is the reference crystal again
-    symmetric, forbidden = symmetrised(found.constants, point_group(solver.crystal, strained))
+    consistency = check_stress(solver, check, deformation)
+    trusted = consistency.is_consistent() is not False
+    computed = elastic_constants(solver, deformation, ions="clamped" if clamped else "relaxed")
+    warn_outside([computed.in_domain])
+    strained = (
+        None if d is None or relax else computed.deformation
+    )  # a stress-free cell has the reference crystal's symmetry
+    symmetric, forbidden = symmetrised(computed.constants, point_group(solver.crystal, strained))
     axes, group = crystal_axes(solver.crystal, strained)
     conventional = rotated(symmetric, axes)
     cubic = is_cubic(group) and strained is None
     averages: Moduli | None = None
     try:
-        averages = moduli(found.constants)
+        averages = moduli(computed.constants)
     except InputError as error:
         warn(f"{error}, nor averages; was a component of D held in training?")
     if plot is not None and averages is not None:
         from cellfields.evaluation.figures.youngs_modulus import youngs_modulus_figure
 
-        save_plot(youngs_modulus_figure(found.constants), plot)
+        save_plot(youngs_modulus_figure(computed.constants), plot)
     if json is not None:
         extra = {
             "bulk_modulus": None if averages is None else averages.bulk,
@@ -91,18 +93,18 @@ def elastic(
             "in_crystal_axes": conventional.tolist(),
             "crystal_axes": axes.tolist(),
             "largest_outside_symmetry": forbidden,
-            "stable": found.is_stable if trusted else None,
-            "stress_consistency": consistency_table(solver, agreement),
+            "stable": computed.is_stable if trusted else None,
+            "stress_consistency": consistency_table(solver, consistency),
         }
-        write_json(json, found.to_dict() | extra)
+        write_json(json, computed.to_dict() | extra)
         return
     for title, constants in (
-        (f"elastic constants, {found.ions} ions, GPa, as computed, a ∥ x and b in the xy plane", found.constants),
+        (f"elastic constants, {computed.ions} ions, GPa, as computed, a ∥ x and b in the xy plane", computed.constants),
         (f"the same with the crystal's symmetry (space group {group}), in the conventional crystal axes", conventional),
     ):
         rows = [(name, *(fixed(x, 2) for x in row)) for name, row in zip(NAMES, gpa(constants), strict=True)]
         print_table(title, ("", *NAMES), rows)
-    values = ", ".join(f"{x:.6g}" for x in found.deformation.as_array())
+    values = ", ".join(f"{x:.6g}" for x in computed.deformation.as_array())
     rows = [("at D", values, "")]
     if averages is not None:
         rows += [
@@ -115,18 +117,21 @@ def elastic(
     if cubic:
         rows.append(("Zener's anisotropy 2C44/(C11 − C12)", fixed(zener_anisotropy(conventional), 3), ""))
     rows += [
-        ("largest stress of the state", fixed(gpa(abs(found.stress).max()), 4), "GPa"),
-        ("largest C_IJ − C_JI", fixed(gpa(found.asymmetry), 3), "GPa"),
+        ("largest stress of the state", fixed(gpa(abs(computed.stress).max()), 4), "GPa"),
+        ("largest C_IJ − C_JI", fixed(gpa(computed.asymmetry), 3), "GPa"),
         ("largest part that the crystal's symmetry forbids", fixed(gpa(forbidden), 3), "GPa"),
-        ("stable against small strains of this cell under its load", _stability(found, trusted), ""),
+        ("stable against small strains of this cell under its load", _stability(computed, trusted), ""),
     ]
     print_table("", ("", "", ""), rows)
 
 
-def _stability(found: ElasticConstants, trusted: bool) -> str:
-    """Whether B is positive definite, in words; not known where the numbers are not to be believed."""
+def _stability(computed: ElasticConstants, trusted: bool) -> str:
+    """Whether the stiffness B is positive definite, in words.
+
+    It is not known where the stress is wrong (``trusted`` is False) or extrapolated.
+    """
     if not trusted:
         return "not known: the stress is wrong"
-    if found.in_domain is False:
+    if computed.in_domain is False:
         return "not known: an extrapolation"
-    return "yes" if found.is_stable else "no"
+    return "yes" if computed.is_stable else "no"

@@ -10,7 +10,7 @@ from cellfields.cli._arguments import JsonOption
 from cellfields.cli._engine import EngineArgument
 from cellfields.cli._mechanics import PlotOption
 
-_AGREE_GPA = 1.0
+_AGREE_GPA = 1.0  # larger differences of the two pressures are warned of
 
 
 def eos(
@@ -35,9 +35,9 @@ def eos(
 
     check_target(json, "--json")
     check_plot(plot)
-    found = equation_of_state(open_engine(engine), largest=largest, points=points)
-    warn_outside([found.in_domain])
-    apart = found.largest_disagreement
+    fitted = equation_of_state(open_engine(engine), largest=largest, points=points)
+    warn_outside([fitted.in_domain])
+    apart = fitted.largest_disagreement
     if apart is not None and apart * GPA > _AGREE_GPA:
         warn(
             f"the pressure by the stress differs from −dF/dV by up to {apart * GPA:.2f} GPa: what is found from "
@@ -46,23 +46,23 @@ def eos(
     if plot is not None:
         from cellfields.evaluation.figures.equation_of_state import equation_of_state_figure
 
-        save_plot(equation_of_state_figure(found), plot)
+        save_plot(equation_of_state_figure(fitted), plot)
     if json is not None:
-        write_json(json, found.to_dict())
+        write_json(json, fitted.to_dict())
         return
-    by_energy = found.pressure(found.volumes) * GPA
-    by_stress = ["—"] * len(by_energy) if found.pressures is None else [fixed(p * GPA, 3) for p in found.pressures]
+    by_energy = fitted.pressure(fitted.volumes) * GPA
+    by_stress = ["—"] * len(by_energy) if fitted.pressures is None else [fixed(p * GPA, 3) for p in fitted.pressures]
     rows = [
         (fixed(v * ANGSTROM**3, 4), f"{e:.7f}", fixed(p, 3), q)
-        for v, e, p, q in zip(found.volumes, found.energies, by_energy, by_stress, strict=True)
+        for v, e, p, q in zip(fitted.volumes, fitted.energies, by_energy, by_stress, strict=True)
     ]
     print_table("", ("V, Å³", "F, Ha", "−dF/dV, GPa", "−tr σ/3, GPa"), rows)
-    lengths = ", ".join(f"{x * ANGSTROM:.4f}" for x in found.lengths)
+    lengths = ", ".join(f"{x * ANGSTROM:.4f}" for x in fitted.lengths)
     rows = [
-        ("volume V₀", fixed(found.volume * ANGSTROM**3, 4), "Å³", ""),
+        ("volume V₀", fixed(fitted.volume * ANGSTROM**3, 4), "Å³", ""),
         ("lengths a, b, c at V₀", lengths, "Å", ""),
-        ("bulk modulus B₀", fixed(found.bulk_modulus * GPA, 2), "GPa", ""),
-        ("its derivative B₀'", fixed(found.bulk_derivative, 2), "", ""),
-        ("root mean square of F − fit", f"{1e3 * found.residual:.2g}", "mHa", ""),
+        ("bulk modulus B₀", fixed(fitted.bulk_modulus * GPA, 2), "GPa", ""),
+        ("its derivative B₀'", fixed(fitted.bulk_derivative, 2), "", ""),
+        ("root mean square of F − fit", f"{1e3 * fitted.residual:.2g}", "mHa", ""),
     ]
     print_table("Birch–Murnaghan, third order", ("", "", "", ""), rows)

@@ -1,4 +1,4 @@
-"""``cellfields evaluate``: how far off the surrogate is on unseen strains, and a report that shows it."""
+"""``cellfields evaluate``: errors of the surrogate on unseen strains, and a report that shows them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def evaluate(
 
 
 def evaluation_table(study: Study, judged: EvaluatedStudy) -> dict[str, Any]:
-    """What is said of an evaluation (JSON data): the files, the numbers of strains, and the verdict."""
+    """JSON data about an evaluation: its files, the numbers of strains, and the verdict."""
     configuration, evaluation = study.configuration, judged.evaluation
     return {
         "kind": "evaluate",
@@ -54,7 +54,7 @@ def evaluation_table(study: Study, judged: EvaluatedStudy) -> dict[str, Any]:
 
 
 def print_evaluation(study: Study, surrogate: Surrogate, judged: EvaluatedStudy) -> None:
-    """The table of errors, the verdict and the strains outside the domain, on stdout."""
+    """Print the table of errors, the verdict and the strains outside the domain on stdout."""
     from cellfields.cli._console import note_unknown, print_table
     from cellfields.evaluation.summary import headline
 

@@ -1,4 +1,4 @@
-"""``cellfields import``: states that somebody else's code computed → the dataset of a study."""
+"""``cellfields import``: imports states that another code computed into the dataset of a study."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cellfields.cli._arguments import ConfigArgument, JsonOption
 if TYPE_CHECKING:
     from cellfields.dataset.importing import ImportSummary
 
-_QUIET_SECONDS = 10.0
-_SHOWN = 20
-_RELAXED = 1e-3  # Hartree/Bohr; larger forces are more than what other codes' relaxations leave
+_QUIET_SECONDS = 10.0  # between two lines of progress
+_SHOWN = 20  # refused states that are listed on the screen
+_RELAXED = 1e-3  # Hartree/Bohr; the relaxations of other codes leave smaller forces than this
 
 
 def import_(
@@ -51,17 +51,17 @@ def import_(
         if not source.exists():
             raise InputError(f"there is no {source}")
     table = study.configuration.imported
-    seen, spoken = 0, time.monotonic()
+    seen, last_note = 0, time.monotonic()
 
     def on_record(name: str) -> None:
-        nonlocal seen, spoken
+        nonlocal seen, last_note
         seen += 1
-        if time.monotonic() - spoken > _QUIET_SECONDS:
-            spoken = time.monotonic()
+        if time.monotonic() - last_note > _QUIET_SECONDS:
+            last_note = time.monotonic()
             note(f"{seen} read, last {name}")
 
     opened = [read_source(source, study.crystal) for source in sources]
-    # A header, or a folder, is refused here: before anything is kept.
+    # The first record of each source is read here, so that a wrong header or folder is refused before anything is kept.
     heads = [list(islice(records, 1)) for records in opened]
     summary = import_records(
         study.create_store,
@@ -101,7 +101,7 @@ def _print(summary: ImportSummary, directory: Path) -> None:
 
 
 def _check_rows(checks: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was found of each invariant, in the units that people read."""
+    """Rows of a table with the result of each check, in words and units for people."""
     from cellfields.units import ANGSTROM, GPA
 
     def row(what: str, name: str, scale: float, unit: str) -> tuple[str, str]:
@@ -110,12 +110,12 @@ def _check_rows(checks: Mapping[str, Any]) -> list[tuple[str, str]]:
 
     electrons = checks["electrons"]
     if electrons is None:
-        found = "not known"
+        number_of_electrons = "not known"
     else:
         low, high = (f"{n:.6g}" for n in electrons)
-        found = low if low == high else f"{low} … {high}"
+        number_of_electrons = low if low == high else f"{low} … {high}"
     return [
-        ("electrons in a cell: whole, and the same in all states", found),
+        ("electrons in a cell: whole, and the same in all states", number_of_electrons),
         row("free energy: largest less smallest", "free_energy_range", 1000.0, "mHa an atom"),
         row("stress: largest component", "largest_stress", GPA, "GPa"),
         row("atoms: farthest from its reference position", "largest_displacement", ANGSTROM, "Å"),

@@ -1,4 +1,4 @@
-"""``cellfields info``: what a dataset, a model or a study file holds."""
+"""``cellfields info``: shows the content of a dataset, a model or a study file."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _study(path: Path) -> dict[str, Any]:
 
 
 def _rows(table: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested tables as dotted rows, in words short enough to read."""
+    """Rows (key, text) of a nested table, with the keys of inner tables joined by dots."""
     rows: list[tuple[str, str]] = []
     for name, value in table.items():
         if name == "kind" and not prefix:

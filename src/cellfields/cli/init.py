@@ -1,4 +1,4 @@
-"""``cellfields init``: a commented study file to start from, of magnesium or of the user's own crystal."""
+"""``cellfields init``: writes a commented study file of magnesium or of the user's own crystal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def init(
         target, text, next_command = directory / FILE_NAME, TEMPLATE, "run"
         files = {target: text.encode("utf-8")}
     else:
-        target, files = _own_study(directory, structure, index)
+        target, files = _study_of_structure(directory, structure, index)
         next_command = "converge"
     for path in files:
         if path.exists() or path.is_symlink():
@@ -57,20 +57,22 @@ def init(
     note(f"next: cellfields {next_command} {target}")
 
 
-def _own_study(directory: Path, structure: Path, index: int | None) -> tuple[Path, dict[Path, bytes]]:
-    """The study file and the files to write: itself, and a copy of the structure file unless that lies there already.
+def _study_of_structure(directory: Path, structure: Path, index: int | None) -> tuple[Path, dict[Path, bytes]]:
+    """The path of the study file, and the content of all files to write.
+
+    These are the study file and, unless the structure file is in the folder already, a copy of it.
 
     Raises:
-        InputError: what :meth:`Crystal.from_file` refuses, or the structure file's name is that of the study file.
+        InputError: :meth:`Crystal.from_file` refuses the structure, or it has the name of the study file.
     """
-    from cellfields.cli._own_template import formula, own_template
+    from cellfields.cli._structure_template import formula, structure_template
     from cellfields.crystal import Crystal
     from cellfields.errors import InputError
 
     crystal = Crystal.from_file(structure, index=index)
     target = directory / f"{formula(crystal)}.toml"
     copy = directory / structure.name
-    files = {target: own_template(crystal, structure.name, target.name, index).encode("utf-8")}
+    files = {target: structure_template(crystal, structure.name, target.name, index).encode("utf-8")}
     if copy.resolve() != structure.resolve():
         files[copy] = structure.read_bytes()
     if target == copy:

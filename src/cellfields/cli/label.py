@@ -68,7 +68,7 @@ def label(
 
 
 def print_summary(table: Mapping[str, Any]) -> None:
-    """How many strains are solved, and how fast, on stdout; from :meth:`LabelledStudy.to_dict`."""
+    """Print how many strains are solved, and how fast; ``table`` is that of :meth:`LabelledStudy.to_dict`."""
     from cellfields.cli._console import clock, note, print_table, rate
 
     rows = [(name, str(table[name]["strains"]), str(table[name]["solved"])) for name in ("training", "test")]

@@ -1,4 +1,4 @@
-"""``cellfields pack``: a dataset as one small file, with the error that its smallness costs."""
+"""``cellfields pack``: writes a dataset as one small file, and measures the error of its truncated fields."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def pack(
 
 
 def describe_pack(file: Path, content: PackedDataset) -> dict[str, Any]:
-    """Plain JSON data about a pack file."""
+    """JSON data about a pack: its file, sizes, and the error of each field."""
     return {"kind": "packed dataset", "file": str(file), "bytes": file.stat().st_size, **content.to_dict()}
 
 
 def print_pack(table: dict[str, Any]) -> None:
-    """Sizes and errors as a table."""
+    """Print the sizes and errors of a pack (:func:`describe_pack`) as a table on stdout."""
     from cellfields.cli._console import print_table, size
 
     rows = [
@@ -71,10 +71,10 @@ def print_pack(table: dict[str, Any]) -> None:
         )
         for name, field in table["fields"].items()
     ]
-    size_told = size(table["bytes"])
+    size_text = size(table["bytes"])
     if "dataset_bytes" in table:
-        size_told += f" (dataset: {size(table['dataset_bytes'])})"
-    title = f"{table['file']}: {table['states']} states, {size_told}"
+        size_text += f" (dataset: {size(table['dataset_bytes'])})"
+    title = f"{table['file']}: {table['states']} states, {size_text}"
     if not rows:
         print(f"{title}, no fields")
         return

@@ -1,4 +1,4 @@
-"""``cellfields predict``: one deformation, from a trained surrogate."""
+"""``cellfields predict``: predicts the state of one deformation with a trained surrogate."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def predict(
     from cellfields.cli._arguments import parse_deformation, parse_grid
     from cellfields.cli._console import note_unknown, warn
     from cellfields.cli._output import check_target
-    from cellfields.cli._state import hand_out
+    from cellfields.cli._state import output_state
     from cellfields.surrogate.training_domain import check_choice
 
     deformation, shape = parse_deformation(d), parse_grid(grid, written=fields is not None)
     check_target(json, "--json")
     check_target(fields, "--fields")
     check_choice(outside)
-    # Warnings are said here, in one line; refusals are the surrogate's.
+    # The warning is printed below as one line; the surrogate itself raises the error of "raise".
     surrogate = open_model(model, outside="raise" if outside == "raise" else "flag")
     state = surrogate.solve(deformation)
     extra: dict[str, Any] = {"in_domain": state.provenance["in_domain"]}
@@ -47,7 +47,7 @@ def predict(
     note_unknown(surrogate)
     if surrogate.uncertainties is not None:
         extra["uncertainty"] = surrogate.uncertainty(deformation)
-    hand_out(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)
+    output_state(state, surrogate.crystal, json=json, fields=fields, grid=shape, extra=extra)
     if json is None and "uncertainty" in extra:
         _print_uncertainty(extra["uncertainty"])
 

@@ -1,4 +1,4 @@
-"""``cellfields predictor``: piecewise-periodic fields for the elements of a coarse mesh, from a trained surrogate."""
+"""``cellfields predictor``: predicts piecewise-periodic fields for the elements of a coarse mesh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cellfields reproduce``: a published study, from the first label to the last table."""
+"""``cellfields reproduce``: repeats a published study, from the labels to the report."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reproduce(
     if labels is not None:
         from cellfields.dataset.pack import read_pack, unpack
 
-        packed = read_pack(labels)  # and refused, if it must be, before thousands of files are written
+        packed = read_pack(labels)  # a wrong pack is refused before its thousands of files are written
         packed.require_engine(plan.engine, labels)
         unpack(packed, target / "dataset")
     for sentence in plan.notes:

@@ -1,4 +1,4 @@
-"""``cellfields run``: label, train, evaluate; a second run goes on where the first one stopped."""
+"""``cellfields run``: labels, trains and evaluates; a second run continues where the first one stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cellfields solve``: one deformation, from first principles."""
+"""``cellfields solve``: solves one deformation from first principles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def solve(
     """
     from cellfields.cli._arguments import parse_deformation, parse_grid, parse_pseudopotentials
     from cellfields.cli._output import check_target
-    from cellfields.cli._state import hand_out
+    from cellfields.cli._state import output_state
     from cellfields.cli._stress_check import check_stress, print_consistency
     from cellfields.pipeline.configuration import load_configuration
     from cellfields.pipeline.stress_check import warn_of_cutoff
@@ -44,8 +44,8 @@ def solve(
     engine = make_engine(configuration, crystal)
     warn_of_cutoff(engine)
     state = engine.solve(deformation)
-    found = check_stress(engine, check, state=state)
-    extra = {"in_domain": None, "stress_consistency": found.to_dict()}  # first principles have no domain
-    hand_out(state, crystal, json=json, fields=fields, grid=shape, extra=extra)
+    consistency = check_stress(engine, check, state=state)
+    extra = {"in_domain": None, "stress_consistency": consistency.to_dict()}  # no training domain
+    output_state(state, crystal, json=json, fields=fields, grid=shape, extra=extra)
     if json is None:
-        print_consistency(found, state)
+        print_consistency(consistency, state)

@@ -1,4 +1,4 @@
-"""``cellfields start``: a folder in which ABINIT begins with a predicted density and predicted atoms."""
+"""``cellfields start``: writes a folder in which ABINIT starts from a predicted density and predicted atoms."""
 
 from __future__ import annotations
 

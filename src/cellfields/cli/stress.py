@@ -1,4 +1,4 @@
-"""``cellfields stress``: the stress of one deformation, in every definition."""
+"""``cellfields stress``: prints the stress of one deformation by each of its definitions."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def stress(engine: EngineArgument, d: DeformationOption, json: JsonOption = None
     state = solver.solve(deformation)
     warn_outside([state.provenance.get("in_domain")])
     table = Stress.of(state, solver.crystal).to_dict()
-    found = check_stress(solver, check, state=state)
+    consistency = check_stress(solver, check, state=state)
     if json is not None:
-        known = {"in_domain": state.provenance.get("in_domain")}
-        write_json(json, table | known | {"stress_consistency": consistency_table(solver, found)})
+        extra = {"in_domain": state.provenance.get("in_domain")}
+        write_json(json, table | extra | {"stress_consistency": consistency_table(solver, consistency)})
         return
     for name in (name for name in _TITLES if name in table):
         rows = [(axis, *(fixed(x) for x in row)) for axis, row in zip("xyz", gpa(np.array(table[name])), strict=True)]
         print_table(f"{_TITLES[name]}, GPa", ("", "x", "y", "z"), rows)
-    print_consistency(found, state)
+    print_consistency(consistency, state)

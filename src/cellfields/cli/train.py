@@ -1,4 +1,4 @@
-"""``cellfields train``: states of the training strains → a surrogate, saved as one file."""
+"""``cellfields train``: trains the surrogate on the states of the training strains, and saves it as one file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(config: ConfigArgument, json: JsonOption = None) -> None:
 
 
 def model_table(study: Study, surrogate: Surrogate) -> dict[str, Any]:
-    """What is said of a model of a study (JSON data): its file, recipe, states, seconds, and what it does not know."""
+    """JSON data about the model of a study: its file, recipe, number of states, training time, and what it lacks."""
     return {
         "kind": "train",
         "model": str(study.configuration.model_path),

@@ -1,4 +1,4 @@
-"""``cellfields uniaxial``: stretch and compress along one direction, all other stresses zero (paper, fig. 9)."""
+"""``cellfields uniaxial``: stretches along one direction while all other stresses are zero (paper, fig. 9)."""
 
 from __future__ import annotations
 
@@ -75,33 +75,33 @@ def uniaxial(
             bars.update("strains", done, len(strains))
 
         curve = uniaxial_test(solver, direction, strains.tolist(), components=components, record=record, on_point=count)
-    agreement = check_stress(solver, check)
+    consistency = check_stress(solver, check)
     for strain, reason in curve.failures.items():
         warn(f"the curve ends before strain {strain:g}: {reason}")
-    found = []
+    instabilities = []
     for towards in (-largest, largest) if instability else ():
         try:
             end = find_instability(solver, direction, towards=towards, components=components, outside=outside)
-        except (ConvergenceError, InputError) as error:  # the curve is there, and is not lost for this
+        except (ConvergenceError, InputError) as error:  # the curve is kept all the same
             warn(f"looking for an instability towards {towards:g}: {error}")
             continue
-        found += [] if end is None else [end]
+        instabilities += [] if end is None else [end]
     warn_outside(point.in_domain for point in curve.points)
     if plot is not None:
         from cellfields.evaluation.figures.stress_strain import uniaxial_figure
 
         flags = np.array([point.in_domain is False for point in curve.points])
-        ends = [(end.direction, end.strain, _along(end)) for end in found]
+        ends = [(end.direction, end.strain, _along(end)) for end in instabilities]
         figure = uniaxial_figure({engine.stem: [curve.table()]}, outside={engine.stem: [flags]}, instabilities=ends)
         save_plot(figure, plot)
     if json is not None:
-        extra = {"stress_consistency": consistency_table(solver, agreement)}
-        write_json(json, curve.to_dict() | {"instabilities": [end.to_dict() for end in found]} | extra)
+        extra = {"stress_consistency": consistency_table(solver, consistency)}
+        write_json(json, curve.to_dict() | {"instabilities": [end.to_dict() for end in instabilities]} | extra)
         return
-    _print(curve, found, instability)
+    _print(curve, instabilities, instability)
 
 
-def _print(curve: UniaxialCurve, found: list[Instability], sought: bool) -> None:
+def _print(curve: UniaxialCurve, instabilities: list[Instability], sought: bool) -> None:
     from cellfields.cli._console import print_table
     from cellfields.cli._mechanics import fixed, gpa
 
@@ -114,14 +114,14 @@ def _print(curve: UniaxialCurve, found: list[Instability], sought: bool) -> None
     print_table(title, ("strain", "stress, GPa", "e1", "e2", "e3", "solves"), rows)
     for strain in table.turning_points():
         print(f"the stress turns at strain {strain:.4f}: unstable from there under a prescribed load")
-    for end in found:
+    for end in instabilities:
         mode = ", ".join(f"{name} {part:+.3f}" for name, part in end.mode.items())
         where = ", outside the strains the model was trained on" if end.in_domain is False else ""
         print(f"instability at strain {end.strain:.4f} ({end.kind}{where}); the crystal goes along {mode}")
-    if sought and not found:
+    if sought and not instabilities:
         print("no instability on the way")
 
 
 def _along(end: Instability) -> float:
-    """Stress along the stretched line, Hartree/Bohr³, as the table of a curve has it."""
+    """Stress along the stretched direction, Hartree/Bohr³."""
     return float(end.stress[end.direction - 1, end.direction - 1])

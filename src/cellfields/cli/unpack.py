@@ -1,4 +1,4 @@
-"""``cellfields unpack``: a packed dataset as a folder again, in which a campaign can go on."""
+"""``cellfields unpack``: restores a packed dataset as a folder, in which a campaign can continue."""
 
 from __future__ import annotations
 

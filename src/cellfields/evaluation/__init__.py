@@ -1,5 +1,5 @@
-"""How good an engine is: measures, baselines to beat, evaluation on unseen strains, figures, report.
+"""Measures how accurate an engine is: error measures, baselines, evaluation on unseen strains, figures, report.
 
-May import everything up to surrogate; imports of scikit-learn and matplotlib stay inside this folder.
-Does not belong here: training, derived mechanics, anything that a user of a surrogate needs without judging it.
+scikit-learn and matplotlib are imported in this folder only. Training, derived mechanics, and what users of a surrogate
+need without judging it belong elsewhere.
 """

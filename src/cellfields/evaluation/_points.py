@@ -1,8 +1,9 @@
-"""Numbers of single solves with atoms held, each kept in a file of its own as soon as it is there.
+"""Energies and stresses of single solves with atoms held, each written to a file as soon as it is finished.
 
-    <folder>/<key>.json        key = SHA-256 of (crystal, engine settings, D), so that any later ladder finds it again
+    <folder>/<key>.json        key = SHA-256 of (crystal, engine settings, D)
 
-A file appears under its name whole or not at all; one that is damaged counts as absent.
+Any later ladder that needs the same solve reads it from its file. Files are written whole or not at all; a damaged file
+is treated as missing.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _FORMAT, _VERSION = "cellfields-point", 1
 
 @dataclass(frozen=True)
 class Point:
-    """What is kept of a state: Hartree per cell of the crystal given, Hartree/Bohr³.
+    """The numbers that are kept of one solve.
 
     Attributes:
-        free_energy, entropic_energy: F and −TS.
-        stress: (3, 3) Cauchy.
-        k_points: that were solved, or 0 where the engine does not say.
+        free_energy, entropic_energy: F and −TS, Hartree per cell of the crystal that was solved.
+        stress: (3, 3) Cauchy stress, Hartree/Bohr³.
+        k_points: number of k points that were solved, or 0 where the engine does not report it.
         seconds: CPU time of the solve.
     """
 
@@ -41,7 +42,7 @@ class Point:
 
 @dataclass(frozen=True)
 class KeptPoints:
-    """A folder of points, or nothing but a pass to the engine where it is None."""
+    """Solves strains and keeps their points in a folder; with the folder None every strain is solved anew."""
 
     folder: Path | None
 
@@ -50,16 +51,16 @@ class KeptPoints:
             sweep(self.folder)
 
     def solve(self, engine: FirstPrinciplesEngine, deformation: Deformation) -> Point:
-        """The kept point, or a new one: atoms at their reference coordinates in the deformed cell.
+        """Point of a strain, read from its file or solved with atoms at their reference fractional coordinates.
 
         Raises:
-            InputError, SCFNotConverged: as ``evaluate`` of the engine.
+            InputError, SCFNotConverged: raised by the engine's ``evaluate``.
             StoreError: the folder cannot be written.
         """
         path = None if self.folder is None else self.folder / f"{_key(engine, deformation)}.json"
-        found = None if path is None else _read(path)
-        if found is not None:
-            return found
+        kept_point = None if path is None else _read(path)
+        if kept_point is not None:
+            return kept_point
         state = engine.evaluate(deformation, np.zeros(engine.crystal.n_internal))
         assert state.entropic_energy is not None and state.stress is not None  # first-principles engines know them
         provenance = state.provenance

@@ -1,4 +1,4 @@
-"""The report's figures with their captions; what is zero everywhere, or not known, gets none."""
+"""The report's figures with their captions; a quantity that is zero everywhere or not known gets no figure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cellfields.state import CellState
 
 
 def figures(evaluation: Evaluation, specimen: CellState | None, predicted: CellState | None) -> list[str]:
-    """HTML of the figures that these results allow.
+    """HTML of the figures that can be drawn from these results.
 
     Args:
-        evaluation: errors of the engines; the surrogate is drawn beside the best plain baseline of what is shown.
-        specimen: true state of the strain that is drawn, or None to draw none.
+        evaluation: errors of the engines; each figure shows the surrogate and the best plain baseline in its quantity.
+        specimen: true state of the strain whose fields are drawn, or None to draw no fields.
         predicted: the surrogate's state of the same strain.
     """
     drawn = []
@@ -24,8 +24,8 @@ def figures(evaluation: Evaluation, specimen: CellState | None, predicted: CellS
     ringed = " Rings: strains outside those learned from." if some_outside else ""
     if specimen and predicted and varying_fields(specimen, predicted):
         drawn.append(_slices(specimen, predicted))
-    still = unchanging(evaluation)
-    zero = " The entropic energy is zero in all of them and is left out." if "entropic_energy" in still else ""
+    constant = unchanging(evaluation)
+    zero = " The entropic energy is zero in all of them and is left out." if "entropic_energy" in constant else ""
     engines = _beside(evaluation, "free_energy")
     if parity_panels(evaluation, engines):
         drawn.append(
@@ -46,7 +46,7 @@ def figures(evaluation: Evaluation, specimen: CellState | None, predicted: CellS
                 f"The mean of the training set is what a prediction costs that knows nothing of the strain.{ringed}",
             )
         )
-    if "position" in evaluation.spread and "position" not in still:
+    if "position" in evaluation.spread and "position" not in constant:
         hatched = ringed.replace("Rings", "Hatched")
         drawn.append(
             figure_box(
@@ -60,7 +60,7 @@ def figures(evaluation: Evaluation, specimen: CellState | None, predicted: CellS
 
 
 def _beside(evaluation: Evaluation, quantity: str) -> tuple[str, ...]:
-    """The best plain baseline by a quantity, if there is one, and the surrogate."""
+    """Names of the engines that a figure shows: the best plain baseline in a quantity, if any, and the surrogate."""
     baseline = evaluation.best_baseline(quantity)
     return ("surrogate",) if baseline is None else (baseline, "surrogate")
 
@@ -69,9 +69,9 @@ def _slices(specimen: CellState, predicted: CellState) -> str:
     d = specimen.deformation
     stretches = ", ".join(f"{x:g}" for x in d.stretches)
     angles = ", ".join(f"{x:g}°" for x in d.angles)
-    constant = "entropy_density"
+    field = "entropy_density"
     left_out = ""
-    if specimen.knows(constant) and constant not in varying_fields(specimen, predicted):
+    if specimen.knows(field) and field not in varying_fields(specimen, predicted):
         left_out = " The entropy density is zero everywhere (every state is full or empty) and is left out."
     return figure_box(
         slice_figure(specimen, predicted),

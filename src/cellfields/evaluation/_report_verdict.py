@@ -1,6 +1,7 @@
-"""The top of a report: what it comes to in words and colours, and the numbers that matter as cards.
+"""The top of a report: the verdict in words and colours, and the headline quantities as cards.
 
-Colours come with words and signs, so that nothing is told by colour alone; text on them has a contrast above 4.5 : 1.
+Every colour comes with a word and a sign, so that the page can be read without seeing colours; text on coloured
+backgrounds has a contrast above 4.5 : 1.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ _HEADINGS = {
 
 
 def badge(level: str) -> str:
-    """A level as a coloured word."""
+    """HTML of a level ("good", "caution", …) as a coloured word with a sign."""
     return f'<span class="badge {level.replace(" ", "-")}">{_SIGNS[level]}</span>'
 
 
-def verdict_section(found: Verdict) -> str:
-    """The box with the verdict: a headline, sentences, then one row for each quantity and each other finding."""
-    sentences = "".join(f"<li>{escape(text)}</li>" for text in found.summary)
+def verdict_section(verdict: Verdict) -> str:
+    """HTML of the box with the verdict: headline, sentences, and one row for each quantity and each other finding."""
+    sentences = "".join(f"<li>{escape(text)}</li>" for text in verdict.summary)
     sentences += "".join(
-        f"<li>{escape(f.sentence)}</li>" for f in found.findings if f.level in ("caution", "bad", "not checked")
+        f"<li>{escape(f.sentence)}</li>" for f in verdict.findings if f.level in ("caution", "bad", "not checked")
     )
-    rows = "".join(_row(f) for f in (*found.quantities, *found.findings))
+    rows = "".join(_row(f) for f in (*verdict.quantities, *verdict.findings))
     thresholds = (
         f"Good: the mean error is at most {percent(LARGE)} of the spread and clearly below that of the best plain "
         "baseline (linear or quadratic regression, or the mean of the training set; the best one for each quantity). "
@@ -42,7 +43,7 @@ def verdict_section(found: Verdict) -> str:
         "by strain."
     )
     return (
-        f'<section class="verdict {found.level}"><h2>Verdict: {escape(_HEADINGS[found.level])}</h2>\n'
+        f'<section class="verdict {verdict.level}"><h2>Verdict: {escape(_HEADINGS[verdict.level])}</h2>\n'
         f"<ul>{sentences}</ul>\n"
         '<details open><summary>Quantity by quantity</summary><div class="scroll">'
         f"<table><tbody>{rows}</tbody></table></div>"
@@ -50,14 +51,15 @@ def verdict_section(found: Verdict) -> str:
     )
 
 
-def _row(found: Finding) -> str:
-    return f"<tr><td>{escape(found.topic)}</td><td>{badge(found.level)}</td><td>{escape(found.sentence)}</td></tr>"
+def _row(finding: Finding) -> str:
+    cells = (escape(finding.topic), badge(finding.level), escape(finding.sentence))
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def cards(found: Verdict) -> str:
-    """A card for each of the numbers that matter, and one for the consistency of stress and energy."""
-    made = [_card(f) for f in found.quantities if f.quantity in HEADLINE]
-    for finding in found.findings:
+def cards(verdict: Verdict) -> str:
+    """HTML of a card for each headline quantity, and of one for the consistency of stress and energy."""
+    made = [_card(f) for f in verdict.quantities if f.quantity in HEADLINE]
+    for finding in verdict.findings:
         if finding.topic == STRESS_TOPIC:
             made.append(
                 f'<div class="card {_css(finding.level)}"><div class="what">{escape(finding.topic)} '
@@ -67,15 +69,15 @@ def cards(found: Verdict) -> str:
     return "\n".join(made)
 
 
-def _card(found: QuantityVerdict) -> str:
-    quantity = QUANTITIES[found.quantity]
+def _card(judged: QuantityVerdict) -> str:
+    quantity = QUANTITIES[judged.quantity]
     unit, scale = quantity.unit, quantity.scale
-    against = f"mean error; spread {number(scale * found.spread)} {unit}"
-    if found.baseline is not None and found.baseline_error is not None:
-        against += f" · best plain baseline: {label(found.baseline)}, {number(scale * found.baseline_error)} {unit}"
+    against = f"mean error; spread {number(scale * judged.spread)} {unit}"
+    if judged.baseline is not None and judged.baseline_error is not None:
+        against += f" · best plain baseline: {label(judged.baseline)}, {number(scale * judged.baseline_error)} {unit}"
     return (
-        f'<div class="card {_css(found.level)}"><div class="what">{escape(quantity.label)} {badge(found.level)}</div>'
-        f'<div class="value">{number(scale * found.error)} <span>{escape(unit)}</span></div>'
+        f'<div class="card {_css(judged.level)}"><div class="what">{escape(quantity.label)} {badge(judged.level)}</div>'
+        f'<div class="value">{number(scale * judged.error)} <span>{escape(unit)}</span></div>'
         f'<div class="against">{escape(against)}</div></div>'
     )
 

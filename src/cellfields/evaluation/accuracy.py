@@ -1,6 +1,7 @@
-"""Errors of engines on unseen strains, as data: what :mod:`~cellfields.evaluation.evaluate` finds and reports show.
+"""Errors of engines on unseen strains as data, which :mod:`~cellfields.evaluation.evaluate` makes and reports show.
 
-Energies in Hartree, positions in Bohr, stress in GPa, fields as ratios; :data:`QUANTITIES` says how people see them.
+Energies are in Hartree, positions in Bohr, stress in GPa, and errors of fields are ratios; :data:`QUANTITIES` gives the
+label, unit and scale with which each is shown to people.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from cellfields.errors import InputError
 from cellfields.state.quantities import ENERGIES, FIELDS, quantity
 
 SCALARS = tuple(name for name in ENERGIES if quantity(name).extensive)
-"""The energies per cell, which engines are judged by; a level of theirs is not judged."""
+"""The energies per cell, by which engines are judged; energy levels, as the Fermi energy, are not judged."""
 
 
 @dataclass(frozen=True)
 class DisplayedQuantity:
-    """How a quantity is shown to people: value in ``unit`` = ``scale`` × value as it is kept here."""
+    """Label and unit with which a quantity is shown to people; shown value = ``scale`` × value in an evaluation."""
 
     label: str
     unit: str
@@ -38,7 +39,7 @@ _MEASURES = {"relative_l2": "relative L²", "nrmse": "NRMSE"}
 
 
 class _DisplayedQuantities(Mapping[str, DisplayedQuantity]):
-    """Keys of an evaluation → how they are shown; it iterates over what is declared, and answers for any field."""
+    """Quantity of an evaluation → how it is shown: iterates over declared fields, but can be asked for any field."""
 
     def __getitem__(self, key: str) -> DisplayedQuantity:
         name, _, measure = key.rpartition(".")
@@ -55,7 +56,7 @@ class _DisplayedQuantities(Mapping[str, DisplayedQuantity]):
 
 
 QUANTITIES: Mapping[str, DisplayedQuantity] = _DisplayedQuantities()
-"""Quantity of an evaluation ("free_energy", "density.nrmse") → how people see it."""
+"""Quantity of an evaluation ("free_energy", "density.nrmse") → label, unit and scale with which it is shown."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ class Spread:
     """How much a quantity varies over the test strains.
 
     Attributes:
-        standard_deviation: of a scalar, or over the components of the stress; for a field the root mean square of the
-            errors that the mean field of the test strains makes; for positions the root mean square displacement.
-        range: largest minus smallest; for a field the largest of those errors, for positions the largest displacement.
+        standard_deviation: standard deviation of a scalar or of the stress components; for a field the root mean square
+            of the errors of the mean field of the test strains; for positions the root mean square displacement.
+        range: largest minus smallest value; for a field the largest of the errors of the mean field; for positions the
+            largest displacement.
     """
 
     standard_deviation: float
@@ -74,12 +76,12 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class EngineErrors:
-    """One engine on the test strains.
+    """Errors of one engine on n test strains.
 
     Attributes:
-        errors: quantity → (n,), Hartree, Bohr, GPa or a ratio, never negative.
-        predicted: energy → (n,), Hartree.
-        seconds: (n,) wall time of each solve, compilation excluded, fields not lifted.
+        errors: quantity → (n,) errors in Hartree, Bohr, GPa or as a ratio, never negative.
+        predicted: energy → (n,) predicted values, Hartree.
+        seconds: (n,) wall time of each solve, without compilation and without lifting the fields from their modes.
     """
 
     errors: Mapping[str, FloatArray]
@@ -87,7 +89,7 @@ class EngineErrors:
     seconds: FloatArray
 
     def summary(self, quantity: str) -> dict[str, float]:
-        """Mean, median, 99th percentile and maximum of an error."""
+        """Mean, median, 99th percentile ("p99") and maximum of the errors of a quantity."""
         values = self.errors[quantity]
         return {
             "mean": float(values.mean()),
@@ -119,15 +121,15 @@ class Evaluation:
     """Errors of several engines on the same unseen strains.
 
     Attributes:
-        deformations: (n, 6).
+        deformations: (n, 6) D of the strains.
         volumetric_strain: (n,) V / V⁰ − 1.
-        truth: energy → (n,), Hartree.
-        displacement: (n,) how far the true atoms moved from their reference fractional coordinates, Bohr, in the same
-            measure as the error of a prediction; nan where they are not known.
+        truth: energy → (n,) true values, Hartree.
+        displacement: (n,) distance of the true atoms from their reference fractional coordinates, Bohr, measured as the
+            error of predicted positions is; nan where positions are not known.
         spread: quantity → how much it varies; its keys are the quantities that all test states know. An engine is
             judged by those of them that it predicts.
-        engines: name → errors.
-        outside: (n,) of bool, which strains lie outside those that the surrogate was trained on; None: not looked at.
+        engines: name → errors of the engine.
+        outside: (n,) of bool, true for strains outside the surrogate's training domain; None where nobody checked.
     """
 
     deformations: FloatArray
@@ -139,7 +141,7 @@ class Evaluation:
     outside: Array | None = None
 
     def best_baseline(self, quantity: str, judged: str = "surrogate") -> str | None:
-        """Name of the engine, other than ``judged``, with the smallest mean error in a quantity; None: none has one."""
+        """Name of the engine, other than ``judged``, with the smallest mean error in a quantity, or None."""
         means = {
             name: float(result.errors[quantity].mean())
             for name, result in self.engines.items()
@@ -148,10 +150,12 @@ class Evaluation:
         return min(means, key=lambda name: means[name]) if means else None
 
     def typical(self, engine: str) -> int:
-        """Index of the strain whose density error (else free-energy error, else first known error) is the median one.
+        """Index of the strain with the median error of an engine.
+
+        The error is that of the density; where that is not known, of the free energy, or else of the first quantity.
 
         Raises:
-            InputError: nothing that this engine predicts could be judged.
+            InputError: the engine has no errors.
         """
         errors = self.engines[engine].errors
         key = next((name for name in ("density.nrmse", "free_energy", *errors) if name in errors), None)
@@ -161,7 +165,7 @@ class Evaluation:
         return int(order[len(order) // 2])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: summaries and spreads in the units that ``units`` names, and the errors of every strain."""
+        """Plain JSON data: summaries and spreads in the units under ``units``, and the errors of every strain."""
         return {
             "test_strains": len(self.deformations),
             "units": {"energies": "Hartree per cell", "position": "Bohr", "stress_gpa": "GPa", "fields": "ratio"},

@@ -1,11 +1,11 @@
-"""What a surrogate has to beat: regressions without networks on the same reduced outputs (paper, Figure 8).
+"""Baselines for a surrogate: regressions without networks on the same reduced outputs (paper, Figure 8).
 
     D → StandardScaler → regression → {PCA coefficients, internal coordinates, energies} → CellState
 
-A baseline is one entry of :data:`BASELINES`: a name and how to make a scikit-learn regressor of several outputs. It
-sees the same training states through the same reductions as a surrogate, and is an engine. Kernel ridge regression of
-the coefficients is the nearest relative of the density-functional maps of Brockherde et al. (2017), which the paper
-cites. :class:`Floor` is the other end: the truth itself, seen through the modes.
+A baseline is one entry of :data:`BASELINES`: a name and a function that makes a scikit-learn regressor of several
+outputs. It learns from the same training states as a surrogate, through the same reductions, and is an engine. Kernel
+ridge regression of the coefficients is closest to the density-functional maps of Brockherde et al. (2017), which the
+paper cites. :class:`ReductionLimit` gives the error that the reduction to PCA modes makes by itself.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from cellfields.surrogate.state_encoding import StateEncoding
 
 
 def _polynomial(degree: int) -> Any:
-    """Ridge regression on all monomials up to ``degree``; leave-one-out picks the ridge, for each output by itself."""
+    """Ridge regression on all monomials up to ``degree``; leave-one-out errors choose the ridge of each output."""
     ridge = RidgeCV(np.logspace(-10, 2, 25), alpha_per_target=True)
     return make_pipeline(PolynomialFeatures(degree, include_bias=False), ridge)
 
 
 def _kernel_ridge() -> Any:
-    """Gaussian kernel; 4-fold cross-validation picks width and ridge for the outputs' summed square error."""
+    """Ridge regression with a Gaussian kernel; 4-fold cross-validation of all outputs chooses its width and ridge."""
     choices = {"gamma": [0.5 / length**2 for length in (2.0, 3.0, 4.5, 6.5, 10.0)], "alpha": np.logspace(-9, -1, 5)}
     folds = KFold(4, shuffle=True, random_state=0)
     search = GridSearchCV(KernelRidge(kernel="rbf"), choices, scoring="neg_mean_squared_error", cv=folds)
@@ -55,9 +55,12 @@ def _kernel_ridge() -> Any:
 
 
 class _GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """One length a component of strain, by maximum likelihood; outputs share kernel and scale, so large ones decide."""
+    """Gaussian process with one length for each component of strain, found by maximum likelihood.
 
-    most = 400  # samples that the likelihood is maximised on: each step costs their number cubed
+    All outputs share one kernel and one scale, so the outputs with the largest values decide on the lengths.
+    """
+
+    most = 400  # samples that the likelihood is maximised on; each step costs the cube of their number
 
     def fit(self, x: FloatArray, y: FloatArray) -> _GaussianProcess:
         self.mean_ = y.mean(axis=0)
@@ -67,9 +70,11 @@ class _GaussianProcess(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             1e-5, (1e-12, 1.0)
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: this strain does not matter
-            found = GaussianProcessRegressor(kernel).fit(x[: self.most], z[: self.most]).kernel_
-        self.process_ = GaussianProcessRegressor(found, optimizer=None).fit(x, z)
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a length at its bound: y barely depends on that strain
+            fitted_kernel = GaussianProcessRegressor(kernel).fit(x[: self.most], z[: self.most]).kernel_
+        self.process_ = GaussianProcessRegressor(fitted_kernel, optimizer=None).fit(x, z)
         return self
 
     def predict(self, x: FloatArray) -> FloatArray:
@@ -116,18 +121,19 @@ class BaselineEngine:
         identity: EngineIdentity | None = None,
         encoding: StateEncoding | None = None,
     ) -> BaselineEngine:
-        """Fit on what a surrogate of the same recipe learns from: the states that another engine computed and, where
-        the recipe uses them, their images under the crystal's symmetry.
+        """Fit a baseline to the states that a surrogate of the same recipe learns from.
+
+        These are states that another engine computed and, where the recipe uses them, their images under the crystal's
+        symmetry.
 
         Args:
-            crystal: the crystal they are deformations of.
+            crystal: the reference crystal of the states.
             states: at least two, without their images.
-            recipe: of it only ``modes`` and whether it learns from images matter; the paper's unless given.
+            recipe: gives the number of modes and whether images are used; by default the paper's recipe.
             name: key of :data:`BASELINES`.
-            identity: of the engine that computed the states, as for a surrogate: they tell which images
-                the k mesh shares.
-            encoding: of the surrogate to be compared with, so that both predict coefficients of the same modes. Unless
-                given it is fitted to the states and images, as the surrogate's is.
+            identity: identity of the engine that computed the states; its k mesh decides which images are used.
+            encoding: encoding of a surrogate to be compared with, so that both predict coefficients of the same modes.
+                By default it is fitted to the states and images, as a surrogate's is.
 
         Raises:
             InputError: unknown name, too few states, states of another crystal or in different Fourier bases.
@@ -147,16 +153,16 @@ class BaselineEngine:
         deformations: FloatArray,
         encoded: Mapping[str, tuple[IntArray, FloatArray]],
     ) -> BaselineEngine:
-        """Fit to outputs that are encoded already: several baselines of the same states share that work.
+        """Fit a baseline to outputs that are encoded already, so that several baselines share the encoding.
 
         Args:
             name: key of :data:`BASELINES`.
-            encoding: what the outputs mean.
+            encoding: encoding of the outputs.
             deformations: (n, 6) D of all training states.
-            encoded: their outputs, from :meth:`StateEncoding.encode`.
+            encoded: quantity → rows of the states that know it, and its outputs, from :meth:`StateEncoding.encode`.
 
         Raises:
-            InputError: unknown name.
+            InputError: the name is unknown.
         """
         if name not in BASELINES:
             raise InputError(f"baseline {name!r} is unknown; there are {', '.join(BASELINES)}")
@@ -172,20 +178,27 @@ class BaselineEngine:
         return self.encoding.crystal
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """Predicted relaxed state, without stress; ``start`` is ignored."""
+        """Predict the relaxed state of a deformation, without a stress; ``start`` is ignored."""
         row = deformation.as_array()[None]
         outputs = {quantity: np.ravel(fitted.predict(row)) for quantity, fitted in self.regressors.items()}
         return self.encoding.decode(deformation, outputs, provenance={"engine": f"baseline {self.name}"})
 
 
-class Floor:
-    """ℓ(p(f)) of the truth: what remains of an error when the map to the modes is perfect ("PCA error", Figure 4).
+class ReductionLimit:
+    """An engine whose error is the one that the PCA reduction alone leaves ("PCA error", paper, Figure 4).
 
-    It knows the fields of the states it was made of, and nothing else.
+    It returns ℓ(p(f)), the true fields f projected on the modes (p) and lifted back (ℓ), as if the map from D to the
+    coefficients were perfect. It knows fields only, and only of the states that it was made of. In stored results and
+    tables its label is "PCA floor".
     """
 
     def __init__(self, encoding: StateEncoding, states: Sequence[CellState]) -> None:
-        """``states``: the truth, in the Fourier basis of ``encoding``."""
+        """Keep the true states.
+
+        Args:
+            encoding: gives the modes.
+            states: the true states, with fields in the Fourier basis of ``encoding``.
+        """
         self.encoding = replace(encoding, numbers=())
         self._states = {state.deformation: state for state in states}
 
@@ -195,14 +208,14 @@ class Floor:
         return self.encoding.crystal
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """The true fields, reduced and lifted.
+        """State with the true fields of a deformation, projected on the modes and lifted back; ``start`` is ignored.
 
         Raises:
-            InputError: not one of the states, or one without fields.
+            InputError: the deformation is not that of one of the states, or its state has no fields.
         """
         state = self._states.get(deformation)
         if state is None or state.fields is None:
-            raise InputError("the floor is known only for states with fields")
+            raise InputError("the error of the reduction is known only for states with fields")
         vectors = {name: state.fields.vector(name) for name in self.encoding.reductions}
         reduced = {name: self.encoding.reductions[name].project(vector) for name, vector in vectors.items()}
         return self.encoding.decode(deformation, reduced, provenance={"engine": "PCA floor"})

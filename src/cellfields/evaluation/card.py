@@ -1,6 +1,6 @@
-"""A model's card: what it was trained on, with which settings, how wrong it is, and where it may be believed.
+"""A model's card: its training data and settings, its errors on unseen strains, and its training domain.
 
-Markdown, from nothing but the model's own metadata and an evaluation on strains that it has not seen.
+The card is Markdown, made from the model's own metadata and an evaluation on strains that it has not seen.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ def model_card(
 
     Args:
         surrogate: the model.
-        evaluation: of the test strains. Engines in it are plain baselines: the best one stands beside each error.
-        errors: of this very model on them.
-        title: headline.
-        data: a sentence about where training and test strains come from.
-        remarks: sentences that come first (that it is preliminary, say).
+        evaluation: true values on the test strains; its engines are plain baselines, the best of which is shown beside
+            each error of the model.
+        errors: errors of the model on these test strains.
+        title: headline of the card.
+        data: a sentence about the origin of the training and test strains.
+        remarks: sentences that come first, for example that the model is preliminary.
     """
     parts = [
         f"# {title}",

@@ -1,9 +1,10 @@
-"""How far engines are from the truth on strains that they have not seen, beside how much there was to know.
+"""Errors of engines on strains that they have not seen, and the spread of the true values to compare them with.
 
-    e_q(D) = | q_engine(D) − q_true(D) |          an error is large or small only next to the spread of q itself
+    e_q(D) = | q_engine(D) − q_true(D) |
 
-Scalars: absolute error. Fields: relative L² and NRMSE (paper, eq. 12). Atoms: displacement error in the deformed cell.
-Any engine can be judged; the usual three are the surrogate, linear regression and the mean of the training set.
+Scalars have an absolute error, fields a relative L² error and an NRMSE (paper, eq. 12), atoms a displacement error in
+the deformed cell. Any engine can be judged; the usual three are the surrogate, linear regression and the mean of the
+training set.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from cellfields.state.fields import ElectronicFields
 from cellfields.state.quantities import FIELDS
 from cellfields.units import GPA
 
-_SPACING = 0.17  # Bohr between grid points, about as on the paper's 36 × 64 × 60
+_SPACING = 0.17  # Bohr between grid points, about that of the paper's grid of 36 × 64 × 60
 
 
 @dataclass(frozen=True, eq=False)
-class Exam:
-    """Unseen states, and what all engines are measured by on them: made once for any number of engines.
+class HeldOutStates:
+    """Unseen states with everything that the errors of an engine on them need, computed once for all engines.
 
     Attributes:
-        states: the truth.
-        scalars: energies that all of them know.
-        ratios: for each state, field → root mean square over range on the grid, of the declared fields that vary in
-            all.
-        truth: what there is to know, as an evaluation of no engine.
+        states: the true states.
+        scalars: names of the energies that all states know.
+        ratios: for each state, field → root mean square of the field divided by its range on the grid. The fields are
+            those that are declared, known to all states, and not constant in any of them.
+        truth: true values and their spread, as an evaluation without engines.
     """
 
     states: Sequence[CellState]
@@ -48,8 +49,20 @@ class Exam:
     truth: Evaluation
 
     @classmethod
-    def of(cls, crystal: Crystal, test_states: Sequence[CellState], grid: tuple[int, int, int] | None = None) -> Exam:
-        """Measure the truth; arguments and errors as for :func:`evaluate`."""
+    def of(
+        cls, crystal: Crystal, test_states: Sequence[CellState], grid: tuple[int, int, int] | None = None
+    ) -> HeldOutStates:
+        """Measure the true states.
+
+        Args:
+            crystal: the reference crystal.
+            test_states: at least two, so that they have a spread.
+            grid: points along each axis of the grid on which a field's range is measured; None takes a grid that holds
+                the whole field, with about 0.17 Bohr between its points.
+
+        Raises:
+            InputError: fewer than two states.
+        """
         if len(test_states) < 2:
             raise InputError(f"an evaluation needs at least 2 test states, got {len(test_states)}")
         scalars = [name for name in SCALARS if all(state.knows(name) for state in test_states)]
@@ -79,8 +92,12 @@ class Exam:
         return cls(test_states, scalars, ratios, truth)
 
     def judge(self, engine: Engine) -> EngineErrors:
-        """One engine's errors on all states."""
-        engine.solve(self.states[0].deformation)  # compiles what has to be compiled
+        """Errors of one engine on all states.
+
+        Raises:
+            InputError: the engine's fields are given in another Fourier basis.
+        """
+        engine.solve(self.states[0].deformation)  # so that compilation does not count in the times below
         rows: list[dict[str, float]] = []
         for state, ratios in zip(self.states, self.ratios, strict=True):
             started = time.perf_counter()
@@ -97,13 +114,13 @@ def evaluate(
     *,
     grid: tuple[int, int, int] | None = None,
 ) -> Evaluation:
-    """Judge engines by states that a first-principles engine computed on strains they have not seen.
+    """Errors of engines on states that a first-principles engine computed for strains they have not seen.
 
     Args:
-        engines: name → engine of the same crystal.
-        test_states: the truth; at least two, so that there is a spread.
-        grid: on which a field's range is found for NRMSE (the paper's is 36 × 64 × 60); None takes about as many points
-            a length, and enough to hold the whole field.
+        engines: name → engine; all of the same crystal.
+        test_states: the true states; at least two, so that they have a spread.
+        grid: points along each axis of the grid on which a field's range is measured for NRMSE (in the paper
+            36 × 64 × 60); None takes a grid that holds the whole field, about as dense as the paper's.
 
     Raises:
         InputError: no engine, fewer than two test states, or engines of another crystal or Fourier basis.
@@ -113,17 +130,17 @@ def evaluate(
     crystal = next(iter(engines.values())).crystal
     if any(engine.crystal != crystal for engine in engines.values()):
         raise InputError("the engines of an evaluation must have the same crystal")
-    exam = Exam.of(crystal, test_states, grid)
-    judged = {name: exam.judge(engine) for name, engine in engines.items()}
+    held_out = HeldOutStates.of(crystal, test_states, grid)
+    judged = {name: held_out.judge(engine) for name, engine in engines.items()}
     unpredicted = {"stress_gpa"} - {name for result in judged.values() for name in result.errors}
-    spread = {name: value for name, value in exam.truth.spread.items() if name not in unpredicted}
-    return replace(exam.truth, spread=spread, engines=judged)
+    spread = {name: value for name, value in held_out.truth.spread.items() if name not in unpredicted}
+    return replace(held_out.truth, spread=spread, engines=judged)
 
 
 def _errors(
     predicted: CellState, true: CellState, scalars: Sequence[str], ratios: Mapping[str, float]
 ) -> dict[str, float]:
-    """Quantity → error of one prediction, for what both of them know."""
+    """Quantity → error of one prediction, for the quantities that both states know."""
     errors = {q: energy_error(predicted, true, q) for q in scalars if predicted.knows(q)}
     if true.internal.size and predicted.knows("internal") and true.knows("internal"):
         errors["position"] = position_error(predicted, true)
@@ -135,7 +152,10 @@ def _errors(
 
 
 def _field_errors(predicted: ElectronicFields, true: ElectronicFields, ratios: Mapping[str, float]) -> dict[str, float]:
-    """By Parseval, NRMSE = relative L² · (root mean square of the true field / its range) on a grid that holds it."""
+    """Relative L² error and NRMSE of each field in ``ratios``.
+
+    By Parseval's theorem NRMSE = relative L² · ratio, the root mean square of the true field divided by its range.
+    """
     errors = {}
     for name, ratio in ratios.items():
         if name in predicted:
@@ -145,19 +165,19 @@ def _field_errors(predicted: ElectronicFields, true: ElectronicFields, ratios: M
 
 
 def _root_mean_square_over_range(state: CellState, name: str, shape: tuple[int, int, int]) -> float:
-    assert state.fields is not None  # only names that every state has get here
+    assert state.fields is not None  # names are of fields that every state has
     values = state.fields.on_grid(name, shape)
     return float(np.sqrt(np.mean(values**2)) / np.ptp(values))
 
 
 def _field_spread(states: Sequence[CellState], ratios: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
-    """Of the errors that the mean of the true fields makes."""
+    """Spread of each error measure of the fields: the errors of predicting the mean true field for every strain."""
     means = {name: _mean_coefficients(states, name) for name in ratios[0]}
     rows = []
     for state, ratio in zip(states, ratios, strict=True):
         if state.fields is not None and means:
-            ignorant = ElectronicFields(state.fields.basis, means, state.fields.volume)
-            rows.append(_field_errors(ignorant, state.fields, ratio))
+            mean_fields = ElectronicFields(state.fields.basis, means, state.fields.volume)
+            rows.append(_field_errors(mean_fields, state.fields, ratio))
     return {name: _root_mean_square_and_largest(values) for name, values in _columns(rows).items()}
 
 
@@ -168,13 +188,13 @@ def _engine_errors(columns: Mapping[str, FloatArray]) -> EngineErrors:
 
 
 def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
-    """Per strain → per quantity, for the quantities that every strain has."""
+    """Tables of the strains, quantity → number, as quantity → (n,) array, for the quantities that every strain has."""
     names = [name for name in (rows[0] if rows else ()) if all(name in row for row in rows)]
     return {name: np.array([row[name] for row in rows]) for name in names}
 
 
 def _varies(fields: ElectronicFields | None, name: str) -> bool:
-    """Whether there is anything to be relative to: the entropy of an insulator is zero everywhere."""
+    """Whether the field is known and not constant, as an insulator's entropy density is; relative errors need that."""
     return fields is not None and name in fields and fields.varies(name)
 
 
@@ -186,14 +206,14 @@ def _mean_coefficients(states: Sequence[CellState], name: str) -> Array:
 def _comparison_grid(state: CellState, names: Sequence[str]) -> tuple[int, int, int]:
     if not names or state.fields is None:
         return (1, 1, 1)
-    reach = 2 * np.abs(state.fields.basis.indices).max(axis=0) + 1  # all of the field …
-    points = np.ceil(np.linalg.norm(state.lattice, axis=1) / _SPACING)  # … and its extrema well sampled
+    reach = 2 * np.abs(state.fields.basis.indices).max(axis=0) + 1  # holds every coefficient
+    points = np.ceil(np.linalg.norm(state.lattice, axis=1) / _SPACING)  # samples the extrema well
     n1, n2, n3 = (next_fast_len(int(n), real=True) for n in np.maximum(reach, points))
     return n1, n2, n3
 
 
 def _voigt_gpa(state: CellState) -> FloatArray:
-    assert state.stress is not None  # the callers look
+    assert state.stress is not None  # checked by the callers
     return to_voigt(state.stress) * GPA
 
 

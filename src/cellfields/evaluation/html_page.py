@@ -1,6 +1,6 @@
-"""The frame that all pages share: one self-contained HTML file, nothing loaded from elsewhere, nothing that runs.
+"""The layout that all pages share: one self-contained HTML file that loads nothing and contains no scripts.
 
-Every text that comes from a user or a file is escaped here.
+Texts that come from a user or a file are escaped here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ _PIXELS_PER_INCH = 80
 
 
 def page(title: str, heading: str, lead: str, body: str) -> str:
-    """A whole page; ``body`` is HTML, the others are texts."""
+    """HTML of a whole page.
+
+    Args:
+        title, heading, lead: texts, which are escaped: the window's title, the headline, and the paragraph below it.
+        body: HTML of everything else.
+    """
     footer = (
         f"cellfields {__version__}, Python {platform.python_version()}, NumPy {np.__version__}, "
         f"{platform.system()} {platform.machine()}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -31,14 +36,14 @@ def page(title: str, heading: str, lead: str, body: str) -> str:
 
 
 def section(heading: str, content: str, note: str = "") -> str:
-    """A box with a heading; ``content`` is HTML."""
+    """HTML of a box with a heading; ``content`` is HTML, heading and ``note`` are texts."""
     remark = f'\n<p class="note">{escape(note)}</p>' if note else ""
     return f"<section>\n<h2>{escape(heading)}</h2>\n{content}{remark}\n</section>"
 
 
 def figure_box(figure: Figure, title: str, caption: str, png: bytes | None = None) -> str:
-    """A figure, inside the page; ``png``: its picture, where it has been drawn already."""
-    width = round(_PIXELS_PER_INCH * figure.get_figwidth())  # the same size of letters in all of them
+    """HTML of a box with a figure; ``png`` is the figure's picture, where it has been made already."""
+    width = round(_PIXELS_PER_INCH * figure.get_figwidth())  # letters have the same size in all figures
     source = png_data_uri(image_bytes(figure) if png is None else png)
     return (
         f"<figure><h2>{escape(title)}</h2>"
@@ -48,7 +53,7 @@ def figure_box(figure: Figure, title: str, caption: str, png: bytes | None = Non
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric_from: int) -> str:
-    """Texts as a table; columns from ``numeric_from`` on are right-aligned."""
+    """HTML of a table of texts; columns from index ``numeric_from`` on are right-aligned."""
 
     def cells(tag: str, texts: Sequence[str]) -> str:
         return "".join(

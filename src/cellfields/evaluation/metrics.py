@@ -1,10 +1,8 @@
-"""How far a prediction is from the truth (paper, sec. 4.4).
+"""Error measures of a predicted state or field against the true one at the same deformation (paper, sec. 4.4).
 
-    NRMSE = √( mean_j (y_j^pred − y_j^true)² ) / (max y^true − min y^true)    eq. 12, on a grid for fields
-    relative L² = ‖f^pred − f^true‖ / ‖f^true‖                                exact, in Fourier space
-    position error = |(ξ^pred − ξ^true) · lattice|                            Bohr, inversion centre fixed
-
-Every measure compares one predicted state (or field) with one true one, at the same deformation.
+NRMSE = √( mean_j (y_j^pred − y_j^true)² ) / (max y^true − min y^true)    eq. 12, on a grid for fields
+relative L² = ‖f^pred − f^true‖ / ‖f^true‖                                exact, in Fourier space
+position error = |(ξ^pred − ξ^true) · lattice|                            Bohr, inversion centre fixed
 """
 
 from __future__ import annotations
@@ -16,14 +14,17 @@ from cellfields.errors import InputError
 from cellfields.state import CellState
 from cellfields.state.fields import ElectronicFields
 
-PAPER_GRID = (36, 64, 60)  # of the four-atom magnesium cell
+PAPER_GRID = (36, 64, 60)  # grid points along the axes of the four-atom magnesium cell
 
 
 def nrmse(predicted: FloatArray, true: FloatArray) -> float:
-    """Eq. 12: root-mean-square error over the range of the true values.
+    """Root-mean-square error divided by the range of the true values (paper, eq. 12).
+
+    Args:
+        predicted, true: values of the same shape.
 
     Raises:
-        InputError: different shapes, or true values without a range.
+        InputError: the shapes differ, or the true values are all the same.
     """
     predicted, true = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
     if predicted.shape != true.shape:
@@ -42,20 +43,23 @@ def field_nrmse(
     shape: tuple[int, int, int] = PAPER_GRID,
     origin: tuple[float, float, float] = (0, 0, 0),
 ) -> float:
-    """Eq. 12 of one field on a grid.
+    """NRMSE (paper, eq. 12) of one field on a grid.
 
     Args:
-        predicted: fields of the prediction.
-        true: fields of the truth, of the same volume.
-        name: which field.
-        shape: of the grid; the paper's belongs to the four-atom magnesium cell.
-        origin: fractional coordinate of grid point (0, 0, 0); the authors' cell has its first reference atom there.
+        predicted: predicted fields.
+        true: true fields, of the same volume.
+        name: name of the field.
+        shape: grid points along each axis; the paper's grid is made for the four-atom magnesium cell.
+        origin: fractional coordinate of grid point (0, 0, 0); in the authors' cell the first reference atom is there.
+
+    Raises:
+        InputError: the true field is constant.
     """
     return nrmse(predicted.on_grid(name, shape, origin), true.on_grid(name, shape, origin))
 
 
 def relative_l2(predicted: ElectronicFields, true: ElectronicFields, name: str) -> float:
-    """‖f^pred − f^true‖ / ‖f^true‖ over the cell, by Parseval: independent of any grid.
+    """Relative error ‖f^pred − f^true‖ / ‖f^true‖ over the cell, from Fourier coefficients, without a grid.
 
     Raises:
         InputError: the fields are given in different Fourier bases, or the true field is zero.
@@ -70,27 +74,31 @@ def relative_l2(predicted: ElectronicFields, true: ElectronicFields, name: str) 
 
 
 def position_error(predicted: CellState, true: CellState) -> float:
-    """Displacement error of an atom in the deformed cell, Bohr; 0 for a crystal without internal coordinates.
+    """Distance of a predicted from a true atom in the deformed cell, Bohr; 0 for a crystal without free atoms.
 
-    The inversion centre is fixed (without one: the first atom), so that a common shift of all atoms is no error. For
-    several free atoms, as opposed to magnesium's one, the root mean square over them.
+    The inversion centre, or in its absence the first atom, is fixed, so that a common shift of all atoms is no error.
+    With several free atoms it is the root mean square over them.
     """
     return _root_mean_square(predicted.internal - true.internal, true.lattice)
 
 
 def displacement(state: CellState) -> float:
-    """How far an atom is from its reference fractional position, Bohr; the scale of :func:`position_error`.
+    """Distance of an atom from its reference fractional position, Bohr, to compare :func:`position_error` with.
 
-    For several free atoms the root mean square over them.
+    With several free atoms it is the root mean square over them.
     """
     return _root_mean_square(state.internal, state.lattice)
 
 
 def energy_error(predicted: CellState, true: CellState, name: str = "free_energy") -> float:
-    """|predicted − true| of ``free_energy``, ``band_energy``, ``entropic_energy`` or ``fermi_energy``, Hartree.
+    """Absolute error |predicted − true| of an energy, Hartree.
+
+    Args:
+        predicted, true: states of the same deformation.
+        name: ``free_energy``, ``band_energy``, ``entropic_energy`` or ``fermi_energy``.
 
     Raises:
-        InputError: one of the two does not know this energy.
+        InputError: one of the states does not know this energy.
     """
     if not (predicted.knows(name) and true.knows(name)):
         raise InputError(f"{name} is not known for both the prediction and the truth")

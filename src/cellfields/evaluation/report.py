@@ -1,6 +1,6 @@
-"""An evaluation as one self-contained HTML page: the verdict, the numbers that matter, figures, settings, what failed.
+"""An evaluation as one self-contained HTML page: verdict, headline errors, figures, failed strains and settings.
 
-Nothing is loaded from elsewhere, nothing runs; every text that comes from a user or a file is escaped.
+The page loads nothing and contains no scripts; every text that comes from a user or a file is escaped.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ from cellfields.state.quantities import FIELDS
 
 
 class FailedSample(Protocol):
-    """What the report says of a strain that has no state."""
+    """The attributes of a failed strain that the report shows."""
 
     @property
     def deformation(self) -> Deformation:
-        """D."""
+        """The deformation that could not be solved."""
 
     @property
     def error(self) -> str:
-        """The kind of error."""
+        """Name of the kind of error."""
 
     @property
     def message(self) -> str:
-        """One sentence."""
+        """The error's message."""
 
 
 @dataclass(frozen=True)
 class ReportInput:
-    """What a report is made of.
+    """Everything that a report is made from.
 
     Attributes:
         crystal: the reference crystal.
         evaluation: errors on the unseen strains.
-        specimen: true state (with fields) of the strain that is drawn, or None to draw none.
+        specimen: true state (with fields) of the strain whose fields are drawn, or None to draw no fields.
         predicted: the surrogate's state of the same strain.
-        settings: table → key → value, as in the study file; files as ``Path``.
-        training_states: number of states the surrogate was trained on.
+        settings: table → key → value, as in the study file; files are ``Path`` objects.
+        training_states: number of states that the surrogate was trained on.
         asked_for: numbers of training and test strains that the study asked for.
-        timings: what → seconds.
-        failures: strains that were left out.
-        unknown: names of what the surrogate does not know, because its training states do not.
-        pseudopotentials: symbol → which one was used, in words.
-        stress_check: whether the stress is the derivative of the energy, or None where that was not checked.
+        timings: name of a step → seconds.
+        failures: strains that could not be solved.
+        unknown: names of the quantities that neither the training states nor the surrogate know.
+        pseudopotentials: symbol → description of its pseudopotential.
+        stress_check: result on whether the stress is the derivative of the energy, or None where it was not checked.
         stress_remark: why the stress is not judged (:class:`StressAgreement`), or empty.
         slopes: whether F was learned from the stress too (the surrogate's ``metadata["slopes"]``), or empty.
         left_out: sentences about physics that the engine does not have
@@ -87,7 +87,7 @@ class ReportInput:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to."""
+        """The verdict on the evaluation."""
         check = self.stress_check
         if check is None and self.stress_remark:
             check = Finding(STRESS_TOPIC, "bad", self.stress_remark)
@@ -106,13 +106,13 @@ def _signed(value: float) -> str:
 
 
 def render_report(page: ReportInput) -> str:
-    """The page's HTML."""
-    evaluation, crystal, found = page.evaluation, page.crystal, page.verdict
+    """HTML of the whole page."""
+    evaluation, crystal, page_verdict = page.evaluation, page.crystal, page.verdict
     name, contents = formula(crystal.species)[0], cell_contents(crystal.species)
     volumes = 100 * evaluation.volumetric_strain
-    still = unchanging(evaluation)
+    constant = unchanging(evaluation)
     columns, *rows = summary(
-        evaluation, [q for q in evaluation.spread if q not in still], ("quadratic", "linear", "mean")
+        evaluation, [q for q in evaluation.spread if q not in constant], ("quadratic", "linear", "mean")
     )
     rows += not_judged(columns, page.stress_remark)
     lead = (
@@ -121,9 +121,9 @@ def render_report(page: ReportInput) -> str:
         f"by {_signed(volumes.min())} to {_signed(volumes.max())} %."
     )
     body = _BODY.substitute(
-        verdict=verdict_section(found),
-        cards=cards(found),
-        summary=table(columns, rows, numeric_from=2) + _left_out(page, still),
+        verdict=verdict_section(page_verdict),
+        cards=cards(page_verdict),
+        summary=table(columns, rows, numeric_from=2) + _left_out(page, constant),
         figures="\n".join(figures(evaluation, page.specimen, page.predicted)),
         outside=_outside(evaluation),
         failures=_failures(page.failures),
@@ -133,20 +133,20 @@ def render_report(page: ReportInput) -> str:
     return frame(f"cellfields: {name}", f"{name}: deformation in, electronic fields out", lead, body)
 
 
-def _left_out(page: ReportInput, still: Sequence[str]) -> str:
-    """A sentence about quantities that the table does not show, because they are the same everywhere."""
-    names = [QUANTITIES[name].label for name in still]
+def _left_out(page: ReportInput, constant: Sequence[str]) -> str:
+    """A sentence about the quantities that the table leaves out because they are the same in all test strains."""
+    names = [QUANTITIES[name].label for name in constant]
     if page.specimen is not None and page.specimen.fields is not None:
         fields = page.specimen.fields
-        constant = [n for n in FIELDS if n in fields and not fields.varies(n)]
-        names += [QUANTITIES[f"{n}.relative_l2"].label.split(",")[0] for n in constant]
+        constant_fields = [n for n in FIELDS if n in fields and not fields.varies(n)]
+        names += [QUANTITIES[f"{n}.relative_l2"].label.split(",")[0] for n in constant_fields]
     if not names:
         return ""
     return f'<p class="note">Left out, because they are the same in all test strains: {escape(listed(names))}.</p>'
 
 
 def _outside(evaluation: Evaluation) -> str:
-    """The test strains outside the training domain, with the surrogate's errors there."""
+    """HTML of the test strains outside the training domain, with the surrogate's errors there."""
     if evaluation.outside is None:
         return "<p>Not checked.</p>"
     if not evaluation.outside.any():
@@ -158,8 +158,8 @@ def _outside(evaluation: Evaluation) -> str:
         (_strain(evaluation.deformations[i]), *(number(QUANTITIES[n].scale * errors[n][i]) for n in names))
         for i in np.flatnonzero(evaluation.outside)
     ]
-    told = "Predictions for these strains are extrapolations; errors of the surrogate on them:"
-    return f"<p>{told}</p>{table(columns, rows, 1)}"
+    sentence = "Predictions for these strains are extrapolations; errors of the surrogate on them:"
+    return f"<p>{sentence}</p>{table(columns, rows, 1)}"
 
 
 def _strain(values: Iterable[float]) -> str:

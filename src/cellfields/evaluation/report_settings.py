@@ -1,4 +1,4 @@
-"""A study's settings as people read them: file names instead of paths, which pseudopotential with how many electrons.
+"""HTML tables of a study's settings, with file names instead of paths and a description of each pseudopotential.
 
 [engine]  cutoff 10   kmesh 6 × 4 × 4   pseudopotentials  Mg: GTH-LDA (built in), 2 electrons
 """
@@ -15,53 +15,54 @@ from cellfields.evaluation.html_page import table
 
 _SHORT = 8  # digits of a hash that are shown
 _PSEUDOPOTENTIALS = "pseudopotentials"
-_TOLD_BY_THEM = ("local_channels", "valences")
+_DESCRIBED_WITH_THEM = ("local_channels", "valences")
 _CUT = 160  # characters of a value
 
 
 class Ion(Protocol):
-    """What is said of a pseudopotential."""
+    """The properties of a pseudopotential that a report describes."""
 
     @property
     def valence(self) -> float:
-        """Electrons it brings."""
+        """Number of valence electrons of one atom."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what defines it."""
+        """SHA-256 of the data that define it."""
 
 
 def pseudopotential_names(ions: Mapping[str, Ion], files: Mapping[str, Path], functional: str) -> dict[str, str]:
-    """Symbol → one phrase: where its pseudopotential comes from, and how many electrons the ion brings.
+    """Symbol → a phrase with the source of its pseudopotential and the number of its valence electrons.
 
     Args:
         ions: symbol → pseudopotential in use.
-        files: symbol → file; the others are from the built-in table.
-        functional: that they were made for.
+        files: symbol → file of the pseudopotential; those of other symbols come from the built-in table.
+        functional: name of the functional that the built-in pseudopotentials were made for.
     """
-    named = {}
+    phrases = {}
     for symbol, ion in ions.items():
         source = f"GTH-{functional.upper()} (built in)"
         if symbol in files:
             source = f"{files[symbol].name} (SHA-256 {ion.fingerprint[:_SHORT]}…)"
-        named[symbol] = f"{source}, {ion.valence:g} electron{'' if ion.valence == 1 else 's'}"
-    return named
+        phrases[symbol] = f"{source}, {ion.valence:g} electron{'' if ion.valence == 1 else 's'}"
+    return phrases
 
 
 def settings_tables(
     settings: Mapping[str, Mapping[str, Any]], pseudopotentials: Mapping[str, str] | None = None
 ) -> list[str]:
-    """HTML of one small table for each table of a study file.
+    """HTML of one box for each table of a study file.
 
     Args:
         settings: table → key → value, as in the study file.
-        pseudopotentials: from :func:`pseudopotential_names`, shown in place of the files; empty where there are none.
+        pseudopotentials: symbol → phrase (:func:`pseudopotential_names`), shown in place of the files; empty or None
+            where there are none.
     """
     boxes = []
     for name, values in settings.items():
         rows = []
         for key, value in values.items():
-            if pseudopotentials and key in (_PSEUDOPOTENTIALS, *_TOLD_BY_THEM):
+            if pseudopotentials and key in (_PSEUDOPOTENTIALS, *_DESCRIBED_WITH_THEM):
                 continue
             rows.append((key, value_text(value)))
         if pseudopotentials and _PSEUDOPOTENTIALS in values:
@@ -71,7 +72,7 @@ def settings_tables(
 
 
 def value_text(value: Any) -> str:
-    """One value of a study file: a file by its name and hash, a mesh as 6 × 4 × 4, nothing as a dash."""
+    """Text of one value of a study file: a file's name and hash, a mesh as 6 × 4 × 4, a dash for an empty value."""
     if value is None or (isinstance(value, Mapping | Sequence) and not value):
         return "—"
     if isinstance(value, bool):
@@ -95,7 +96,7 @@ def _cut(text: str) -> str:
 
 
 def _file(path: Path) -> str:
-    """Its name, and the hash of its content where it is there."""
+    """Name of a file, followed by the hash of its content where the file can be read."""
     try:
         content = path.read_bytes()
     except OSError:

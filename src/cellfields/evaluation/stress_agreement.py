@@ -1,7 +1,7 @@
-"""Whether the stress of a study's states may be what a surrogate's stress is judged by.
+"""Decides whether a surrogate's stress may be judged by the stress of a study's states.
 
-A surrogate's stress is the derivative of its energy. Where the σ of the states is not that of theirs, the difference
-of the two says how wrong σ is, not the surrogate: then it must not stand in a table of errors.
+A surrogate's stress is the derivative of its energy. Where the stress σ of the states is not the derivative of their
+energy, the difference of the two stresses shows an error of σ and not of the surrogate, and is left out of the errors.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _SIGNIFICANT = 3.0  # standard errors
 
 @dataclass(frozen=True)
 class StressAgreement:
-    """What is known of σ − dF/dD of the states that a surrogate was trained on and is judged by.
+    """Estimates of σ − dF/dD of the states that a surrogate was trained on and is judged by.
 
     Attributes:
-        check: what one more solve at a nearby cutoff found, kept beside the dataset (see
-            ``mechanics.stress_consistency.dataset_stress_consistency``), or None.
-        training: ``offset``, ``standard_error``, ``spread`` in GPa, from the training states themselves (a surrogate's
-            ``metadata["slope_offset_gpa"]``), or None.
-        slopes: ``metadata["slopes"]``: whether F was learned from the stress, and why not; empty for models that were
-            trained before this was kept.
+        check: result of one more solve at a nearby cutoff, kept beside the dataset
+            (``mechanics.stress_consistency.dataset_stress_consistency``), or None.
+        training: ``offset``, ``standard_error`` and ``spread`` in GPa, measured on the training states themselves (a
+            surrogate's ``metadata["slope_offset_gpa"]``), or None.
+        slopes: whether F was learned from the stress, and if not, why (``metadata["slopes"]``); empty for models whose
+            metadata do not hold it.
     """
 
     check: StressConsistency | None
@@ -37,12 +37,12 @@ class StressAgreement:
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any], check: StressConsistency | None) -> StressAgreement:
-        """From a surrogate's metadata and the dataset's comparison."""
+        """Combine a surrogate's ``metadata`` with the check that is kept beside its dataset."""
         return cls(check, metadata.get("slope_offset_gpa"), str(metadata.get("slopes", "")))
 
     @property
     def offset_gpa(self) -> float | None:
-        """How far σ is from dF/dD, GPa, where it contradicts: by the training states, else by the check; else None."""
+        """σ − dF/dD in GPa where it exceeds its tolerance, by the training states else by the check; otherwise None."""
         spread = None if self.training is None else self.training["spread"]
         if self.training is not None:
             size = abs(self.training["offset"])
@@ -54,7 +54,7 @@ class StressAgreement:
 
     @property
     def remark(self) -> str:
-        """A sentence where σ contradicts the energies, else empty."""
+        """A sentence that says why the stress is not judged; empty where σ agrees with the energies."""
         if self.offset_gpa is None:
             return ""
         return (
@@ -65,7 +65,7 @@ class StressAgreement:
 
     @property
     def finding(self) -> Finding | None:
-        """For the verdict: bad where σ contradicts the energies, good where something was compared, else None."""
+        """Result for the verdict: "bad" where σ contradicts the energies, "good" where it agrees, None if unchecked."""
         if self.remark:
             return Finding(STRESS_TOPIC, "bad", self.remark)
         parts = []
@@ -82,18 +82,18 @@ class StressAgreement:
         )
 
     def judged(self, evaluation: Evaluation) -> Evaluation:
-        """The evaluation, without the stress where σ contradicts the energies."""
+        """A copy of the evaluation without errors of the stress; the same one where σ agrees with the energies."""
         if not self.remark:
             return evaluation
         spread = {name: value for name, value in evaluation.spread.items() if name != "stress_gpa"}
         engines = {
-            engine: replace(found, errors={name: e for name, e in found.errors.items() if name != "stress_gpa"})
-            for engine, found in evaluation.engines.items()
+            engine: replace(result, errors={name: e for name, e in result.errors.items() if name != "stress_gpa"})
+            for engine, result in evaluation.engines.items()
         }
         return replace(evaluation, spread=spread, engines=engines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data, GPa: ``judged`` (whether the stress is), ``remark``, ``slopes``, ``training``, ``check``."""
+        """Plain JSON data; ``judged`` is whether the stress is, ``training`` and ``check`` are in GPa."""
         spread = None if self.training is None else self.training["spread"]
         return {
             "judged": not self.remark,

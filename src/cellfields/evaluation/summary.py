@@ -1,4 +1,4 @@
-"""An evaluation as rows of a table: the few numbers that matter for a terminal, and all of them for a page."""
+"""An evaluation as rows of a table: the headline quantities for a terminal, and any quantities for a page."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from cellfields.evaluation.texts import number
 
 
 def headline(evaluation: Evaluation, stress_remark: str = "") -> list[tuple[str, ...]]:
-    """The numbers that matter: a row of column names, then one row a quantity.
+    """Rows of a table of the quantities in ``judging.HEADLINE``, the first of them the names of the columns.
 
-    Mean and worst error of the surrogate, the mean error of the best plain baseline with its name, the spread.
-    ``stress_remark``: why the stress is not judged; then a row says so.
+    Each row holds mean and worst error of the surrogate, the mean error of the best plain baseline with its name, and
+    the spread of the quantity.
+
+    Args:
+        evaluation: errors of the surrogate and of plain baselines.
+        stress_remark: reason why the stress is not judged, or empty; a reason adds a row that says "not judged".
     """
     rows: list[tuple[str, ...]] = [("error in", "unit", "surrogate", "worst", "best plain baseline", "spread")]
     for name in (name for name in HEADLINE if name in evaluation.spread):
         quantity, best = QUANTITIES[name], evaluation.best_baseline(name)
-        found = evaluation.engines["surrogate"].errors if "surrogate" in evaluation.engines else {}
+        errors = evaluation.engines["surrogate"].errors if "surrogate" in evaluation.engines else {}
         mean, worst = (
-            number(quantity.scale * float(f(found[name]))) if name in found else "—" for f in (np.mean, np.max)
+            number(quantity.scale * float(f(errors[name]))) if name in errors else "—" for f in (np.mean, np.max)
         )
         other = "—"
         if best is not None:
@@ -34,7 +38,7 @@ def headline(evaluation: Evaluation, stress_remark: str = "") -> list[tuple[str,
 
 
 def not_judged(columns: tuple[str, ...], stress_remark: str) -> list[tuple[str, ...]]:
-    """A row for a stress that is not judged, where there is a reason; else none."""
+    """A list of one row that says the stress is not judged, as long as ``columns``; empty without a reason for it."""
     if not stress_remark:
         return []
     quantity = QUANTITIES["stress_gpa"]
@@ -42,10 +46,15 @@ def not_judged(columns: tuple[str, ...], stress_remark: str) -> list[tuple[str, 
 
 
 def summary(evaluation: Evaluation, quantities: Iterable[str], regressions: Sequence[str]) -> list[tuple[str, ...]]:
-    """Texts of a table, column names first.
+    """Rows of a table of errors, the first of them the names of the columns.
 
-    One row a quantity: the surrogate's mean and worst error, the mean errors of the regressions, spread and range of
-    the quantity itself.
+    Each row holds the surrogate's mean and worst error, the mean errors of the regressions, and spread and range of the
+    quantity itself.
+
+    Args:
+        evaluation: errors of an engine "surrogate" and of the regressions.
+        quantities: keys of the evaluation's spread, one for each row.
+        regressions: names of engines; those that the evaluation does not hold are left out.
     """
     engines = ("surrogate", *(name for name in regressions if name in evaluation.engines))
     rows = [("error in", "unit", "surrogate", "worst", *map(label, engines[1:]), "spread", "range")]
@@ -53,11 +62,11 @@ def summary(evaluation: Evaluation, quantities: Iterable[str], regressions: Sequ
         quantity, spread = QUANTITIES[name], evaluation.spread[name]
         numbers: list[float | None] = []
         for engine in engines:
-            found = evaluation.engines[engine]
-            known = found.summary(name) if name in found.errors else None
-            numbers.append(None if known is None else known["mean"])
+            result = evaluation.engines[engine]
+            statistics = result.summary(name) if name in result.errors else None
+            numbers.append(None if statistics is None else statistics["mean"])
             if engine == "surrogate":
-                numbers.append(None if known is None else known["max"])
+                numbers.append(None if statistics is None else statistics["max"])
         numbers += [spread.standard_deviation, spread.range]
         texts = ("—" if x is None else number(quantity.scale * x) for x in numbers)
         rows.append((quantity.label, quantity.unit, *texts))

@@ -1,4 +1,4 @@
-"""Numbers and names as people write them.
+"""Numbers, ratios, lists and chemical formulas as texts for people.
 
 0.012345 → 0.0123        0.0643 → 6.4 %        ("O", "Mg", "O", "Mg") → MgO, 2 formula units (4 atoms)
 """
@@ -20,7 +20,7 @@ _NON_METALS = (
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent where people do not need one."""
+    """A number with three significant digits, with an exponent below 0.001 and from 10,000 on."""
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         digits = max(0, 2 - int(np.floor(np.log10(abs(value))))) if value else 0
         return f"{value:.{digits}f}"
@@ -33,12 +33,12 @@ def percent(ratio: float) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as one phrase: a, b and c."""
+    """Names as one phrase, "a, b and c"."""
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def formula(species: Sequence[str]) -> tuple[str, int]:
-    """The reduced formula of a cell, and how many units of it the cell holds: 4 Mg and 4 O are MgO, 4."""
+    """Reduced formula of a cell's species, and the number of formula units in the cell: ("MgO", 4) for 4 Mg and 4 O."""
     counts = {symbol: list(species).count(symbol) for symbol in species}
     units = reduce(gcd, counts.values())
     order = sorted(counts, key=lambda s: _NON_METALS.index(s) if s in _NON_METALS else -1)
@@ -46,7 +46,7 @@ def formula(species: Sequence[str]) -> tuple[str, int]:
 
 
 def cell_contents(species: Sequence[str]) -> str:
-    """In words what one cell holds: ``4 atoms`` of an element, ``4 formula units (8 atoms)`` of a compound."""
+    """The content of one cell in words: "4 atoms" of an element, "4 formula units (8 atoms)" of a compound."""
     _, units = formula(species)
     atoms = f"{len(species)} atom{'s' if len(species) > 1 else ''}"
     if len(set(species)) == 1:

@@ -1,8 +1,8 @@
-"""What an evaluation comes to, in words: quantities won, drawn and lost; strains outside; strains that failed.
+"""The verdict on an evaluation: each quantity against plain baselines, the domain, failed strains, and the stress.
 
-The whole is bad if one of the quantities that matter most is (``judging.HEADLINE``), or if the stress contradicts the
-energy; it is good if all of these are, nothing else is bad, and the engine leaves out no physics that the crystal is
-likely to need. How a quantity is judged: see ``judging.py``.
+The verdict is "bad" if one of the quantities in ``judging.HEADLINE`` is bad, or if the stress contradicts the energy.
+It is "good" if all of these are good, nothing else is bad, and the engine leaves out no physics that the crystal is
+likely to need. ``judging.py`` judges a single quantity.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from cellfields.evaluation.judging import HEADLINE, TOO_LARGE, Finding, Level, Q
 from cellfields.evaluation.texts import listed, number, percent
 
 FEW_TEST_STRAINS = 10
-"""Fewer test strains than these ask for caution."""
+"""With fewer test strains the number of test strains is judged "caution"."""
 MANY_FAILURES = 0.1
-"""A larger part of the strains that failed is bad."""
+"""If a larger part of the strains could not be solved, the solves are judged "bad"."""
 STRESS_TOPIC = "stress and energy"
 LEFT_OUT_TOPIC = "physics left out"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All of it.
+    """The results of all checks of an evaluation.
 
     Attributes:
-        quantities: one for each quantity that varies and that the surrogate predicts.
-        findings: everything else that was looked at: domain, failures, number of test strains, stress.
+        quantities: one result for each quantity that varies and that the surrogate predicts.
+        findings: results on the domain, failed strains, the number of test strains, the stress, and missing physics.
     """
 
     quantities: tuple[QuantityVerdict, ...]
@@ -40,19 +40,19 @@ class Verdict:
 
     @property
     def level(self) -> Level:
-        """The worst of what matters most; good only if nothing else is bad."""
-        levels = {found.level for found in self.quantities if found.quantity in HEADLINE}
-        levels |= {found.level for found in self.findings if found.topic in (STRESS_TOPIC, LEFT_OUT_TOPIC)}
+        """The overall level, by the rules in this module's docstring."""
+        levels = {judged.level for judged in self.quantities if judged.quantity in HEADLINE}
+        levels |= {finding.level for finding in self.findings if finding.topic in (STRESS_TOPIC, LEFT_OUT_TOPIC)}
         if "bad" in levels:
             return "bad"
-        everything = {found.level for found in (*self.quantities, *self.findings)}
+        everything = {finding.level for finding in (*self.quantities, *self.findings)}
         return "caution" if "caution" in levels or "bad" in everything or not self.quantities else "good"
 
     @property
     def summary(self) -> list[str]:
         """Sentences that name the quantities on which the surrogate wins, draws and loses."""
         names = {q: [f.quantity for f in self.quantities if f.outcome == q] for q in ("better", "equal", "worse")}
-        labels = {q: listed([_short(name) for name in found]) for q, found in names.items()}
+        labels = {q: listed([_short(name) for name in quantities]) for q, quantities in names.items()}
         sentences = []
         if names["better"]:
             sentences.append(f"The surrogate is clearly better than every plain baseline in {labels['better']}.")
@@ -106,20 +106,20 @@ def verdict(
     """Judge the engine "surrogate" of an evaluation.
 
     Args:
-        evaluation: errors of it and of plain baselines.
-        solved: training and test strains that have a state.
-        asked_for: training and test strains that the study asked for.
-        failures: strains that could not be solved.
-        stress_check: whether the stress is the derivative of the energy; None says that it was not checked.
+        evaluation: errors of the surrogate and of plain baselines.
+        solved: number of training and test strains that have a state.
+        asked_for: number of training and test strains that the study asked for.
+        failures: number of strains that could not be solved.
+        stress_check: result on whether the stress is the derivative of the energy; None where it was not checked.
         left_out: sentences about physics that the crystal is likely to need and the engine does not have
-            (:func:`cellfields.dft.unmodelled.missing_physics`); each asks for caution, however small the errors.
+            (:func:`cellfields.dft.unmodelled.missing_physics`); each makes the verdict "caution" at best.
     """
     result = evaluation.engines.get("surrogate")
-    still = unchanging(evaluation)
+    constant = unchanging(evaluation)
     names = [
         name
         for name in evaluation.spread
-        if result is not None and name in result.errors and name not in still and not name.endswith(".nrmse")
+        if result is not None and name in result.errors and name not in constant and not name.endswith(".nrmse")
     ]
     unchecked = Finding(
         STRESS_TOPIC,
@@ -149,15 +149,15 @@ def _domain(evaluation: Evaluation) -> Finding:
     outside = int(evaluation.outside.sum())
     if not outside:
         return Finding(topic, "good", f"All {count} test strains lie among the strains that were learned from.")
-    told = (
+    sentence = (
         f"{outside} of {count} test strains lie outside those learned from (listed and ringed in the report): "
         "predictions there are extrapolations."
     )
     errors = evaluation.engines["surrogate"].errors.get("free_energy") if "surrogate" in evaluation.engines else None
     if errors is not None and outside < count:
         inner, outer = (1e3 * float(errors[mask].mean()) for mask in (~evaluation.outside, evaluation.outside))
-        told += f" The free energy errs by {number(outer)} mHa there, by {number(inner)} mHa inside."
-    return Finding(topic, "caution", told)
+        sentence += f" The free energy errs by {number(outer)} mHa there, by {number(inner)} mHa inside."
+    return Finding(topic, "caution", sentence)
 
 
 def _solved(solved: int, asked_for: int, failures: int) -> Finding:
@@ -174,5 +174,6 @@ def _number_of_tests(evaluation: Evaluation) -> list[Finding]:
     count = len(evaluation.deformations)
     if count >= FEW_TEST_STRAINS:
         return []
-    told = f"{count} test strains are few: a mean error is uncertain by about {percent(1 / np.sqrt(count))} of itself."
-    return [Finding("test strains", "caution", told)]
+    part = percent(1 / np.sqrt(count))
+    sentence = f"{count} test strains are few: a mean error is uncertain by about {part} of itself."
+    return [Finding("test strains", "caution", sentence)]

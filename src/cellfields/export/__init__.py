@@ -1,7 +1,6 @@
-"""cellfields in other codes' terms: calculators and files that they understand.
+"""Interfaces to other codes: an ASE calculator, and files that other codes read.
 
-May import everything up to mechanics. Here units change: eV and Å for ASE, whatever a format demands for files.
-Computing and judging states do not belong here.
+Results are converted to the other code's units here: eV and Å for ASE, and the units of the format for files.
 """
 
 from cellfields.export.ase import CellFieldsCalculator

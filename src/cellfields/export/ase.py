@@ -3,10 +3,10 @@
     E(cell) = min_ξ 𝓕(D(cell), ξ)                "follow": the atoms follow the cell, forces are ∂E/∂R = 0
     E(cell, R) = 𝓕(D(cell), ξ(R))                "held":   the atoms stay where they are, forces are real
 
-An engine's map is D → *relaxed* state. So by default positions in ``Atoms`` only say which atom is which: the energy
-does not depend on them, the forces that go with it are zero, and ``relaxed_atoms`` says where the atoms are. That is
-what cell filters and equations of state need; it is no use for phonons, molecular dynamics or displaced atoms. An
-engine that can hold atoms (first principles) offers "held" for displacements that keep the crystal's translations and
+An engine maps D to the *relaxed* state. By default the positions in ``Atoms`` therefore only identify the atoms: the
+energy does not depend on them, the forces are zero, and ``relaxed_atoms`` gives the relaxed positions. Cell filters and
+equations of state need this; phonons, molecular dynamics and displaced atoms cannot be computed with it. Engines that
+can hold atoms (first principles) also offer "held", for displacements that keep the crystal's translations and
 inversion.
 """
 
@@ -32,28 +32,29 @@ from cellfields.mechanics.evaluator import Evaluator
 from cellfields.state import CellState
 from cellfields.units import ANGSTROM, EV, EV_PER_ANGSTROM, EV_PER_CUBIC_ANGSTROM
 
-_NEAR = 1.0  # Bohr; how far an atom may be from its place, beyond what the strain itself has moved it
-_IMPOSSIBLE = 1e6  # Bohr², the price of putting an atom on another element's place
+_NEAR = 1.0  # Bohr; allowed distance of an atom from its place, beyond the distance that atoms relax by
+_IMPOSSIBLE = 1e6  # Bohr²; cost of assigning an atom to the place of another element
 
 
 class CellFieldsCalculator(Calculator):
     """ASE calculator of any engine.
 
     Attributes:
-        state: of the last calculation, in Hartree atomic units and the engine's own frame, or None.
+        state: state of the last calculation, in Hartree atomic units and the engine's own frame, or None before one.
     """
 
     implemented_properties = ["energy", "free_energy", "stress", "forces"]  # noqa: RUF012 (ASE's interface)
 
     def __init__(self, engine: Engine, *, atoms_are: Literal["follow", "held"] = "follow", **options: Any) -> None:
-        """``options`` are those of ASE's ``Calculator``.
+        """Make a calculator of an engine.
 
         Args:
-            engine: any; "held" needs a :class:`~cellfields.state.FirstPrinciplesEngine`.
-            atoms_are: "follow" or "held", as above.
+            engine: any engine; "held" needs a :class:`~cellfields.engines.contract.FirstPrinciplesEngine`.
+            atoms_are: "follow" to relax the atoms with the cell, "held" to hold them where ``Atoms`` has them.
+            options: of ASE's ``Calculator``.
 
         Raises:
-            InputError: "held" with an engine that only knows relaxed states.
+            InputError: ``atoms_are`` is unknown, or "held" with an engine that only knows relaxed states.
         """
         super().__init__(**options)  # type: ignore[no-untyped-call]
         if atoms_are not in ("follow", "held"):
@@ -67,12 +68,12 @@ class CellFieldsCalculator(Calculator):
 
     @property
     def engine(self) -> Engine:
-        """The engine; another one needs another calculator, for ASE keeps results."""
+        """The engine; it cannot be changed, because ASE keeps the results of a calculator."""
         return self._engine
 
     @property
     def atoms_are(self) -> Literal["follow", "held"]:
-        """What becomes of the atoms; the other choice needs another calculator."""
+        """ "follow" or "held"; it cannot be changed, because ASE keeps the results of a calculator."""
         return self._atoms_are
 
     def calculate(
@@ -81,25 +82,26 @@ class CellFieldsCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Fill ``results``; called by ASE.
+        """Compute energy, stress and forces of the atoms and store them in ``results``; called by ASE.
 
         Raises:
-            InputError: the atoms are not a deformation of the engine's crystal.
+            InputError: the atoms are not a deformation of the engine's crystal, or the engine gives no free energy or
+                no stress.
         """
         super().calculate(atoms, list(properties), list(system_changes))  # type: ignore[no-untyped-call]
         crystal, engine = self.engine.crystal, self.engine
-        given = self._atoms()
-        deformation = _deformation(given, crystal)
-        rotation = _rotation(given, deformation, crystal)
+        current = self._atoms()
+        deformation = _deformation(current, crystal)
+        rotation = _rotation(current, deformation, crystal)
         if self.atoms_are == "follow":
             state = self._evaluator.solve(deformation)
             places = state.positions if state.knows("positions") else crystal.positions_ref
-            placement = _Placement.find(given, places, state.lattice, crystal)
+            placement = _Placement.find(current, places, state.lattice, crystal)
         else:
             assert isinstance(engine, FirstPrinciplesEngine)
             lattice = deformation.lattice(crystal)
-            placement = _Placement.find(given, crystal.positions_ref, lattice, crystal)
-            positions = placement.in_crystal(given.get_scaled_positions(wrap=False))
+            placement = _Placement.find(current, crystal.positions_ref, lattice, crystal)
+            positions = placement.in_crystal(current.get_scaled_positions(wrap=False))
             if crystal.inversion_centre is None:  # internal coordinates are displacements relative to the first atom
                 positions -= positions[0] - crystal.positions_ref[0]
             state = engine.evaluate(deformation, crystal.internal(positions))
@@ -118,23 +120,24 @@ class CellFieldsCalculator(Calculator):
         }
 
     def relaxed_atoms(self) -> Atoms:
-        """The atoms of the last calculation, each at its relaxed place, in the order and orientation they came in.
+        """The atoms of the last calculation at their relaxed positions, in their own order and orientation.
 
         Raises:
-            InputError: nothing has been calculated yet, or the engine does not know where atoms go.
+            InputError: nothing has been calculated yet, or the engine does not know positions.
         """
         state, placement = self._last()
         if not state.knows("positions"):
             raise InputError("this engine does not know where the atoms go")
         atoms: Atoms = self._atoms().copy()
-        given, relaxed = atoms.get_scaled_positions(wrap=False), placement.in_atoms(state.positions)
-        atoms.set_scaled_positions(relaxed + np.rint(given - relaxed))
+        unrelaxed, relaxed = atoms.get_scaled_positions(wrap=False), placement.in_atoms(state.positions)
+        atoms.set_scaled_positions(relaxed + np.rint(unrelaxed - relaxed))
         return atoms
 
     def density(self, shape: tuple[int, int, int]) -> FloatArray:
-        """Electron density of the last calculation, electrons/Å³; [i, j, k] at fractional (i/n1, j/n2, k/n3).
+        """Electron density of the last calculation on a grid (n1, n2, n3), electrons/Å³.
 
-        The origin and the axes are those of the ``Atoms`` that it was calculated for.
+        Element [i, j, k] is at the fractional coordinates (i/n1, j/n2, k/n3) of the ``Atoms`` that it was calculated
+        for, with their origin and axes.
 
         Raises:
             InputError: nothing has been calculated yet, or the engine gives no density.
@@ -156,7 +159,11 @@ class CellFieldsCalculator(Calculator):
 
 
 def _deformation(atoms: Atoms, crystal: Crystal) -> Deformation:
-    """D of the atoms' cell; rotations drop out."""
+    """D of the atoms' cell, whatever its orientation.
+
+    Raises:
+        InputError: the atoms are not a deformation of the crystal, carry moments or a charge, or are not periodic.
+    """
     if len(atoms) != crystal.n_atoms or sorted(atoms.get_chemical_symbols()) != sorted(crystal.species):
         raise InputError(
             f"atoms: {atoms.get_chemical_formula()} is not a deformation of this engine's {_formula(crystal)}"
@@ -174,7 +181,7 @@ def _deformation(atoms: Atoms, crystal: Crystal) -> Deformation:
 
 
 def _rotation(atoms: Atoms, deformation: Deformation, crystal: Crystal) -> FloatArray:
-    """Q (3, 3) from the standard frame to the atoms' own: a_atoms = Q a."""
+    """Rotation Q (3, 3) from the engine's frame to that of the atoms: a_atoms = Q a for each lattice vector a."""
     return np.asarray(np.linalg.solve(deformation.lattice(crystal), atoms.cell.array / ANGSTROM).T)
 
 
@@ -184,11 +191,11 @@ def _formula(crystal: Crystal) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Placement:
-    """Which of the user's atoms is which of the crystal's, and where its origin lies.
+    """Order and origin of the user's atoms relative to those of the crystal.
 
     Attributes:
-        atoms: (N,) the user's atom that sits on the crystal's atom i.
-        shift: (3,) fractional: the user's coordinates are the crystal's plus this.
+        atoms: (N,) index of the user's atom that corresponds to each atom of the crystal.
+        shift: (3,) fractional; the user's coordinates are the crystal's plus this shift.
     """
 
     atoms: IntArray
@@ -196,25 +203,31 @@ class _Placement:
 
     @classmethod
     def find(cls, atoms: Atoms, places: FloatArray, lattice: FloatArray, crystal: Crystal) -> _Placement:
-        """The assignment and translation that leave the least distances.
+        """Find the assignment and translation for which the largest distance of an atom from its place is smallest.
+
+        Args:
+            atoms: the user's atoms.
+            places: (N, 3) fractional coordinates at which the crystal's atoms are expected.
+            lattice: (3, 3) rows are lattice vectors, Bohr.
+            crystal: the reference crystal.
 
         Raises:
             InputError: an atom is far from every place.
         """
-        given = atoms.get_scaled_positions(wrap=False)
+        positions = atoms.get_scaled_positions(wrap=False)
         symbols = np.array(atoms.get_chemical_symbols())
         wrong = np.where(np.array(crystal.species)[:, None] == symbols[None, :], 0.0, _IMPOSSIBLE)
         best: tuple[float, _Placement] | None = None
         for candidate in np.flatnonzero(symbols == crystal.species[0]):
-            shift = given[candidate] - places[0]
-            _, order = linear_sum_assignment(_distances2(places + shift, given, lattice) + wrong)
-            offset = given[order] - places - shift
+            shift = positions[candidate] - places[0]
+            _, order = linear_sum_assignment(_squared_distances(places + shift, positions, lattice) + wrong)
+            offset = positions[order] - places - shift
             shift = shift + (offset - np.rint(offset)).mean(axis=0)
-            off = given[order] - places - shift
+            off = positions[order] - places - shift
             distance = float(np.linalg.norm((off - np.rint(off)) @ lattice, axis=1).max())
             if best is None or distance < best[0]:
                 best = distance, cls(order, shift)
-        assert best is not None  # the symbols are the crystal's
+        assert best is not None  # atoms and crystal have the same elements
         off = places - crystal.positions_ref
         moved = float(np.linalg.norm((off - np.rint(off)) @ lattice, axis=1).max())
         if best[0] > _NEAR + moved:
@@ -235,7 +248,7 @@ class _Placement:
         return result
 
 
-def _distances2(places: FloatArray, given: FloatArray, lattice: FloatArray) -> FloatArray:
-    """(N, N) squared distances of nearest images, Bohr²."""
-    off = places[:, None] - given[None, :]
+def _squared_distances(places: FloatArray, positions: FloatArray, lattice: FloatArray) -> FloatArray:
+    """(N, N) squared distances between nearest periodic images, Bohr²."""
+    off = places[:, None] - positions[None, :]
     return np.asarray((((off - np.rint(off)) @ lattice) ** 2).sum(axis=2))

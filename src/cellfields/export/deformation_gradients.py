@@ -1,4 +1,7 @@
-"""Deformation gradients from a file: .npy or .npz of (n, 3, 3) or (n, 9) numbers, .csv of nine a row, F₁₁ F₁₂ … F₃₃."""
+"""Reads deformation gradients from .npy or .npz files of (n, 3, 3) or (n, 9) numbers, and from .csv files.
+
+Each row of a .csv file holds the nine numbers F₁₁, F₁₂, …, F₃₃.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ _ENCODING = "utf-8-sig"  # spreadsheets begin a file with a byte-order mark
 
 
 def read_gradients(path: Path) -> FloatArray:
-    """(n, 3, 3), n ≥ 1.
+    """Read deformation gradients (n, 3, 3), n ≥ 1.
 
     Raises:
-        InputError: there is no such file, it is of another kind or damaged, or holds anything but that.
+        InputError: the file does not exist, is damaged or of another kind, or holds an array of another shape or type.
     """
     kind = path.suffix.lower()
     if kind not in _KINDS:
@@ -44,22 +47,22 @@ def read_gradients(path: Path) -> FloatArray:
 
 
 def _numpy(path: Path) -> Array:
-    found = np.load(path, allow_pickle=False)
-    if isinstance(found, np.ndarray):
-        return found
-    with found:
-        if len(found.files) != 1:
-            raise InputError(f"--deformations {path} holds {len(found.files)} arrays, it must hold one")
-        return np.asarray(found[found.files[0]])
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if len(loaded.files) != 1:
+            raise InputError(f"--deformations {path} holds {len(loaded.files)} arrays, it must hold one")
+        return np.asarray(loaded[loaded.files[0]])
 
 
 def _csv(path: Path) -> Array:
-    """Numbers between commas; lines that begin with # are left out, and a first line of names too."""
+    """Numbers separated by commas; lines that begin with # and a first line of column names are skipped."""
     with path.open(encoding=_ENCODING) as file:
         first = file.readline()
     names = 0 if first.startswith("#") or any(map(_is_number, first.split(","))) else 1
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of an empty file: the shape says so
+        warnings.simplefilter("ignore")  # the warning of an empty file; the caller checks the shape
         return np.loadtxt(path, delimiter=",", skiprows=names, ndmin=2, encoding=_ENCODING)
 
 

@@ -1,8 +1,9 @@
-"""Piecewise-periodic fields on a deformed body: one cell's fields for each element of a coarse mesh, in one file.
+"""Reads files of piecewise-periodic fields on a deformed body: the fields of one cell for each element of a mesh.
 
     f_h(y) = f̄_e(x) ,   x = y · (A⁰ F_eᵀ)⁻¹ mod 1 ,   y in element e             (paper, introduction: the predictor)
 
-A netCDF-4 (HDF5) file, chunked along the elements; conventions and units are the package's:
+The files are netCDF-4 (HDF5), chunked along the elements, with the conventions and units of this package. With e the
+number of elements they hold:
 
     deformation_gradient (e, 3, 3)   F_e as given          deformation (e, 6)        D of U_e in F_e = R_e U_e
     lattice (e, 3, 3)                A⁰ F_eᵀ, rows, Bohr   positions (e, N, 3)       relaxed atoms, fractional
@@ -41,10 +42,10 @@ GRID_AXES = ("n1", "n2", "n3")
 
 
 def netcdf4() -> Any:
-    """The library.
+    """The module ``netCDF4``.
 
     Raises:
-        InputError: it is not installed.
+        InputError: the library is not installed.
     """
     try:
         import netCDF4
@@ -54,11 +55,11 @@ def netcdf4() -> Any:
 
 
 def read(path: str | Path) -> PredictorFields:
-    """Open a file that ``cellfields predictor`` wrote; nothing is read before it is asked for.
+    """Open a file that ``cellfields predictor`` wrote; variables are read when they are asked for.
 
     Raises:
-        InputError: there is no such file, or no netCDF4 library.
-        CorruptFileError: it is damaged, or another kind of file.
+        InputError: the file does not exist, or the netCDF4 library is not installed.
+        CorruptFileError: the file is damaged, or of another kind.
     """
     path = Path(path)
     library = netcdf4()
@@ -76,10 +77,10 @@ def read(path: str | Path) -> PredictorFields:
 
 
 class PredictorFields:
-    """An open predictor file; a context manager.
+    """An open predictor file, which is also a context manager that closes it.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
     """
 
     def __init__(self, path: Path, file: Dataset) -> None:
@@ -103,7 +104,11 @@ class PredictorFields:
 
     @cached_property
     def crystal(self) -> Crystal:
-        """The reference crystal."""
+        """The reference crystal.
+
+        Raises:
+            CorruptFileError: the file does not hold it.
+        """
         try:
             return Crystal.from_dict(json.loads(self._file.crystal))
         except (AttributeError, ValueError, KeyError, TypeError) as error:
@@ -111,7 +116,7 @@ class PredictorFields:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Names of the fields that it holds."""
+        """Names of the fields that the file holds."""
         variables = self._file.variables
         functions = [name.removesuffix(COEFFICIENTS) for name in variables if name.endswith(COEFFICIENTS)]
         grids = [name for name, variable in variables.items() if variable.dimensions[1:] == GRID_AXES]
@@ -119,16 +124,20 @@ class PredictorFields:
 
     @property
     def grid(self) -> tuple[int, int, int] | None:
-        """Grid of the fields, or None where they are functions (the compact form)."""
+        """Points along each axis of the fields' grid, or None where the file holds coefficients (compact form)."""
         shapes = [self._file.variables[name].shape[1:] for name in self.fields if name in self._file.variables]
         return (int(shapes[0][0]), int(shapes[0][1]), int(shapes[0][2])) if shapes else None
 
     def numbers(self, name: str, elements: int | slice = slice(None)) -> FloatArray:
-        """A variable of the file (see the module's docstring), of one element or several.
+        """Values of a variable of the file for one element or several.
+
+        Args:
+            name: name of the variable; the module's docstring lists them with their shapes and units.
+            elements: index of an element, or a slice.
 
         Raises:
-            InputError: there is none of that name.
-            CorruptFileError: it cannot be read.
+            InputError: there is no variable of this name.
+            CorruptFileError: the variable cannot be read.
         """
         if name not in self._file.variables:
             raise InputError(f"{self.path} holds no {name}; there are {', '.join(sorted(self._file.variables))}")
@@ -139,14 +148,14 @@ class PredictorFields:
 
     @cached_property
     def in_domain(self) -> Array:
-        """(e,) of bool: whether the model was trained on strains like the element's."""
+        """(e,) of bool, true for elements whose strain lies in the model's training domain."""
         return np.asarray(self.numbers("in_domain") != 0)
 
     def element(self, index: int) -> ElectronicFields:
-        """The fields of one element as functions: any grid, integrals.
+        """The fields of one element as functions, which can be put on any grid and integrated.
 
         Raises:
-            InputError: no such element, or the file holds grids.
+            InputError: there is no such element, or the file holds values on a grid.
         """
         if not -len(self) <= index < len(self):
             raise InputError(f"element {index} is not among the {len(self)} of {self.path}")
@@ -159,10 +168,15 @@ class PredictorFields:
         return ElectronicFields(self.basis, coefficients, float(np.linalg.det(self.numbers("lattice", index))))
 
     def values(self, name: str, index: int, shape: tuple[int, int, int] | None = None) -> FloatArray:
-        """Physical values of a field of one element on a grid over its cell: the file's, or any in the compact form.
+        """Physical values (n1, n2, n3) of a field of one element on a grid over its cell.
+
+        Args:
+            name: name of the field.
+            index: index of the element.
+            shape: points along each axis; needed for the compact form. A file of grids has one grid only.
 
         Raises:
-            InputError: no such element or field; no grid named, or another than the file's.
+            InputError: there is no such element or field, or ``shape`` is missing or not the grid of the file.
         """
         if self.grid is None:
             if shape is None:
@@ -173,10 +187,12 @@ class PredictorFields:
         return self.numbers(name, index)
 
     def at(self, name: str, index: int, points: FloatArray) -> FloatArray:
-        """Physical values (n,) of a field of one element at points (n, 3) of the body, Bohr, in the frame of F.
+        """Physical values (n,) of a field of one element at points (n, 3) of the deformed body, Bohr.
+
+        Points are given in the frame that the deformation gradient F maps to.
 
         Raises:
-            InputError: as :meth:`element`.
+            InputError: there is no such element, or the file holds values on a grid.
         """
         fields = self.element(index)
         x = np.asarray(points, dtype=float) @ np.linalg.inv(self.numbers("lattice", index))
@@ -188,7 +204,7 @@ class PredictorFields:
 
     @cached_property
     def basis(self) -> FourierBasis:
-        """What the fields are expanded in (compact form)."""
+        """The Fourier basis in which the fields of the compact form are expanded."""
         real = self.crystal.inversion_centre is not None
         return FourierBasis(self.numbers("wave_indices").astype(np.int64), self.numbers("origin"), real)
 

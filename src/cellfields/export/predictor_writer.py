@@ -1,8 +1,9 @@
-"""Writes predictor files (predictor.py says what they hold), block by block, whole or not at all.
+"""Writes predictor files, whose content ``predictor.py`` describes; a file is written whole or not at all.
 
     D = D(FᵀF) → PCA coefficients, atoms, energies          a block of elements at a time, in double precision
 
-On a grid a field is linear in its coefficients too: mean and modes are expanded once, a block is one matrix product.
+A field on a grid is linear in its coefficients, so mean and modes are expanded once and each block of elements takes
+one matrix product.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from cellfields.state.quantities import ENERGIES, quantity
 from cellfields.storage.atomic import replaced
 from cellfields.surrogate import Surrogate
 
-_BLOCK = 1024  # elements at a time: 8 MB of monomials
-_CHUNK = 2**20  # bytes
-_GRID_BYTES = 2**27  # of a block on a grid
-_MOST_MODES = 2**32  # bytes of mean and modes on a grid
+_BLOCK = 1024  # elements that are predicted at a time; they need 8 MB of monomials
+_CHUNK = 2**20  # bytes of a chunk of the file
+_GRID_BYTES = 2**27  # bytes of the values of a block of elements on a grid
+_MOST_MODES = 2**32  # largest number of bytes of mean and modes on a grid
 _UNITS = {"lattice": "Bohr", "positions": "fractional", "deformation": "1 and degrees"} | {
     name: quantity(name).unit for name in ENERGIES
 }
@@ -41,31 +42,34 @@ def write_predictor(
     grid: tuple[int, int, int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Predict for every deformation gradient and write one file; an older one stays until the new one is complete.
+    """Predict the state for every deformation gradient and write them to one file.
+
+    An older file of the same name stays until the new one is complete.
 
     Args:
-        path: of the file.
+        path: file to write.
         surrogate: the model.
-        gradients: (n, 3, 3), acting on the reference crystal in its frame; rotations turn cells and nothing else.
-        fields: names; None means all that the model knows.
-        grid: expand the fields on a grid; None writes coefficients.
-        on_progress: called with (elements done, elements in all).
+        gradients: (n, 3, 3) deformation gradients that act on the reference crystal in its frame. A rotation in them
+            turns the cell and changes no values.
+        fields: names of the fields to write; None writes all that the model knows.
+        grid: points along each axis of a grid on which fields are written; None writes coefficients.
+        on_progress: called with the number of elements done and the number of all elements.
 
     Returns:
-        How many elements lie in the training domain.
+        The number of elements in the training domain.
 
     Raises:
-        InputError: a gradient that deforms no crystal, a field that the model does not know, a grid too large, a grid
-            for a field that nobody declared, or no netCDF4 library.
+        InputError: the determinant of a gradient is not positive or its strain out of range, a field is not known to
+            the model or not declared, the grid needs too much memory, or the netCDF4 library is not installed.
         StoreError: the operating system refused the write.
     """
     library = netcdf4()
     deformations = strains_of_gradients(gradients, surrogate.crystal)
-    known = tuple(surrogate.encoding.reductions)
-    names = known if fields is None else tuple(dict.fromkeys(fields))
+    known_fields = tuple(surrogate.encoding.reductions)
+    names = known_fields if fields is None else tuple(dict.fromkeys(fields))
     for name in names:
-        if name not in known:
-            raise InputError(f"--field {name}: this model knows {', '.join(known) or 'no field'}")
+        if name not in known_fields:
+            raise InputError(f"--field {name}: this model knows {', '.join(known_fields) or 'no field'}")
     if grid is not None and not names:
         raise InputError("--grid: this model knows no field to put on it")
     expansions = {} if grid is None else _expansions(surrogate, names, grid)
@@ -93,7 +97,7 @@ def _block(
     expansions: Mapping[str, tuple[FloatArray, FloatArray]],
     grid: tuple[int, int, int] | None,
 ) -> dict[str, Array]:
-    """Everything that the file holds of some elements."""
+    """Variable of the file → its values for a block of elements."""
     encoding, crystal = surrogate.encoding, surrogate.crystal
     outputs = surrogate.reduced(deformations)
     n = len(gradients)
@@ -129,7 +133,13 @@ def _block(
 def _expansions(
     surrogate: Surrogate, names: Sequence[str], grid: tuple[int, int, int]
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Mean (G,) and modes (K, G) of each field on the grid, still times the volume where it is stored so."""
+    """Mean (G,) and modes (K, G) of each field on the G points of a grid.
+
+    Fields that are stored per reference cell are still multiplied by the volume of the deformed cell.
+
+    Raises:
+        InputError: they need too much memory.
+    """
     reductions, basis = surrogate.encoding.reductions, surrogate.encoding.basis
     needed = 8 * int(np.prod(grid)) * sum(reductions[name].size + 1 for name in names)
     if needed > _MOST_MODES:
@@ -200,7 +210,7 @@ def _define_modes(file: Any, surrogate: Surrogate, names: Sequence[str]) -> None
     file.createDimension("folded", len(surrogate.encoding.reductions[names[0]].mean))
     for name in names:
         reduction = surrogate.encoding.reductions[name]
-        # A netCDF dimension of size 0 would be an unlimited one: a field that does not vary has one mode, of zeros.
+        # A netCDF dimension of size 0 is unlimited, so a field that does not vary gets one mode of zeros.
         file.createDimension(f"{name}_mode", max(1, reduction.size))
         file.createVariable(f"{name}_mean", "f8", ("folded",))[:] = reduction.mean
         modes = file.createVariable(f"{name}_modes", "f8", (f"{name}_mode", "folded"))

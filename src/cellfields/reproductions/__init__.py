@@ -1,1 +1,1 @@
-"""Published results, made again with this package."""
+"""Published studies that are repeated with this package."""

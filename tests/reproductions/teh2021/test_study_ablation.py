@@ -54,7 +54,7 @@ def test_every_variant_has_its_row(toy_bench: Workbench, found: Ablation) -> Non
 
 
 def test_second_order_steps_lower_the_loss_they_are_taken_for(toy_bench: Workbench) -> None:
-    states = toy_bench.lessons(toy_bench.training)[0]
+    states = toy_bench.training_states_with_images(toy_bench.training)[0]
     before = toy_bench.surrogate(toy_bench.plan.paper, toy_bench.training, PAPER)
     told: list[str] = []
     after, seconds = refine(before, states, 5, lambda name, done, total: told.append(name))
@@ -72,7 +72,7 @@ def test_second_order_steps_lower_the_loss_they_are_taken_for(toy_bench: Workben
 
 def test_a_polynomial_has_nothing_to_refine(toy_bench: Workbench) -> None:
     best = toy_bench.surrogate(toy_bench.plan.best, toy_bench.training, BEST)
-    states = toy_bench.lessons(toy_bench.training)[0]
+    states = toy_bench.training_states_with_images(toy_bench.training)[0]
     refined, _ = refine(best, states, 2)
     assert isinstance(refined, Surrogate)
     assert refined.solve(states[0].deformation).free_energy == best.solve(states[0].deformation).free_energy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cellfields.reproductions.teh2021 import learning_curve
-from cellfields.reproductions.teh2021.accuracy import BEST, FLOOR, OURS
+from cellfields.reproductions.teh2021.accuracy import BEST, PCA_FLOOR, RECIPE_LABELS
 from cellfields.reproductions.teh2021.learning_curve import LearningCurve
 from cellfields.reproductions.teh2021.workbench import Workbench
 
@@ -20,7 +20,7 @@ def test_sizes_are_those_of_the_plan_that_there_are_states_for(toy_bench: Workbe
     assert curve.sizes == (9, 12)
     assert (curve.images, curve.test) == (4, 4)
     assert {len(means) for table in curve.errors.values() for means in table.values()} == {2}
-    assert {name: len(seconds) for name, seconds in curve.seconds.items()} == dict.fromkeys(OURS, 2)
+    assert {name: len(seconds) for name, seconds in curve.seconds.items()} == dict.fromkeys(RECIPE_LABELS, 2)
 
 
 def test_each_point_is_the_recipe_on_the_first_strains(toy_bench: Workbench, curve: LearningCurve) -> None:
@@ -34,5 +34,5 @@ def test_each_point_is_the_recipe_on_the_first_strains(toy_bench: Workbench, cur
 def test_the_floor_lies_under_both(curve: LearningCurve) -> None:
     for quantity in ("density.relative_l2", "entropy_density.nrmse"):
         for place in range(2):
-            lowest = curve.errors[FLOOR][quantity][place]
-            assert all(lowest <= curve.errors[name][quantity][place] * (1 + 1e-9) for name in OURS)
+            lowest = curve.errors[PCA_FLOOR][quantity][place]
+            assert all(lowest <= curve.errors[name][quantity][place] * (1 + 1e-9) for name in RECIPE_LABELS)

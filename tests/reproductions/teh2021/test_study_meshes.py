@@ -14,7 +14,7 @@ import pytest
 from cellfields.engines.contract import Remedy
 from cellfields.errors import InputError
 from cellfields.reproductions.teh2021 import converged, smearing
-from cellfields.reproductions.teh2021.accuracy import OURS
+from cellfields.reproductions.teh2021.accuracy import RECIPE_LABELS
 from cellfields.reproductions.teh2021.converged import LINEAR, HeldAtoms
 from cellfields.reproductions.teh2021.workbench import Workbench
 from tests.reproductions.teh2021.toy_plan import ToyLabels, draw, toy_plan
@@ -71,11 +71,11 @@ def test_nothing_but_the_mesh_differs(solving: Workbench) -> None:
     assert found is not None
     assert (found.training, found.test) == (10, 3)
     assert list(found.errors) == ["paper's mesh", "converged mesh"]
-    assert all(list(table) == [*OURS, LINEAR] for table in found.errors.values())
+    assert all(list(table) == [*RECIPE_LABELS, LINEAR] for table in found.errors.values())
     assert found.differences["free_energy"] == pytest.approx(1e-3)  # the toy's finer mesh shifts F
     assert found.differences["density.relative_l2"] < 1e-14 and "position" not in found.differences
     assert found.largest_force < 1e-14  # its minimum is where the coarser one's is
-    for engine in (*OURS, LINEAR):  # a shift of F is learned as well as F
+    for engine in (*RECIPE_LABELS, LINEAR):  # a shift of F is learned as well as F
         coarse, fine = (found.errors[mesh][engine]["density.relative_l2"]["mean"] for mesh in found.errors)
         assert coarse == pytest.approx(fine, rel=1e-6)
     solves = solving.plan.converged[0].solved

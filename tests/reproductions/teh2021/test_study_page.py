@@ -13,7 +13,7 @@ from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.reproductions.teh2021 import page, reproduce, tables
 from cellfields.reproductions.teh2021.ablation import Ablation, Row
-from cellfields.reproductions.teh2021.accuracy import BEST, OURS, PAPER, Accuracy
+from cellfields.reproductions.teh2021.accuracy import BEST, PAPER, RECIPE_LABELS, Accuracy
 from cellfields.reproductions.teh2021.cross_validation import Choice, CrossValidation
 from cellfields.reproductions.teh2021.learning_curve import LearningCurve
 from cellfields.reproductions.teh2021.page import Results
@@ -33,7 +33,9 @@ def results(toy_accuracy: Accuracy) -> Results:
     means = {"free_energy": [2e-3, 1e-3]}
     return Results(
         accuracy=toy_accuracy,
-        learning=LearningCurve((9, 12), 4, 4, dict.fromkeys(OURS, means), {n: [1.0, 2.0] for n in OURS}),
+        learning=LearningCurve(
+            (9, 12), 4, 4, dict.fromkeys(RECIPE_LABELS, means), {n: [1.0, 2.0] for n in RECIPE_LABELS}
+        ),
         validation=CrossValidation((Choice("density", (6,), 0.2, 0.01), Choice("density", (5,), 0.1, 0.01)), 12, 3, 5),
         ablation=Ablation((Row(BEST, {"free_energy": 1e-3}, 3.0), Row("2 modes", {"stress_gpa": 0.5}, 1.0)), 12, 4),
         smearings=Smearings(9, 2, {"cold": side}, {"cold": {"free_energy": 1e-3}}),

@@ -38,7 +38,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_labels_are_solved_once(bench: Workbench) -> None:
     engine, told = bench.plan.engine, []
-    bench = replace(bench, tell=lambda *event: told.append(event))
+    bench = replace(bench, report_progress=lambda *event: told.append(event))
     first = bench.labels("dataset", engine, bench.plan.train[:5])
     assert engine.solved == 5 and told[-1] == ("solving for dataset", 5, 5)
     again = bench.labels("dataset", engine, bench.plan.train[:7])
@@ -126,7 +126,7 @@ def test_judgements_are_kept_and_done_again_when_labels_become_more(
     training, test = toy_bench.training, toy_bench.test
     bench = Workbench(toy_bench.plan, tmp_path)
     errors, seconds = bench.judged("it", BEST, training[:9], test)
-    assert seconds > 0 and set(errors.errors) == set(toy_bench.exam(test).truth.spread)
+    assert seconds > 0 and set(errors.errors) == set(toy_bench.held_out_states(test).truth.spread)
     kept, same = replace(bench).judged("it", BEST, training[:9], test)
     assert trainings == [9] and same == seconds
     for quantity, values in errors.errors.items():
@@ -135,7 +135,7 @@ def test_judgements_are_kept_and_done_again_when_labels_become_more(
     assert trainings == [9, 12]
     assert (more.errors["free_energy"] != errors.errors["free_energy"]).all()
     fewer, _ = bench.judged("it", BEST, training, test[:2])
-    assert trainings == [9, 12] and len(fewer.errors["free_energy"]) == 2  # the model is the same, the exam is not
+    assert trainings == [9, 12] and len(fewer.errors["free_energy"]) == 2  # the same model on fewer test strains
 
 
 def test_samples(toy_bench: Workbench) -> None:
@@ -148,20 +148,20 @@ def test_samples(toy_bench: Workbench) -> None:
     assert [s.deformation for s in training[:3].states] == list(training.deformations[:3])
 
 
-def test_lessons_are_the_images_of_the_states(toy_bench: Workbench) -> None:
-    states, images = toy_bench.lessons(toy_bench.training[:3])
+def test_training_states_come_with_their_images(toy_bench: Workbench) -> None:
+    states, images = toy_bench.training_states_with_images(toy_bench.training[:3])
     assert images == 4 and len(states) == 12  # mmm
     alone = replace(
         toy_bench,
         plan=replace(toy_bench.plan, paper=toy_bench.plan.paper.model_copy(update={"symmetry": False})),
     )
-    assert alone.lessons(toy_bench.training[:3])[1] == 1
+    assert alone.training_states_with_images(toy_bench.training[:3])[1] == 1
 
 
 def test_progress_of_a_training_is_one_task(toy_bench: Workbench, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    tell: Callable[[str, int, int], None] = lambda *event: told.append(event)  # noqa: E731
-    Workbench(toy_bench.plan, tmp_path, tell=tell).surrogate(BEST, toy_bench.training, "it")
+    report_progress: Callable[[str, int, int], None] = lambda *event: told.append(event)  # noqa: E731
+    Workbench(toy_bench.plan, tmp_path, report_progress=report_progress).surrogate(BEST, toy_bench.training, "it")
     assert {what for what, _, _ in told} == {"training it on 12 states"}
     done = [step for _, step, _ in told]
     assert done == sorted(done) and told[-1][1] == told[-1][2]

@@ -1,7 +1,6 @@
-"""The report's figures, one a file: each function takes results and returns a matplotlib ``Figure``.
+"""The figures, one in each file: each function takes results and returns a matplotlib ``Figure``.
 
-May import the language, ``evaluation.evaluate``, tables of ``mechanics`` and matplotlib's object-oriented API.
-Computing errors, running engines and pyplot's global state do not belong here.
+The functions compute no errors, run no engines, and do not use pyplot, whose figures are global state.
 """
 
 from cellfields.evaluation.figures.energy_routes import energy_routes_figure

@@ -1,4 +1,4 @@
-"""Ladders of settings: how far F, −TS and the stress of each member are from the densest one."""
+"""Convergence ladders: the differences of F, −TS and the stress of each member from the densest one."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ _ROUNDING = 1e-9  # mHa, GPa
 
 @styled
 def convergence_figure(
-    found: Convergence, tolerance: float | None = None, stress_tolerance: float | None = None
+    convergence: Convergence, tolerance: float | None = None, stress_tolerance: float | None = None
 ) -> Figure:
-    """One column a ladder: energies an atom above, stress below; the study's own value is marked, tolerances are lines.
+    """Draw each ladder in a column of its own, with energies an atom (mHa) above and the stress (GPa) below.
+
+    Vertical lines mark the study's own values, horizontal lines the tolerances.
 
     Args:
-        found: what was measured.
-        tolerance: Hartree an atom.
-        stress_tolerance: Hartree/Bohr³.
+        convergence: the ladders.
+        tolerance: of F, Hartree an atom, or None to draw no line.
+        stress_tolerance: Hartree/Bohr³, or None to draw no line.
     """
-    ladders = {name: rungs for name, rungs in found.ladders.items() if name in _TITLES}  # kinds are no ladder to draw
+    ladders = {
+        name: rungs for name, rungs in convergence.ladders.items() if name in _TITLES
+    }  # kinds of smearing have no axis
     count = len(ladders)
     figure, axes = new_figure(2, count, width=4.2 * count, height=6.2)
     for column, (name, rungs) in enumerate(ladders.items()):
@@ -55,7 +59,7 @@ def convergence_figure(
             axis.set_xscale("log")
             axis.set_xticks(places, [_label(rung) for rung, _ in changes], minor=False)
             axis.minorticks_off()
-            axis.axvline(_of(getattr(found.settings, name)), color="#999999", linewidth=0.8)
+            axis.axvline(_of(getattr(convergence.settings, name)), color="#999999", linewidth=0.8)
             if limit:
                 axis.axhline(limit, color="#000000", linewidth=0.8)
         stress.set_xlabel(_TITLES[name])
@@ -70,7 +74,7 @@ def convergence_figure(
 
 
 def _draw(axis: Axes, places: list[float], values: list[float], style: str, **look: Any) -> None:
-    """What is not rounding, on a logarithmic scale."""
+    """Draw those values that are larger than rounding on a logarithmic scale."""
     shown = [(x, y) for x, y in zip(places, values, strict=True) if y > _ROUNDING]
     if shown:
         axis.set_yscale("log")

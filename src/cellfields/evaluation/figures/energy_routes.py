@@ -1,6 +1,7 @@
-"""Free energy of predicted states by several routes, against the true one (paper, fig. 7); and how the errors compare.
+"""Free energy of predicted states by several routes against the true one (paper, fig. 7), and their errors.
 
-One panel a route: on the line y = x a prediction is exact.  Last: share of strains with a smaller error, route by route
+Each route has a panel, on whose line y = x a prediction is exact. The last panel shows for each route the share of
+strains with an error smaller than the one on its axis.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cellfields.evaluation.figures.style import colour, label, marker, new_figur
 
 _COLUMNS = 3
 _ROUTE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#000000", "#CC79A7", "#999999")
-_SMALLEST = 1e-7  # mHa: where the logarithmic axis ends, below what an engine converges to
+_SMALLEST = 1e-7  # mHa; smaller errors are drawn here, below the convergence of an engine
 
 
 @styled
@@ -26,20 +27,21 @@ def energy_routes_figure(
     energies: Mapping[str, Mapping[str, FloatArray]],
     printed: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
-    """Panels in mHa from the mean of the true energies; the later engines are drawn on top.
+    """Draw the panels, with energies in mHa from the mean of the true ones; later engines are drawn on top.
 
     Args:
         truth: (n,) true free energies, Hartree.
-        energies: engine → route → (n,) predicted ones; every engine has the same routes.
-        printed: route → mean and largest error as somebody printed them, Hartree; shown where there are some.
+        energies: engine → route → (n,) predicted free energies, Hartree; every engine has the same routes.
+        printed: route → mean and largest error printed in a publication, Hartree, to be shown in the route's panel.
 
     Raises:
-        InputError: no engine, no route, or numbers that do not go together.
+        InputError: no engine or no route, or the engines differ in their routes or in the number of energies.
     """
     routes = list(next(iter(energies.values()), {}))
     truth = np.asarray(truth, dtype=float)
     fits = all(
-        list(known) == routes and all(np.shape(e) == truth.shape for e in known.values()) for known in energies.values()
+        list(by_route) == routes and all(np.shape(e) == truth.shape for e in by_route.values())
+        for by_route in energies.values()
     )
     if not routes or not len(truth) or not fits:
         raise InputError("a figure of energy routes needs an energy a strain for every route of every engine")

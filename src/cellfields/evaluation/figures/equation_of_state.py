@@ -1,4 +1,4 @@
-"""Equation of state: energies with the fit, and the pressure by its two routes."""
+"""Equation of state: energies with their fit, and the pressure from the fit and from the stress."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from cellfields.units import ANGSTROM, GPA
 
 
 @styled
-def equation_of_state_figure(found: EquationOfState) -> Figure:
+def equation_of_state_figure(fitted: EquationOfState) -> Figure:
     """F − F₀ (mHa) and pressure (GPa) against volume (Å³): points are solved, lines are the fit."""
     figure, (left, right) = new_figure(1, 2, width=9.0, height=3.8)
-    dense = np.linspace(found.volumes.min(), found.volumes.max(), 200)
-    fit = birchmurnaghan(dense, found.energy, found.bulk_modulus, found.bulk_derivative, found.volume)
-    left.plot(dense * ANGSTROM**3, 1e3 * (fit - found.energy), color="#444444", label="Birch–Murnaghan")
-    left.plot(found.volumes * ANGSTROM**3, 1e3 * (found.energies - found.energy), "o", color="#0072B2", label="F")
+    dense = np.linspace(fitted.volumes.min(), fitted.volumes.max(), 200)
+    fit = birchmurnaghan(dense, fitted.energy, fitted.bulk_modulus, fitted.bulk_derivative, fitted.volume)
+    left.plot(dense * ANGSTROM**3, 1e3 * (fit - fitted.energy), color="#444444", label="Birch–Murnaghan")
+    left.plot(fitted.volumes * ANGSTROM**3, 1e3 * (fitted.energies - fitted.energy), "o", color="#0072B2", label="F")
     left.set(xlabel="volume of the cell (Å³)", ylabel="F − F₀ (mHa)")
-    right.plot(dense * ANGSTROM**3, found.pressure(dense) * GPA, color="#444444", label="−dF/dV of the fit")
-    if found.pressures is not None:
-        right.plot(found.volumes * ANGSTROM**3, found.pressures * GPA, "s", color="#D55E00", label="−tr σ/3")
+    right.plot(dense * ANGSTROM**3, fitted.pressure(dense) * GPA, color="#444444", label="−dF/dV of the fit")
+    if fitted.pressures is not None:
+        right.plot(fitted.volumes * ANGSTROM**3, fitted.pressures * GPA, "s", color="#D55E00", label="−tr σ/3")
     right.axhline(0, color="#888888", linewidth=0.6, zorder=0)
     right.set(xlabel="volume of the cell (Å³)", ylabel="pressure (GPa)")
     for axis in (left, right):

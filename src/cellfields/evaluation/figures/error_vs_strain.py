@@ -9,16 +9,20 @@ from cellfields.evaluation.accuracy import Evaluation
 from cellfields.evaluation.figures.style import colour, label, marker, new_figure, ring_outside, styled
 from cellfields.state.quantities import FIELDS
 
-_MANY = 100  # strains, from which marks are small
+_MANY = 100  # with more strains than this the marks are small
 
 
 @styled
 def error_vs_strain_figure(
     evaluation: Evaluation, engines: tuple[str, ...] = ("mean", "linear", "surrogate")
 ) -> Figure:
-    """NRMSE (paper, eq. 12) in per cent, one panel a field, one mark a strain, on a logarithmic scale.
+    """Draw the NRMSE (paper, eq. 12) in per cent on a logarithmic scale, with a panel for each field.
 
-    The last engine's marks are ringed where strains lie outside the training domain.
+    Each mark is one strain. The last engine's marks are ringed where a strain lies outside the training domain.
+
+    Args:
+        evaluation: errors of the engines.
+        engines: names of engines in it; those that it does not hold are left out.
     """
     shown = [name for name in engines if name in evaluation.engines]
     judged = {

@@ -18,18 +18,17 @@ def learning_curve_figure(
     errors: Mapping[str, Mapping[str, Sequence[float]]],
     points: Mapping[str, tuple[int, Mapping[str, float]]] | None = None,
 ) -> Figure:
-    """One panel a quantity, both axes logarithmic.
+    """Draw mean errors against training size on logarithmic axes, with a panel for each quantity.
 
     Args:
         sizes: numbers of training strains.
-        errors: engine → quantity → mean error at each size.
-        points: engine → (size, quantity → mean error): single results of others.
+        errors: engine → quantity → mean error at each size, in the units of an evaluation.
+        points: engine → (size, quantity → mean error), for engines whose error is known at one size only.
     """
     points = points or {}
-    known = {quantity for table in errors.values() for quantity in table}
-    panels = [
-        quantity for quantity in (*(f"{name}.nrmse" for name in FIELDS), "position", "free_energy") if quantity in known
-    ]
+    measured = {quantity for table in errors.values() for quantity in table}
+    drawable = (*(f"{name}.nrmse" for name in FIELDS), "position", "free_energy")
+    panels = [quantity for quantity in drawable if quantity in measured]
     columns = min(3, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
     figure, axes = new_figure(rows, columns, width=4.1 * columns, height=3.3 * rows)

@@ -10,24 +10,24 @@ from cellfields.evaluation.accuracy import SCALARS, Evaluation
 from cellfields.evaluation.figures.style import colour, label, marker, new_figure, ring_outside, styled
 from cellfields.state.quantities import quantity as declared
 
-_CONSTANT = 1e-8  # Hartree: an energy with a smaller range has nothing to be plotted
-_MANY = 100  # strains, from which marks are small
+_CONSTANT = 1e-8  # Hartree; an energy with a smaller range is constant and not drawn
+_MANY = 100  # with more strains than this the marks are small
 
 
 def parity_panels(evaluation: Evaluation, engines: tuple[str, ...]) -> list[str]:
-    """Energies that :func:`parity_figure` has a panel for: they vary, and one of the engines predicts them."""
-    known = {quantity for n in engines if n in evaluation.engines for quantity in evaluation.engines[n].predicted}
-    return [q for q in SCALARS if q in known and q in evaluation.truth and np.ptp(evaluation.truth[q]) > _CONSTANT]
+    """Names of the energies that :func:`parity_figure` draws: they vary, and one of the engines predicts them."""
+    predicted = {quantity for n in engines if n in evaluation.engines for quantity in evaluation.engines[n].predicted}
+    return [q for q in SCALARS if q in predicted and q in evaluation.truth and np.ptp(evaluation.truth[q]) > _CONSTANT]
 
 
 @styled
 def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", "surrogate")) -> Figure:
-    """One panel an energy, in mHa from the mean of the true values; the later engines are drawn on top.
+    """Draw a panel for each energy, in mHa from the mean of the true values; later engines are drawn on top.
 
     Args:
-        evaluation: the study's errors; energies that it does not hold, that no engine predicts, or that are the same
-            in all test strains (the −TS of an insulator is zero) get no panel. Strains outside the training domain are
-            ringed.
+        evaluation: true and predicted energies. An energy that it does not hold, that no engine predicts, or that is
+            the same in all test strains (as −TS of an insulator, which is zero) gets no panel. Strains outside the
+            training domain are ringed.
         engines: names of engines in it; those that it does not hold are left out.
 
     Raises:
@@ -42,7 +42,7 @@ def parity_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", 
         truth = evaluation.truth[quantity]
         centre = truth.mean()
         x = 1e3 * (truth - centre)
-        shown = [engine for engine, known in predicted.items() if quantity in known]
+        shown = [engine for engine, energies in predicted.items() if quantity in energies]
         for rank, engine in enumerate(shown):
             y = 1e3 * (predicted[engine][quantity] - centre)
             axis.plot(

@@ -1,4 +1,4 @@
-"""How far predicted atoms are from the true ones, below how far the true ones moved (paper, fig. 6)."""
+"""Distances of predicted from true atoms, below the distances that the true atoms moved (paper, fig. 6)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from matplotlib.ticker import MaxNLocator
 from cellfields.evaluation.accuracy import Evaluation
 from cellfields.evaluation.figures.style import COLOURS, colour, label, new_figure, styled
 
-_FLOOR = 1e-9  # Bohr; an exact prediction has no logarithm
+_SMALLEST = 1e-9  # Bohr; smaller errors are drawn here, because an exact prediction has no logarithm
 
 
 @styled
 def position_error_figure(evaluation: Evaluation, engines: tuple[str, ...] = ("linear", "surrogate")) -> Figure:
-    """Histograms over the unseen strains on one logarithmic scale of lengths in Bohr, a line at each mean.
+    """Draw histograms over the unseen strains on one logarithmic scale of lengths in Bohr, with a line at each mean.
 
     Strains outside the training domain are hatched.
+
+    Args:
+        evaluation: errors of the engines, and displacements of the true atoms.
+        engines: names of engines in it; those without an error of positions are left out.
     """
     series = {"how far the true atoms move": (evaluation.displacement, COLOURS["mean"])}
     for name in engines:
         if name in evaluation.engines and "position" in evaluation.engines[name].errors:
             series[f"error, {label(name)}"] = (evaluation.engines[name].errors["position"], colour(name))
-    series = {text: (np.maximum(values, _FLOOR), tint) for text, (values, tint) in series.items()}
+    series = {text: (np.maximum(values, _SMALLEST), tint) for text, (values, tint) in series.items()}
     low = np.log10(min(values.min() for values, _ in series.values()))
     high = np.log10(max(values.max() for values, _ in series.values()))
     count = int(np.clip(4 * np.sqrt(len(evaluation.displacement)), 12, 48))

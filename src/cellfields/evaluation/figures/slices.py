@@ -1,8 +1,8 @@
-"""Fields on a lattice plane of the *deformed* cell: true, predicted, difference, atoms marked (paper, fig. 2).
+"""Fields on a lattice plane of the deformed cell: true, predicted, and their difference, with atoms (paper, fig. 2).
 
     r(s, t) = s a_i + t a_j + h a_k ,   0 ≤ s, t ≤ 1        drawn in the plane's own Cartesian coordinates, Å
 
-The longer edge lies horizontally; true and predicted share one scale, the difference has its own.
+The longer edge is horizontal. The true and the predicted field have the same scale, the difference has its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cellfields.state import CellState
 from cellfields.state.quantities import FIELDS, quantity
 from cellfields.units import ANGSTROM
 
-_POINTS = 72  # along each edge of the plane: smooth at the size of a report
+_POINTS = 72  # points along each edge of the plane
 _NEAR = 0.75  # Bohr; atoms closer to the plane than this are drawn on it
 _ATOM: dict[str, Any] = {
     "marker": "o",
@@ -33,22 +33,23 @@ _ATOM: dict[str, Any] = {
     "color": "white",
     "markeredgecolor": "black",
 }
-_COLOUR_MAPS = {"Hartree": "cividis", "Hartree/Bohr^3": "magma"}  # by unit: potentials, densities of energy
+_COLOUR_MAPS = {"Hartree": "cividis", "Hartree/Bohr^3": "magma"}  # unit (of potentials, of energy densities) → map
 
 
 @styled
 def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, height: float | None = None) -> Figure:
-    """One row a field, columns: true, predicted, predicted − true (with its own, smaller scale).
+    """Draw a row for each field with three columns: true, predicted, and predicted − true on its own scale.
+
+    Constant fields, as the entropy density of an insulator, get no row. Axes are in Å.
 
     Args:
         truth, predicted: states of the same deformation, with fields.
-        normal: index of the lattice vector that is *not* in the plane; 2 is the plane of a and b.
-        height: fractional coordinate of the plane along it; None takes the first atom's, or 0 where that is unknown.
-
-    Fields that are constant, as the entropy density of an insulator, get no row. Axes are in Å.
+        normal: index of the lattice vector that is *not* in the plane; 2 gives the plane of a and b.
+        height: fractional coordinate of the plane along that vector; None takes the first atom's, or 0 where positions
+            are not known.
 
     Raises:
-        InputError: there is no field that both have and that varies.
+        InputError: no field is known to both states and varies.
     """
     names = varying_fields(truth, predicted)
     if not names:
@@ -66,7 +67,7 @@ def slice_figure(truth: CellState, predicted: CellState, *, normal: int = 2, hei
         low, high = min(true.min(), guess.min()), max(true.max(), guess.max())
         error = guess - true
         reach = float(np.abs(error).max()) or 1e-300
-        if first > second:  # the plane is drawn with its longer edge horizontal
+        if first > second:  # the longer edge, which is drawn horizontally, comes first
             true, guess, error = true.T, guess.T, error.T
         for axis, values in zip(panels[:2], (true, guess), strict=True):
             mesh = axis.pcolormesh(
@@ -98,12 +99,12 @@ def varying_fields(truth: CellState, predicted: CellState) -> list[str]:
 
 
 def colour_map(name: str) -> str:
-    """Name of matplotlib's colour map that a field is drawn in."""
+    """Name of the matplotlib colour map with which a field is drawn."""
     return _COLOUR_MAPS.get(quantity(name).unit, "viridis")
 
 
 def plane_name(truth: CellState, *, normal: int = 2, height: float | None = None) -> str:
-    """In words the plane that :func:`slice_figure` draws with the same arguments."""
+    """Description in words of the plane that :func:`slice_figure` draws with the same arguments."""
     first, second = ("abc"[axis] for axis in range(3) if axis != normal)
     through = " through the first atom" if height is None and truth.knows("positions") else ""
     place = round(_height(truth, normal) if height is None else height, 3) + 0.0
@@ -115,7 +116,7 @@ def _height(truth: CellState, normal: int) -> float:
 
 
 def _in_plane(lattice: FloatArray, normal: int) -> tuple[int, int]:
-    """The two lattice vectors of the plane, the longer one first: it is drawn horizontally."""
+    """Indices of the two lattice vectors in the plane, that of the longer one first."""
     pair = [axis for axis in range(3) if axis != normal]
     lengths = np.linalg.norm(lattice, axis=1)
     first, second = sorted(pair, key=lambda axis: -lengths[axis])
@@ -123,13 +124,14 @@ def _in_plane(lattice: FloatArray, normal: int) -> tuple[int, int]:
 
 
 def frame_cell(lattice: FloatArray, first: int, second: int) -> FloatArray:
-    """(2, 3) orthonormal axes of the plane: along the first vector, and across it."""
+    """(2, 3) orthonormal axes of the plane, the first of them along lattice vector ``first``."""
     along = lattice[first] / np.linalg.norm(lattice[first])
     across = lattice[second] - (lattice[second] @ along) * along
     return np.stack([along, across / np.linalg.norm(across)])
 
 
 def plane_coordinates(lattice: FloatArray, first: int, second: int) -> tuple[FloatArray, FloatArray]:
+    """Cartesian coordinates x, y (n+1, n+1) in the plane's axes, Bohr, of the points that a field is drawn on."""
     frame = frame_cell(lattice, first, second)
     s = np.linspace(0, 1, _POINTS + 1)
     points = s[:, None, None] * lattice[first] + s[None, :, None] * lattice[second]
@@ -138,7 +140,10 @@ def plane_coordinates(lattice: FloatArray, first: int, second: int) -> tuple[Flo
 
 
 def plane_through(state: CellState, name: str, normal: int, height: float) -> FloatArray:
-    """Field values (n+1, n+1) on the plane, the last row and column repeating the first; axes in order of index."""
+    """Field values (n+1, n+1) on the plane, whose last row and column repeat the first.
+
+    The array's axes follow the lattice vectors in the plane in order of their index.
+    """
     assert state.fields is not None
     through = next_fast_len(2 * int(np.abs(state.fields.basis.indices[:, normal]).max()) + 1)
     shape = tuple(through if axis == normal else _POINTS for axis in range(3))
@@ -151,7 +156,16 @@ def plane_through(state: CellState, name: str, normal: int, height: float) -> Fl
 def mark_atoms(
     axis: Axes, state: CellState, axes: tuple[int, int, int], height: float, scale: float = 1.0, **style: Any
 ) -> None:
-    """Marks at the atoms (and their images in the drawn cell) near the plane; ``scale`` × Bohr."""
+    """Mark the atoms near the plane, and their periodic images, in the drawn cell.
+
+    Args:
+        axis: where to draw.
+        state: its positions are drawn; without positions nothing is.
+        axes: indices of the two lattice vectors in the plane, and of the third one.
+        height: fractional coordinate of the plane along the third vector.
+        scale: drawn units per Bohr.
+        style: options of matplotlib's ``plot``.
+    """
     if not state.knows("positions"):
         return
     first, second, normal = axes
@@ -172,6 +186,7 @@ def mark_atoms(
 
 
 def decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
+    """Draw the border of the cell with points x, y (n+1, n+1), and remove ticks and frame."""
     axis.set_aspect("equal")
     axis.grid(visible=False)
     for spine in axis.spines.values():
@@ -184,6 +199,7 @@ def decorate(axis: Axes, x: FloatArray, y: FloatArray) -> None:
 
 
 def colour_bar(figure: Figure, mesh: ScalarMappable, axes: list[Axes], name: str) -> None:
+    """Draw the colour bar of a field beside axes, labelled with the field's unit."""
     numbers = ScalarFormatter()
     numbers.set_powerlimits((-2, 3))
     bar = figure.colorbar(mesh, ax=axes, shrink=0.92, pad=0.015, aspect=18, format=numbers)

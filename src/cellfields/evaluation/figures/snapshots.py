@@ -1,6 +1,6 @@
-"""The electron density of a cell along a path of deformations, with its atoms, predicted and true (paper, fig. 10).
+"""The electron density of a cell along a path of deformations, with predicted and true atoms (paper, fig. 10).
 
-One column a deformation, one row a lattice plane; all panels share lengths and colours: the change of the cell shows.
+Each deformation is a column and each lattice plane a row. All panels have the same scale of lengths and colours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.state import CellState
 
 _FIELD = "density"
-_WIDTH = 2.0  # inches, of a panel
+_WIDTH = 2.0  # inches; width of a panel
 _CROSS: dict[str, Any] = {
     "marker": "x",
     "markersize": 8,
@@ -52,18 +52,18 @@ def snapshot_figure(
     heights: Sequence[float] = (0.0, 0.5),
     guides: Sequence[Sequence[float]] = ((1 / 2,), (1 / 6, 2 / 3)),
 ) -> Figure:
-    """Density on planes of a and b.
+    """Draw the density on planes of a and b.
 
     Args:
-        predicted: title of a column ("ε₂₂ = −0.10") → state with a density; its atoms are red crosses.
-        truth: the same titles → states whose atoms are drawn as pink plusses at their own fractional coordinates;
-            titles may be missing.
+        predicted: title of a column ("ε₂₂ = −0.10") → state with a density; its atoms are drawn as red crosses.
+        truth: title of a column → true state, whose atoms are drawn as pink plus signs at their fractional
+            coordinates; titles may be missing.
         heights: fractional coordinate along c of each plane.
-        guides: for each plane, fractional coordinates along b of dashed lines (where atoms of the undeformed crystal
-            lie; the defaults are magnesium's).
+        guides: for each plane, fractional coordinates along b of dashed lines, which mark atoms of the undeformed
+            crystal; the defaults are those of magnesium.
 
     Raises:
-        InputError: no states, a state without a density, or not as many guides as heights.
+        InputError: there are no states, a state has no density, or guides and heights differ in number.
     """
     if not predicted or not all(state.knows(_FIELD) for state in predicted.values()):
         raise InputError("snapshots need at least one state, all with a density")
@@ -103,12 +103,12 @@ def snapshot_figure(
 
 
 def _on_cell(true: CellState, state: CellState) -> CellState:
-    """The true atoms in the predicted cell: relaxed cells differ a little, fractional coordinates are compared."""
+    """The true state on the predicted lattice: relaxed cells differ a little, fractional coordinates are compared."""
     return replace(true, lattice=state.lattice)
 
 
 def _centre(axis: Axes, reach: np.ndarray) -> None:
-    """The same window for every cell."""
+    """Show a window of size ``reach`` (2,) and a margin around the middle of a cell, the same for every cell."""
     for low, high, size, place in (
         (*axis.get_xlim(), reach[0], axis.set_xlim),
         (*axis.get_ylim(), reach[1], axis.set_ylim),

@@ -1,10 +1,10 @@
-"""Uniaxial stress tests of several engines: stress, and the transverse strains, against the strain (paper, fig. 9).
+"""Uniaxial stress tests of several engines: stress and transverse strains against prescribed strain (paper, fig. 9).
 
 (a) stress along each stretched direction;  (b), (c), (d) the two transverse strains of each test
 
-A line ends where the crystal jumps: between two neighbouring strains that are farther apart in a transverse strain than
-twice the step of the prescribed one and than five times the median change. Crosses are instabilities; open circles are
-a model's extrapolations.
+A line has a gap where the crystal jumps: where a transverse strain changes between two neighbouring points by more than
+twice the step of the prescribed strain and by more than five times the median change. Crosses are instabilities; open
+circles are a model's extrapolations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.mechanics.uniaxial_path import UniaxialTable
 from cellfields.units import GPA
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # of x₁, x₂, x₃
+_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # colours of x₁, x₂, x₃
 _LINES = ("-", "--", ":", "-.")
 _MARKS = ("o", "^", "s", "D")
 _SUBSCRIPTS = "₁₂₃"
@@ -39,17 +39,19 @@ def uniaxial_figure(
     outside: Mapping[str, Sequence[FloatArray]] | None = None,
     instabilities: Sequence[tuple[int, float, float]] = (),
 ) -> Figure:
-    """Draw curves as they are given: subtract residual stress and strains before, where that is wanted.
+    """Draw curves of stress and transverse strains without changing them.
+
+    A residual stress or strain, if it is not wanted, must be subtracted before.
 
     Args:
-        curves: name (in the legend) → one table a direction; all three directions, or fewer.
-        as_marks: names of those to draw as marks, the others are lines.
-        title: of the figure.
-        outside: name → for each of its tables (n,) of bool: which points are a model's extrapolations.
-        instabilities: direction, strain and stress (Hartree/Bohr³) of each.
+        curves: name in the legend → one table for each direction; all three directions, or fewer.
+        as_marks: names of the curves that are drawn as marks; the others are drawn as lines.
+        title: title of the figure.
+        outside: name → for each of its tables (n,) of bool, true for points that are a model's extrapolations.
+        instabilities: direction (1, 2 or 3), strain and stress (Hartree/Bohr³) of each instability.
 
     Raises:
-        InputError: no curve at all.
+        InputError: there are no curves.
     """
     directions = sorted({table.direction for tables in curves.values() for table in tables})
     if not directions:
@@ -62,7 +64,7 @@ def uniaxial_figure(
         for table, far in zip(tables, flags, strict=True):
             colour = _COLOURS[table.direction - 1]
             stress = table.stress * GPA
-            strain = table.strain if name in as_marks else broken(table)
+            strain = table.strain if name in as_marks else strains_with_gaps(table)
             axes[0].plot(100 * strain, _filled(stress, strain), color=colour, **styles[name])
             axes[0].plot(100 * table.strain[far], stress[far], "o", color=colour, fillstyle="none", markersize=6)
             panel = axes[1 + directions.index(table.direction)]
@@ -91,8 +93,11 @@ def uniaxial_figure(
     return figure
 
 
-def broken(table: UniaxialTable) -> FloatArray:
-    """Strains with a NaN between two points where the crystal jumps, so that no line bridges them."""
+def strains_with_gaps(table: UniaxialTable) -> FloatArray:
+    """Prescribed strains (n + number of jumps,) with a NaN between two points where the crystal jumps.
+
+    matplotlib draws no line across a NaN.
+    """
     change = np.abs(np.diff(table.strains, axis=0)).max(axis=1)
     step = np.abs(np.diff(table.strain))
     jumps = (change > 2 * step) & (change > _JUMP * np.median(change)) if len(change) else np.zeros(0, dtype=bool)
@@ -100,7 +105,7 @@ def broken(table: UniaxialTable) -> FloatArray:
 
 
 def _filled(values: FloatArray, strain: FloatArray) -> FloatArray:
-    """Values with a NaN where the strains have one."""
+    """Values with a NaN inserted wherever ``strain`` has one."""
     filled = np.full(len(strain), np.nan)
     filled[~np.isnan(strain)] = values
     return filled
@@ -124,7 +129,7 @@ def _legend(
     symbol: str,
     marks: Sequence[Line2D] = (),
 ) -> None:
-    """Colours say which component, lines and marks whose it is."""
+    """Draw the legend: colours stand for components, lines and marks for curves."""
     axis.axhline(0, color="#888888", linewidth=0.6, zorder=0)
     axis.axvline(0, color="#888888", linewidth=0.6, zorder=0)
     handles = [Line2D([], [], color=_COLOURS[d - 1], label=symbol + 2 * _SUBSCRIPTS[d - 1]) for d in directions]

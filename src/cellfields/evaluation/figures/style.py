@@ -1,4 +1,4 @@
-"""One look for all figures: colours that every eye tells apart (Okabe & Ito 2008), sizes that survive a projector."""
+"""The common style of all figures; colours can be told apart with colour blindness (Okabe & Ito 2008)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _STYLE: Any = {
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw under this module's style, and leave matplotlib's settings as they were."""
+    """Decorate a drawing function so that it uses this module's style and leaves matplotlib's settings unchanged."""
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -85,7 +85,16 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(rows: int, columns: int, *, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with its own canvas and its axes, row by row; pyplot and its global state stay out of it."""
+    """Make a figure with rows × columns axes, without pyplot and its global state.
+
+    Args:
+        rows, columns: numbers of axes.
+        width, height: size of the figure, inches.
+        options: of matplotlib's ``Figure.subplots``.
+
+    Returns:
+        The figure, and its axes row by row.
+    """
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **options)
@@ -93,22 +102,22 @@ def new_figure(rows: int, columns: int, *, width: float, height: float, **option
 
 
 def colour(engine: str) -> str:
-    """The engine's colour; engines that this module has no name for share a purple."""
+    """The colour of an engine; engines that are not in :data:`COLOURS` are purple."""
     return COLOURS.get(engine, "#CC79A7")
 
 
 def marker(engine: str) -> str:
-    """The engine's mark; a circle for those that this module has none for."""
+    """The marker of an engine; engines that are not in :data:`MARKERS` have a circle."""
     return MARKERS.get(engine, "o")
 
 
 def label(engine: str) -> str:
-    """The engine's name in a legend."""
+    """The name of an engine in a legend."""
     return ENGINE_LABELS.get(engine, engine)
 
 
 def ring_outside(axis: Axes, x: FloatArray, series: Sequence[FloatArray], outside: Array) -> None:
-    """Rings around the marks (x, y) of all series at which ``outside`` (n,) is true; nothing where none is."""
+    """Draw rings around the marks (x, y) of all series, y being one of ``series``, where ``outside`` (n,) is true."""
     for y in series if outside.any() else ():
         axis.plot(
             x[outside], y[outside], "o", markersize=10, markerfacecolor="none", color="#B3261E", linestyle="none",
@@ -117,12 +126,12 @@ def ring_outside(axis: Axes, x: FloatArray, series: Sequence[FloatArray], outsid
 
 
 def image_bytes(figure: Figure, kind: str = "png", *, dpi: int = 144) -> bytes:
-    """The figure as a file's content: png, svg or pdf."""
+    """Content of a file that holds the figure; ``kind`` is "png", "svg" or "pdf"."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=dpi)
     return buffer.getvalue()
 
 
 def png_data_uri(png: bytes) -> str:
-    """A picture as a ``data:`` address that an HTML page can hold."""
+    """A ``data:`` address of a picture, to be used in an HTML page."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

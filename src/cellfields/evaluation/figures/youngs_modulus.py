@@ -1,4 +1,4 @@
-"""Young's modulus in every direction: a surface whose distance from the origin is E(n)."""
+"""Young's modulus E(n) in every direction n, as a surface whose distance from the origin is E(n)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cellfields.evaluation.figures.style import new_figure, styled
 from cellfields.mechanics.moduli import youngs_modulus
 from cellfields.units import GPA
 
-_POLAR, _AROUND = 61, 121
+_POLAR, _AROUND = 61, 121  # numbers of polar and azimuthal angles
 
 
 @styled
 def youngs_modulus_figure(constants: FloatArray) -> Figure:
-    """The surface, in GPa, of constants (6, 6) in Hartree/Bohr³.
+    """Draw the surface in GPa, from elastic constants (6, 6) in Hartree/Bohr³.
 
     Raises:
         InputError: the constants are singular.
@@ -30,7 +30,7 @@ def youngs_modulus_figure(constants: FloatArray) -> Figure:
     modulus = youngs_modulus(constants, directions) * GPA
     scale = Normalize(float(modulus.min()), float(modulus.max()))
     figure, axes = new_figure(1, 1, width=6.4, height=5.4, subplot_kw={"projection": "3d"})
-    axis: Any = axes[0]  # what three-dimensional axes have more is not declared
+    axis: Any = axes[0]  # the methods of three-dimensional axes are not declared
     colours = colormaps["viridis"](scale(modulus))
     axis.plot_surface(
         *np.moveaxis(modulus[..., None] * directions, -1, 0), facecolors=colours, rstride=1, cstride=1, shade=False

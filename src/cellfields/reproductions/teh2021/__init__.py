@@ -1,5 +1,5 @@
-"""The paper's whole evaluation, and what goes beyond it: one study a file, each from a workbench to plain JSON data.
+"""The evaluation of Teh, Ghosh and Bhattacharya (2021), and studies that go beyond it, one in each file.
 
-May import everything that ``evaluation`` may, and the engines that ``protocol`` names. Drawing and layout belong to
-``page``; options and progress bars to the command line. What a study computes is kept and reused (``workbench``).
+Each study takes a workbench, which keeps and reuses what is computed, and returns a dataclass of plain data. ``page``
+and ``tables`` draw figures and tables; options and progress bars belong to the command line.
 """

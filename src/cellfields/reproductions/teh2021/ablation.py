@@ -1,7 +1,8 @@
-"""What each ingredient of the recipe "best" is worth: one row for each, left out or changed, on the same strains.
+"""Errors of the recipe "best" with each of its ingredients left out or changed, on the same strains.
 
-symmetry, stress, degree, length scale, number of modes;   and the way there from the paper's recipe:
-+ more thorough optimisation (L-BFGS), + a quadratic trend ("taylor"), a polynomial with a prior instead ("best")
+The ingredients are symmetry, stress, degree, length scale, and number of modes. Further rows lead from the paper's
+recipe to "best": a more thorough optimisation (L-BFGS), a quadratic trend below the networks ("taylor"), and
+polynomials with a prior in place of networks ("best").
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cellfields.surrogate import Polynomials, Recipe, TrendNetworks
 
 @dataclass(frozen=True)
 class Row:
-    """One variant: its mean errors over the test strains, and its training time in seconds."""
+    """One variant: its label, quantity → mean error over the test strains, and its training time in seconds."""
 
     label: str
     errors: dict[str, float]
@@ -27,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ablation:
-    """All variants, of so many training and test states."""
+    """The rows of all variants, and the numbers of training and test states."""
 
     rows: tuple[Row, ...]
     training: int
@@ -55,7 +56,7 @@ def variants(best: Polynomials) -> dict[str, Polynomials]:
 
 
 def study(bench: Workbench) -> Ablation:
-    """Train and judge every variant."""
+    """Train every variant, and compute its errors on the test strains."""
     plan, training, test = bench.plan, bench.training, bench.test
     rows = []
     trend = TrendNetworks(**plan.paper.model_dump(exclude={"name"}))
@@ -82,11 +83,11 @@ def _refined(bench: Workbench, training: Samples, test: Samples) -> Row:
         surrogate = bench.surrogate(plan.paper, training, PAPER)
         refined, seconds = refine(
             surrogate,
-            bench.lessons(training)[0],
+            bench.training_states_with_images(training)[0],
             plan.refinements,
-            lambda name, i, n: bench.tell(f"L-BFGS: {name}", i, n),
+            lambda name, i, n: bench.report_progress(f"L-BFGS: {name}", i, n),
         )
-        return bench.exam(test).judge(refined).to_dict() | {"seconds_more": seconds}
+        return bench.held_out_states(test).judge(refined).to_dict() | {"seconds_more": seconds}
 
     depends_on = [plan.paper.hashed_table(), plan.refinements, training.key, test.key]
     table = bench.keep("refined", depends_on, make)

@@ -1,4 +1,4 @@
-"""The main result: both recipes, every baseline and the authors' own models on the same unseen strains (sec. 4.4).
+"""Errors of both recipes, every baseline and the authors' models on the same unseen strains (paper, sec. 4.4).
 
     {paper's recipe, best recipe, mean, nearest, linear, polynomials, kernels, PCA floor}  ×  test strains  →  errors
 
@@ -15,8 +15,8 @@ from cellfields.reproductions.teh2021.published import difference_in_fields
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
 
-PAPER, BEST, FLOOR = "paper's recipe", "best recipe", "PCA floor"
-OURS = (PAPER, BEST)
+PAPER, BEST, PCA_FLOOR = "paper's recipe", "best recipe", "PCA floor"
+RECIPE_LABELS = (PAPER, BEST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +24,15 @@ class Accuracy:
     """Errors of all engines on the solved test strains.
 
     Attributes:
-        evaluation: engines are :data:`OURS`, the authors' (:data:`~.published.MODELS`) where they are known,
-            :data:`FLOOR` and the baselines.
+        evaluation: its engines are :data:`RECIPE_LABELS`, the authors' (:data:`~.published.MODELS`) where these are
+            known, :data:`PCA_FLOOR` and the baselines.
         training, test: numbers of states.
-        asked: numbers that the plan asks for.
-        training_seconds: recipe → wall time.
-        outside: test strains outside the best recipe's training domain.
-        displacement_difference: mean difference of how far our atoms moved from how far the authors' did, Bohr.
-        figure_2: field → relative L² difference of our label from the authors' fields, where both are there.
+        asked: numbers of training and test strains that the plan asks for.
+        training_seconds: recipe → wall time of its training.
+        outside: number of test strains outside the best recipe's training domain.
+        displacement_difference: mean absolute difference between the displacements of our atoms and the authors', Bohr;
+            None without the authors' data.
+        figure_2: field → relative L² difference of our label from the authors' fields; None where one is missing.
     """
 
     evaluation: Evaluation
@@ -45,21 +46,21 @@ class Accuracy:
 
 
 def study(bench: Workbench) -> Accuracy:
-    """Judge everything on the test strains that are solved."""
+    """Compute the errors of all engines on the test strains that are solved."""
     plan, training, test = bench.plan, bench.training, bench.test
     engines: dict[str, EngineErrors] = {}
     seconds = {}
-    for label, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+    for label, recipe in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True):
         engines[label], seconds[label] = bench.judged(label, recipe, training, test)
     published = {} if plan.published is None else plan.published.engine_errors(test.deformations)
     engines |= published
-    for name in (FLOOR, *BASELINES):
+    for name in (PCA_FLOOR, *BASELINES):
         engines[name] = bench.judged_baseline(name, training, test, plan.paper.modes)
     truth = bench.truth(test)
-    moved = None
+    displacement_difference = None
     if plan.published is not None:
-        theirs = plan.published.displacement[plan.published.rows(test.deformations)]
-        moved = float(abs(truth.displacement - theirs).mean())
+        authors_displacement = plan.published.displacement[plan.published.rows(test.deformations)]
+        displacement_difference = float(abs(truth.displacement - authors_displacement).mean())
     best = bench.surrogate(plan.best, training, BEST)
     return Accuracy(
         evaluation=replace(truth, engines=engines),
@@ -68,13 +69,16 @@ def study(bench: Workbench) -> Accuracy:
         asked=(len(plan.train), len(plan.test)),
         training_seconds=seconds,
         outside=sum(not best.in_domain(deformation) for deformation in test.deformations),
-        displacement_difference=moved,
+        displacement_difference=displacement_difference,
         figure_2=_figure_2(bench),
     )
 
 
 def specimen(bench: Workbench, accuracy: Accuracy) -> tuple[CellState, CellState]:
-    """True and predicted state of the strain that is drawn: the paper's if it is solved, else the most typical."""
+    """True and predicted state of the strain that is drawn.
+
+    It is the strain of the paper's Figure 2 if that is solved, or else the one with the median error.
+    """
     deformation = bench.test.deformations[accuracy.evaluation.typical(BEST)]
     drawn = None if bench.plan.published is None else bench.plan.published.figure_2()
     if drawn is not None and drawn[0] in bench.test.deformations:
@@ -84,7 +88,7 @@ def specimen(bench: Workbench, accuracy: Accuracy) -> tuple[CellState, CellState
 
 
 def network_beaten_by(accuracy: Accuracy, quantity: str, against: str = PAPER) -> list[str]:
-    """Names of the baselines with a smaller mean error than a recipe of ours, best first."""
+    """Names of the baselines whose mean error in a quantity is smaller than that of a recipe, the best one first."""
     errors = {n: e.summary(quantity)["mean"] for n, e in accuracy.evaluation.engines.items() if quantity in e.errors}
     names = [n for n in BASELINES if n in errors and errors[n] < errors.get(against, 0.0)]
     return sorted(names, key=lambda name: errors[name])

@@ -1,9 +1,9 @@
-"""What the k mesh does to every error: the same strains and atoms, on the paper's mesh and on a converged one.
+"""Errors with labels of the paper's k mesh and of a converged one, on the same strains with the same atoms.
 
     label' (D) = evaluate(D, ξ_paper(D)) on the finer mesh          atoms held where the paper's mesh relaxed them
 
-The labels of the paper's mesh carry its own quadrature error, smooth enough to be learned in part. Atoms are held so
-that nothing but the mesh differs; forces on them are then as large as the coarser mesh's force error.
+The labels of the paper's mesh contain its quadrature error, a part of which is smooth enough to be learned. Atoms are
+held so that only the mesh differs; the forces on them are then as large as the force error of the coarser mesh.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors
 from cellfields.pipeline.samples import Samples
-from cellfields.reproductions.teh2021.accuracy import OURS
+from cellfields.reproductions.teh2021.accuracy import RECIPE_LABELS
 from cellfields.reproductions.teh2021.protocol import in_turn
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.state import CellState
@@ -33,10 +33,16 @@ LINEAR = "linear"
 
 
 class HeldAtoms:
-    """A first-principles engine whose atoms stay where another one's states have them; picklable with its engine."""
+    """A first-principles engine that holds the atoms at given positions; it can be pickled if its engine can."""
 
     def __init__(self, engine: FirstPrinciplesEngine, places: Mapping[Deformation, FloatArray], origin: str) -> None:
-        """``places``: D → internal coordinates; ``origin`` identifies what put them there."""
+        """Hold the atoms of an engine.
+
+        Args:
+            engine: solves the electrons.
+            places: D → internal coordinates of the atoms.
+            origin: identifies the engine that relaxed these coordinates.
+        """
         self.engine, self.places, self.origin = engine, dict(places), origin
 
     @property
@@ -46,11 +52,11 @@ class HeldAtoms:
 
     @property
     def identity(self) -> EngineIdentity:
-        """That of the engine, and where the atoms come from."""
+        """Identity of the engine, with an entry for the origin of the atoms' coordinates."""
         return EngineIdentity({**self.engine.identity.table, "atoms held where they were relaxed by": self.origin})
 
     def remedies(self) -> tuple[Remedy, ...]:
-        """Those of the engine, each with the atoms held at the same places."""
+        """The remedies of the engine, each with the atoms held at these coordinates."""
         remedies = self.engine.remedies() if isinstance(self.engine, RecoverableEngine) else ()
         return tuple(
             Remedy(remedy.name, HeldAtoms(remedy.engine, self.places, self.origin))
@@ -59,10 +65,10 @@ class HeldAtoms:
         )
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """State of the deformed cell with the atoms at their places.
+        """State of the deformed cell with the atoms held.
 
         Raises:
-            InputError: no place is known for this strain.
+            InputError: no coordinates are known for this strain.
         """
         if deformation not in self.places:
             raise InputError(f"no positions are known for D = {tuple(deformation.as_array().tolist())}")
@@ -71,14 +77,14 @@ class HeldAtoms:
 
 @dataclass(frozen=True)
 class Meshes:
-    """Mean and largest errors on the same strains with labels of either mesh.
+    """Errors on the same strains with labels of either mesh.
 
     Attributes:
-        training, test: numbers of states, the same for both.
+        training, test: numbers of states, which are equal for both meshes.
         errors: mesh ("paper's mesh", "converged mesh") → engine → quantity → {mean, median, p99, max}.
-        differences: quantity → mean absolute (or relative) difference of the labels themselves.
-        largest_force: on an atom at the held positions on the converged mesh, Hartree/Bohr.
-        settings: k mesh of the converged labels.
+        differences: quantity → mean difference of the labels themselves, in the measures of an evaluation.
+        largest_force: largest component of a force on the held atoms on the converged mesh, Hartree/Bohr.
+        settings: ``kmesh`` of the converged labels, where it is known.
     """
 
     training: int
@@ -90,13 +96,13 @@ class Meshes:
 
 
 def study(bench: Workbench) -> Meshes | None:
-    """Label on the converged mesh as far as that is allowed, and compare; None while there are too few labels."""
+    """Solve labels on the converged mesh, where that is allowed, and compare; None with too few labels."""
     engine, most_train, most_test = bench.plan.converged
     train, test = bench.training[:most_train], bench.test[:most_test]
     held = HeldAtoms(engine, _places(train, test), bench.training.store.info().engine_hash)
-    kept = bench.training.store  # of both parts: the densities of the paper's mesh are where self-consistency begins
+    paper_store = bench.training.store  # holds training and test states, whose densities start the SCF cycles below
     strains = in_turn(train.deformations, test.deformations)
-    store = bench.labels("converged", held, strains, lambda strain: DensityStart.of(kept.read(strain)))
+    store = bench.labels("converged", held, strains, lambda strain: DensityStart.of(paper_store.read(strain)))
     if store is None:
         return None
     finer = [Samples.solved(store, part.deformations) for part in (train, test)]
@@ -122,9 +128,11 @@ def study(bench: Workbench) -> Meshes | None:
 
 
 def judge(bench: Workbench, training: Samples, test: Samples) -> dict[str, EngineErrors]:
-    """Both recipes and linear regression, learned and judged on these states."""
+    """Errors on test states of both recipes and linear regression, trained on training states."""
     plan = bench.plan
-    judged = {n: bench.judged(n, r, training, test)[0] for n, r in zip(OURS, (plan.paper, plan.best), strict=True)}
+    judged = {
+        n: bench.judged(n, r, training, test)[0] for n, r in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True)
+    }
     return judged | {LINEAR: bench.judged_baseline(LINEAR, training, test, plan.paper.modes)}
 
 
@@ -133,7 +141,7 @@ def _places(*parts: Samples) -> dict[Deformation, FloatArray]:
 
 
 def _differences(bench: Workbench, coarser: Samples, finer: Samples) -> dict[str, float]:
-    """Of the labels of one mesh from those of the other, as if they were predictions."""
+    """Quantity → mean error of the coarser mesh's labels, taken as predictions of the finer mesh's labels."""
 
     class Labels:
         crystal = bench.crystal
@@ -141,5 +149,5 @@ def _differences(bench: Workbench, coarser: Samples, finer: Samples) -> dict[str
         def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
             return coarser.store.read(deformation)
 
-    judged = bench.exam(finer).judge(Labels())
+    judged = bench.held_out_states(finer).judge(Labels())
     return {quantity: judged.summary(quantity)["mean"] for quantity in judged.errors if quantity != "position"}

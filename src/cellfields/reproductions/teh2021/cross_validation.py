@@ -1,10 +1,10 @@
-"""The hyperparameters, chosen as in the paper: by 4-fold cross-validation over architectures (section 4.2).
+"""Choice of the networks' architectures by 4-fold cross-validation, as in the paper (section 4.2).
 
     e(widths) = √( Σ (y − N(D))² / Σ (y − ȳ)² )    over the samples of each fold in turn, learned from the other folds
 
-Each quantity by itself. Reductions are those of all training states: a fold leaves its samples out of the network, not
-out of the modes. Folds are trained one after the other: vectorising over them (``vmap``) was measured to be 10 to 30 %
-slower on a CPU core, whose matrix products are large enough already.
+Each quantity is treated separately. The modes are those of all training states: a fold leaves its samples out of the
+training of the network, but not out of the modes. Folds are trained one after the other, because vectorising over them
+(``vmap``) was measured to be 10 to 30 % slower on a CPU core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Widths = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Choice:
-    """One architecture for one quantity: mean and standard deviation of e over the folds."""
+    """One architecture for one quantity, with mean and standard deviation over the folds of the error e."""
 
     quantity: str
     widths: Widths
@@ -35,7 +35,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """All choices; the paper's architecture is the first of each quantity."""
+    """All architectures of all quantities; the first one of each quantity is the paper's.
+
+    Attributes:
+        choices: the architectures with their errors.
+        training: number of training strains.
+        folds: number of folds.
+        epochs: epochs of each training.
+    """
 
     choices: tuple[Choice, ...]
     training: int
@@ -43,12 +50,12 @@ class CrossValidation:
     epochs: int
 
     def best(self, quantity: str) -> Choice:
-        """The architecture with the smallest error."""
+        """The architecture with the smallest error in a quantity."""
         return min((c for c in self.choices if c.quantity == quantity), key=lambda choice: choice.error)
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """In order."""
+        """Names of the quantities, in the order of the choices."""
         return tuple(dict.fromkeys(choice.quantity for choice in self.choices))
 
 
@@ -62,9 +69,9 @@ def study(bench: Workbench) -> CrossValidation:
     for name in names:
         small = name in ("internal", "free_energy")
         for widths in architectures.small if small else architectures.fields:
-            found = _errors(bench, training, name, widths, recipe, architectures.folds)
-            if found is not None:
-                choices.append(found)
+            choice = _errors(bench, training, name, widths, recipe, architectures.folds)
+            if choice is not None:
+                choices.append(choice)
     return CrossValidation(tuple(choices), len(training), architectures.folds, architectures.epochs)
 
 
@@ -75,15 +82,15 @@ def _errors(
 
     def make() -> list[float] | None:
         learned = bench.encoded(training, recipe.modes)
-        if name not in learned.outputs:  # nothing to learn there
+        if name not in learned.outputs:  # the training states do not know this quantity
             return None
         rows, outputs = learned.outputs[name]
         errors = []
         for fold in range(folds):
-            bench.tell(f"cross-validation: {label}", fold, folds)
-            held = rows // learned.images % folds == fold  # a strain with all its images
+            bench.report_progress(f"cross-validation: {label}", fold, folds)
+            held = rows // learned.images % folds == fold  # all images of a strain are in the same fold
             errors.append(_fold_error(name, learned.deformations[rows], outputs, held, widths, recipe))
-        bench.tell(f"cross-validation: {label}", folds, folds)
+        bench.report_progress(f"cross-validation: {label}", folds, folds)
         return errors
 
     depends_on = [name, list(widths), recipe.hashed_table(), folds, training.key]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellfields.reproductions.teh2021.accuracy import FLOOR, OURS
+from cellfields.reproductions.teh2021.accuracy import PCA_FLOOR, RECIPE_LABELS
 from cellfields.reproductions.teh2021.workbench import Workbench
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
@@ -17,11 +17,11 @@ class LearningCurve:
     """Mean errors over the test strains.
 
     Attributes:
-        sizes: numbers of training solves.
-        images: states that each solve gives to the paper's recipe by symmetry (the best one uses them all anyhow).
+        sizes: numbers of solved training strains.
+        images: number of states that each solve gives to the paper's recipe by symmetry.
         test: number of test states.
-        errors: engine (recipes and the floor) → quantity → one mean a size.
-        seconds: recipe → training time, one a size.
+        errors: engine (both recipes and the PCA floor) → quantity → mean error at each size.
+        seconds: recipe → training time at each size.
     """
 
     sizes: tuple[int, ...]
@@ -32,19 +32,19 @@ class LearningCurve:
 
 
 def study(bench: Workbench) -> LearningCurve:
-    """Train both recipes at each size of the plan that there are states for, and with all states."""
+    """Train both recipes with all states, and at each smaller size of the plan for which there are enough states."""
     plan, training, test = bench.plan, bench.training, bench.test
     sizes = sorted({size for size in plan.sizes if MINIMUM_TRAINING_STATES <= size < len(training)} | {len(training)})
     errors: dict[str, dict[str, list[float]]] = {}
-    seconds: dict[str, list[float]] = {name: [] for name in OURS}
+    seconds: dict[str, list[float]] = {name: [] for name in RECIPE_LABELS}
     for size in sizes:
-        judged = {FLOOR: bench.judged_baseline(FLOOR, training[:size], test, plan.paper.modes)}
-        for name, recipe in zip(OURS, (plan.paper, plan.best), strict=True):
+        judged = {PCA_FLOOR: bench.judged_baseline(PCA_FLOOR, training[:size], test, plan.paper.modes)}
+        for name, recipe in zip(RECIPE_LABELS, (plan.paper, plan.best), strict=True):
             judged[name], spent = bench.judged(name, recipe, training[:size], test)
             seconds[name].append(spent)
         for name, result in judged.items():
             for quantity in result.errors:
                 means = errors.setdefault(name, {}).setdefault(quantity, [])
                 means.append(result.summary(quantity)["mean"])
-    images = bench.lessons(training[:1])[1]
+    images = bench.training_states_with_images(training[:1])[1]
     return LearningCurve(tuple(sizes), images, len(test), errors, seconds)

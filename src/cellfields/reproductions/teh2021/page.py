@@ -1,4 +1,4 @@
-"""All results on one page: report.html with figures, report.md with the tables, report.json with the numbers."""
+"""Writes the results: report.html with figures and tables, report.md with the tables, report.json with the numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NETWORK, _AUTHORS_LINEAR = "published network", "published linear"
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What the studies found; None: not done, or too few labels for it."""
+    """The results of the studies; None for a study that was not made, or that had too few labels."""
 
     accuracy: Accuracy | None = None
     learning: LearningCurve | None = None
@@ -57,8 +57,8 @@ class Results:
     routes: EnergyRoutes | None = None
 
     def tables(self) -> list[tables.Table]:
-        """In the order of the page."""
-        found = [
+        """The tables of these results, in the order of the page."""
+        tables_of_results = [
             (self.accuracy, tables.summary),
             (self.accuracy, tables.everything),
             (self.routes, tables.routes),
@@ -69,7 +69,7 @@ class Results:
             (self.smearings, tables.smearings),
             (self.uncertainties, tables.coverages),
         ]
-        return [make(result) for result, make in found if result is not None]  # type: ignore[operator]
+        return [make(result) for result, make in tables_of_results if result is not None]  # type: ignore[operator]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data, in the units of an evaluation (Hartree, Bohr, GPa, ratios)."""
@@ -103,7 +103,7 @@ class Results:
 
 
 def report(bench: Workbench, results: Results) -> dict[str, Any]:
-    """What report.json holds."""
+    """The content of report.json."""
     notes = [*bench.plan.notes, *_remarks(results)]
     return {"study": "Teh, Ghosh, Bhattacharya (2021)", "notes": notes} | results.to_dict()
 
@@ -130,13 +130,13 @@ def write_page(bench: Workbench, results: Results) -> None:
     boxes = [html_page.section(t.title, html_page.table(t.columns, t.rows, t.numeric_from), t.note) for t in made]
     drawn = [html_page.figure_box(*figures[name], picture) for name, picture in pictures.items()]
     title = "Machine-learned electronic fields of magnesium, reproduced"
-    # The short table first, then what can be seen, then the long ones.
+    # The short table comes first, then the figures, then the long tables.
     html = html_page.page(f"cellfields: {title}", title, lead, "\n".join([*boxes[:1], *drawn, *boxes[1:]]))
     write_durably(bench.directory / "report.html", html.encode())
 
 
 def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str]]:
-    """File name → figure, title, caption."""
+    """Draw the figures of these results: file name without suffix → figure, title, caption."""
     figures: dict[str, tuple[Figure, str, str]] = {}
     accuracy = results.accuracy
     if accuracy is not None:
@@ -176,7 +176,7 @@ def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str
         figures["routes"] = (
             energy_routes_figure(
                 np.array(routes.truth),
-                {n: {route: np.array(e) for route, e in found.items()} for n, found in routes.energies.items()},
+                {n: {route: np.array(e) for route, e in by_route.items()} for n, by_route in routes.energies.items()},
                 printed,
             ),
             "Free energy of predicted states by five routes (Figure 7)",
@@ -189,9 +189,9 @@ def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str
         if accuracy is not None:
             published = {name: accuracy.evaluation.engines.get(name) for name in (_NETWORK, "published PCA floor")}
             points = {
-                name: (PUBLISHED_TRAINING, {q: found.summary(q)["mean"] for q in found.errors})
-                for name, found in published.items()
-                if found is not None
+                name: (PUBLISHED_TRAINING, {q: result.summary(q)["mean"] for q in result.errors})
+                for name, result in published.items()
+                if result is not None
             }
         figures["learning"] = (
             learning_curve_figure(
@@ -204,7 +204,7 @@ def draw(bench: Workbench, results: Results) -> dict[str, tuple[Figure, str, str
 
 
 def _remarks(results: Results) -> Sequence[str]:
-    """Sentences about the labels that went in."""
+    """Sentences about the labels, the domain, and the baselines that are better than a recipe."""
     accuracy = results.accuracy
     if accuracy is None:
         return ()
@@ -235,8 +235,8 @@ def _remarks(results: Results) -> Sequence[str]:
 
 def _beaten(accuracy: Accuracy, recipe: str) -> list[str]:
     quantities = accuracy.evaluation.spread
-    found = {quantity: network_beaten_by(accuracy, quantity, recipe) for quantity in quantities}
-    return [f"{QUANTITIES[q].label} ({label(names[0])})" for q, names in found.items() if names]
+    better = {quantity: network_beaten_by(accuracy, quantity, recipe) for quantity in quantities}
+    return [f"{QUANTITIES[q].label} ({label(names[0])})" for q, names in better.items() if names]
 
 
 def _list(differences: Mapping[str, float]) -> str:

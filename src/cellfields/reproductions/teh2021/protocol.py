@@ -1,9 +1,10 @@
-"""What Teh, Ghosh and Bhattacharya (2021) did, as settings; and the numbers that they printed, each with its place.
+"""The settings of the study of Teh, Ghosh and Bhattacharya (2021), and the errors that the paper prints.
 
     3,000 strains of hcp magnesium  →  2,000 to learn from, 1,000 to be judged by  →  errors, figures 2 to 6 and 8
 
-A :class:`Plan` is everything that decides a result. With the authors' published data it is their pseudopotential and
-their test strains; without, a built-in pseudopotential and own draws, and the plan says so.
+A :class:`Plan` holds everything that the results depend on. With the authors' published data it uses their
+pseudopotential and test strains; without them it uses a built-in pseudopotential and test strains drawn here, which its
+notes mention.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ from cellfields.evaluation.metrics import PAPER_GRID
 from cellfields.reproductions.teh2021.published import Published
 from cellfields.surrogate import PaperNetworks, Polynomials
 
-SEED = 2021  # of the training strains: the authors' own are not published
-SOLVES = 500  # training strains; each is four by the crystal's symmetry (mmm): the paper's 2,000
-PUBLISHED_TRAINING = 2000
+SEED = 2021  # seed of the training strains, because the authors' are not published
+SOLVES = 500  # training strains; with four symmetry images each (mmm) they give the paper's 2,000
+PUBLISHED_TRAINING = 2000  # training strains of the paper
 CONVERGED_MESH = (28, 16, 18)
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A mean and a largest error as the paper prints them, in the units of an evaluation, and where."""
+    """Errors that the paper prints.
+
+    Attributes:
+        mean: mean error, in the units of an evaluation.
+        place: where in the paper it is printed.
+        largest: largest error, or None where the paper prints none.
+        about: whether the paper gives approximate values.
+    """
 
     mean: float
     place: str
@@ -48,13 +56,13 @@ PRINTED: Mapping[str, Printed] = {
     "band_energy_density.nrmse": Printed(0.001, "section 4.4, Figure 5", 0.08, about=True),
     "entropy_density.nrmse": Printed(0.11, "section 4.4, Figure 5", about=True),
 }
-PRINTED_ROUTES: Mapping[str, Printed] = {  # of the free energy
+PRINTED_ROUTES: Mapping[str, Printed] = {  # errors of the free energy by each route
     "direct": Printed(0.10e-3, "Figure 7 (a)", 1.5e-3),
     "sum": Printed(0.16e-3, "Figure 7 (b)", 2.3e-3),
     "orbital": Printed(0.087e-3, "Figure 7 (c)", 1.2e-3),
     "SCF": Printed(0.0015e-3, "Figure 7 (d)", 0.37e-3),
 }
-PRINTED_DISPLACEMENT = Printed(0.097, "section 4.4", 0.66)  # of the true atoms, Bohr
+PRINTED_DISPLACEMENT = Printed(0.097, "section 4.4", 0.66)  # displacements of the true atoms, Bohr
 
 AIMS: Mapping[str, float] = {  # mean errors that the recipe "best" is to reach with 2,000 labels
     "free_energy": 0.03e-3,
@@ -66,7 +74,7 @@ AIMS: Mapping[str, float] = {  # mean errors that the recipe "best" is to reach 
     "band_energy_density.relative_l2": 0.0004,
     "entropy_density.relative_l2": 0.12,
 }
-LARGEST_FREE_ENERGY = 0.5e-3  # aim for the worst of the test strains
+LARGEST_FREE_ENERGY = 0.5e-3  # aim for the largest error of the free energy, Hartree
 CONVERGED_AIMS: Mapping[str, float] = {
     "free_energy": 0.01e-3,
     "density.relative_l2": 0.0003,
@@ -76,7 +84,14 @@ CONVERGED_AIMS: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class Architectures:
-    """Hidden widths to choose from by cross-validation, for fields and for small outputs; the paper's come first."""
+    """Architectures that cross-validation compares; the paper's come first.
+
+    Attributes:
+        fields: hidden widths of the networks of fields.
+        small: hidden widths of the networks of energies and internal coordinates.
+        epochs: epochs of each training.
+        folds: number of folds.
+    """
 
     fields: tuple[tuple[int, ...], ...]
     small: tuple[tuple[int, ...], ...]
@@ -86,21 +101,21 @@ class Architectures:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that decides the results of a reproduction.
+    """Everything that the results of a reproduction depend on.
 
     Attributes:
         engine: first-principles engine of the labels.
-        train, test: strains.
+        train, test: training and test strains.
         paper, best: the two recipes that are compared.
-        sizes: numbers of training solves of the learning curve (those that there are not are left out).
-        architectures: of the cross-validation.
+        sizes: numbers of training strains of the learning curve; those for which there are too few states are left out.
+        architectures: architectures of the cross-validation.
         refinements: steps of second-order training in the ablation, 0 for none.
-        converged: engine with a converged mesh, and how many of the training and test strains it solves.
-        smearing: engine with Fermi–Dirac smearing, and how many.
-        grid: for eq. 12.
+        converged: engine with a converged k mesh, and the numbers of training and test strains that it solves.
+        smearing: engine with Fermi–Dirac smearing, and the numbers of training and test strains that it solves.
+        grid: points along each axis of the grid for the NRMSE (paper, eq. 12), or None for a suitable one.
         published: the authors' data, or None.
-        notes: sentences about what is not as in the paper.
-        routes: how many of the test strains have their energy computed by all routes.
+        notes: sentences about differences from the paper.
+        routes: number of test strains whose energy is computed by all routes.
     """
 
     engine: Any
@@ -126,7 +141,7 @@ class Plan:
 
 
 def in_turn(train: Sequence[Deformation], test: Sequence[Deformation]) -> list[Deformation]:
-    """Training and test strains in turn, so that a campaign that is not finished yet has its share of both."""
+    """Training and test strains interleaved, so that an unfinished campaign has solved a part of both."""
     share = -(-len(train) // max(1, len(test)))
     mixed: list[Deformation] = []
     for row in range(max(len(test), -(-len(train) // share))):
@@ -136,7 +151,7 @@ def in_turn(train: Sequence[Deformation], test: Sequence[Deformation]) -> list[D
 
 
 def magnesium() -> Crystal:
-    """The paper's four-atom cell (section 4.1; edges from the authors' input files)."""
+    """The paper's four-atom cell of magnesium (section 4.1; lengths from the authors' input files)."""
     return Crystal.from_lengths_and_angles(
         [5.89, 10.201779256580686, 9.56],
         [90, 90, 90],
@@ -146,11 +161,11 @@ def magnesium() -> Crystal:
 
 
 def teh2021(reference: Path | None = None, *, quick: bool = False) -> Plan:
-    """The paper's protocol.
+    """The plan of the paper's study.
 
     Args:
         reference: folder with the authors' ``mg.pseu`` and ``published_test_errors.npz``, or None.
-        quick: a miniature: a coarse engine, few and smaller strains, small networks, few epochs.
+        quick: whether to make a small plan for tests, with a coarse engine, a few small strains and small networks.
 
     Raises:
         InputError: the folder lacks one of these files, or one is damaged.

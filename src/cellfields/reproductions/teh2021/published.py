@@ -1,9 +1,9 @@
-"""What the authors published beside their code: errors of their models on each of their test strains.
+"""Reads the data that the authors published beside their code: errors of their models on each of their test strains.
 
     published_test_errors.npz   D (1000, 6);  <field>/<ml|pca|linear>/<rse|nrmse>,  positions/…   (1000,)
     mg.pseu                     their pseudopotential;       sample2_fields.npz    fields of one strain (Figure 2)
 
-None of it is part of this package (its licence is not stated): a folder that the user has is read.
+These data are not part of this package, because their licence is not stated; they are read from a folder of the user.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MODELS: Mapping[str, str] = {"published network": "ml", "published PCA floor": "
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """The authors' numbers.
+    """The authors' data on their n test strains.
 
     Attributes:
-        folder: where they are.
-        deformations: the test strains, in their order.
-        models: name (keys of :data:`MODELS`) → quantity → errors (n,), in the measures of an evaluation.
-        displacement: (n,) how far their relaxed atoms moved, Bohr.
+        folder: folder of the files.
+        deformations: the test strains, in the authors' order.
+        models: name (key of :data:`MODELS`) → quantity → errors (n,), in the measures of an evaluation.
+        displacement: (n,) distances that their relaxed atoms moved, Bohr.
     """
 
     folder: Path
@@ -46,11 +46,11 @@ class Published:
 
     @classmethod
     def load(cls, folder: str | Path) -> Published:
-        """From a folder that holds :data:`ERRORS` and :data:`PSEUDOPOTENTIAL`.
+        """Read a folder that holds the files :data:`ERRORS` and :data:`PSEUDOPOTENTIAL`.
 
         Raises:
-            InputError: one of them is missing.
-            CorruptFileError: the table of errors is damaged or lacks something.
+            InputError: one of the files is missing.
+            CorruptFileError: the table of errors is damaged or incomplete.
         """
         folder = Path(folder).absolute()
         for name in (ERRORS, PSEUDOPOTENTIAL):
@@ -69,14 +69,14 @@ class Published:
 
     @property
     def pseudopotential(self) -> Path:
-        """Their pseudopotential file."""
+        """Path of the authors' pseudopotential file."""
         return self.folder / PSEUDOPOTENTIAL
 
     def rows(self, strains: Sequence[Deformation]) -> IntArray:
-        """Where these strains are among :attr:`deformations`.
+        """Indices of these strains in :attr:`deformations`.
 
         Raises:
-            InputError: one is not.
+            InputError: a strain is not among them.
         """
         place = {deformation: row for row, deformation in enumerate(self.deformations)}
         if missing := [d for d in strains if d not in place]:
@@ -84,7 +84,11 @@ class Published:
         return np.array([place[deformation] for deformation in strains], dtype=np.int64)
 
     def engine_errors(self, strains: Sequence[Deformation]) -> dict[str, EngineErrors]:
-        """Their models on some of their strains, as if they had been judged here; how long they took is not known."""
+        """Errors of the authors' models on some of their test strains; the times of their solves are nan.
+
+        Raises:
+            InputError: a strain is not one of theirs.
+        """
         rows = self.rows(strains)
         unknown = np.full(len(rows), np.nan)
         return {
@@ -93,10 +97,10 @@ class Published:
         }
 
     def figure_2(self) -> tuple[Deformation, dict[str, FloatArray]] | None:
-        """Strain and fields of Figure 2 on the paper's grid (36, 64, 60), physical units; None without the file.
+        """Strain of Figure 2, and field → values on the paper's grid (36, 64, 60); None where the file is missing.
 
         Raises:
-            CorruptFileError: the file is damaged or lacks something.
+            CorruptFileError: the file is damaged or incomplete.
         """
         path = self.folder / FIGURE_2
         if not path.is_file():
@@ -104,26 +108,28 @@ class Published:
         table = _read(path)
         try:
             strain = Deformation.from_array(table["D"])
-            n1, n2, n3 = PAPER_GRID  # their arrays run over z, y, x
+            n1, n2, n3 = PAPER_GRID  # the authors' arrays are ordered z, y, x
             return strain, {name: table[name].reshape(n3, n2, n1).transpose(2, 1, 0) for name in FIELD_NAMES}
         except (KeyError, ValueError) as error:
             raise CorruptFileError(f"{path} does not hold what it should: {error}") from error
 
 
 def difference_in_fields(state: CellState, grids: Mapping[str, FloatArray]) -> dict[str, float]:
-    """Relative L² difference of a state's fields from the authors' own on the paper's grid.
+    """Field → relative L² difference of a state's field from the authors' on the paper's grid.
 
-    Theirs are multiplied by the volume of a grid cell where they are densities.
+    Args:
+        state: a state with fields.
+        grids: field → the authors' values (36, 64, 60); densities are multiplied by the volume of a grid cell.
     """
-    assert state.fields is not None  # the caller looks
+    assert state.fields is not None  # labels hold fields
     differences = {}
-    for name, theirs in grids.items():
-        ours = state.fields.on_grid(name, PAPER_GRID)
+    for name, published in grids.items():
+        values = state.fields.on_grid(name, PAPER_GRID)
         if quantity(name).times_volume:
-            ours = ours * state.volume / ours.size
+            values = values * state.volume / values.size
         elif quantity(name).zero_mean:
-            theirs = theirs - theirs.mean()
-        differences[name] = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+            published = published - published.mean()
+        differences[name] = float(np.linalg.norm(values - published) / np.linalg.norm(published))
     return differences
 
 

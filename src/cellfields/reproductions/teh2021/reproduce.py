@@ -1,4 +1,4 @@
-"""The reproduction from labels to report, stage by stage; each stage takes up what is already there.
+"""Runs the reproduction from labels to report in stages; each stage uses the results that already exist.
 
 labels → accuracy → learning curve → cross-validation → ablation → uncertainty → energy routes → converged mesh →
 smearing → report
@@ -40,10 +40,10 @@ STAGES = (LABELS, *_STUDIES)
 
 
 def checked(stages: Collection[str] | None) -> tuple[str, ...]:
-    """These stages, or all.
+    """The names of these stages, or of all stages where there are none.
 
     Raises:
-        InputError: one that there is not.
+        InputError: a stage is unknown.
     """
     if unknown := [stage for stage in stages or () if stage not in STAGES]:
         raise InputError(f"stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}")
@@ -51,21 +51,21 @@ def checked(stages: Collection[str] | None) -> tuple[str, ...]:
 
 
 def reproduce(
-    bench: Workbench, stages: Collection[str] = STAGES, say: Callable[[str], None] = lambda sentence: None
+    bench: Workbench, stages: Collection[str] = STAGES, note: Callable[[str], None] = lambda sentence: None
 ) -> page.Results:
-    """Do these stages, and write the report of them.
+    """Run some stages, and write the report of their results.
 
     Args:
         bench: plan, directory, and whether labels may be solved.
-        stages: some of :data:`STAGES`; labels that are missing are solved only where they are a stage themselves, or
-            belong to the stage (converged, smearing).
-        say: called with a sentence now and then.
+        stages: some of :data:`STAGES`. The stage "labels" solves the labels of the plan; "converged" and "smearing"
+            solve their own; all other stages use the labels that exist.
+        note: called with sentences about the progress.
 
     Returns:
-        What the stages found; the report holds it too, unless there is nothing but labels.
+        The results of the stages. A report is written unless "labels" is the only stage.
 
     Raises:
-        InputError: an unknown stage; too few labels for the stages asked for.
+        InputError: a stage is unknown, or there are too few labels for the stages.
     """
     stages = checked(stages)
     if LABELS in stages and bench.solve:
@@ -74,16 +74,16 @@ def reproduce(
     results = page.Results()
     if not wanted:
         return results
-    say(
+    note(
         f"{len(bench.training)} of {len(bench.plan.train)} training strains and {len(bench.test)} of "
         f"{len(bench.plan.test)} test strains are solved"
     )
     for stage in wanted:
         name, study = _STUDIES[stage]
-        found = study(bench)
-        if found is None:
-            say(f"{stage}: too few labels, left out")
-        results = replace(results, **{name: found})
-        page.write_tables(bench, results)  # they grow stage by stage
+        result = study(bench)
+        if result is None:
+            note(f"{stage}: too few labels, left out")
+        results = replace(results, **{name: result})
+        page.write_tables(bench, results)  # after each stage, so that an interrupted run has its tables
     page.write_page(bench, results)
     return results

@@ -1,6 +1,6 @@
-"""The paper's networks, trained on with a second-order method: how much of their error is unfinished training.
+"""Continues the training of the paper's networks with L-BFGS, to measure how much of their error it removes.
 
-min_w  mean (y − N_w(z))² + l2 Σ w²        the same loss, over all samples at once, by L-BFGS in double precision
+min_w  mean (y − N_w(z))² + l2 Σ w²        the loss of the first training, over all samples, in double precision
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def refine(
     steps: int,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[Surrogate, float]:
-    """Go on from a trained surrogate of networks.
+    """Continue the training of a surrogate's networks.
 
     Args:
-        surrogate: trained on ``states``.
-        states: the same.
-        steps: of L-BFGS, at most, for each network.
-        on_progress: called with (quantity, networks done, networks).
+        surrogate: a trained surrogate.
+        states: the states that it was trained on, with their images.
+        steps: largest number of L-BFGS steps for each network.
+        on_progress: called with a quantity, the number of networks done, and the number of networks.
 
     Returns:
-        The surrogate with better networks, and the wall time in seconds. A surrogate of polynomials has nothing to
-        refine and is returned as it is.
+        The surrogate with refined networks, and the wall time in seconds. A surrogate of polynomials has no networks
+        and is returned unchanged.
     """
     if not isinstance(surrogate.recipe, Networks):
         return surrogate, 0.0
@@ -73,7 +73,7 @@ def _refined(regressor: Regressor, deformations: FloatArray, outputs: FloatArray
             return float(value), np.asarray(gradient, dtype=float)
 
         options: Any = {"maxiter": steps, "maxfun": 2 * steps, "maxcor": 20, "gtol": 1e-12, "ftol": 0.0}
-        found = minimize(value_and_slope, np.asarray(start), jac=True, method="L-BFGS-B", options=options)
-        network = jax.tree.map(np.asarray, unravel(jnp.asarray(found.x)))
+        minimum = minimize(value_and_slope, np.asarray(start), jac=True, method="L-BFGS-B", options=options)
+        network = jax.tree.map(np.asarray, unravel(jnp.asarray(minimum.x)))
     refined: Regressor = eqx.tree_at(lambda r: r.network, regressor, network)
     return refined

@@ -1,6 +1,6 @@
-"""Footnote 1 of the paper: the same with Fermi–Dirac smearing, on a smaller set, beside cold smearing on those strains.
+"""Errors with Fermi–Dirac smearing and with cold smearing on the same, smaller set of strains (paper, footnote 1).
 
-S(f) = −f log(f/2) − (2 − f) log(1 − f/2)          entropy of mixing: −TS is then no longer a small number
+S(f) = −f log(f/2) − (2 − f) log(1 − f/2)          the entropy of Fermi–Dirac smearing, with which −TS is not small
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
 @dataclass(frozen=True)
 class Smearings:
-    """Errors with either smearing, learned from and judged on the same strains.
+    """Errors with labels of either smearing, of engines trained and tested on the same strains.
 
     Attributes:
         training, test: numbers of states.
@@ -31,20 +31,20 @@ class Smearings:
 
 
 def study(bench: Workbench) -> Smearings | None:
-    """Label with the other smearing as far as that is allowed, and compare; None while there are too few labels."""
+    """Solve labels with Fermi–Dirac smearing, where that is allowed, and compare; None with too few labels."""
     engine, most_train, most_test = bench.plan.smearing
     train, test = bench.training[:most_train], bench.test[:most_test]
     store = bench.labels("smearing", engine, in_turn(train.deformations, test.deformations))
     if store is None:
         return None
-    other = [Samples.solved(store, part.deformations) for part in (train, test)]
-    if len(other[0]) < MINIMUM_TRAINING_STATES or len(other[1]) < 2:
+    fermi_dirac = [Samples.solved(store, part.deformations) for part in (train, test)]
+    if len(fermi_dirac[0]) < MINIMUM_TRAINING_STATES or len(fermi_dirac[1]) < 2:
         return None
-    cold = [Samples(bench.training.store, part.deformations) for part in other]
+    cold = [Samples(bench.training.store, part.deformations) for part in fermi_dirac]
     errors, spread = {}, {}
-    for name, (training, unseen) in {"cold": cold, "Fermi–Dirac": other}.items():
+    for name, (training, unseen) in {"cold": cold, "Fermi–Dirac": fermi_dirac}.items():
         judged = judge(bench, training, unseen)
         errors[name] = {engine: {q: e.summary(q) for q in e.errors} for engine, e in judged.items()}
         truth = bench.truth(unseen)
         spread[name] = {quantity: s.standard_deviation for quantity, s in truth.spread.items()}
-    return Smearings(len(other[0]), len(other[1]), errors, spread)
+    return Smearings(len(fermi_dirac[0]), len(fermi_dirac[1]), errors, spread)

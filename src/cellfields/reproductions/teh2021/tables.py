@@ -1,7 +1,7 @@
-"""Results of the studies as tables of text: the same rows for the page, the Markdown file and the terminal.
+"""Results of the studies as tables of text for the page, the Markdown file and the terminal.
 
-Every number stands beside the paper's printed one and the authors' own on the same strains, where there is one; and
-where a regression without networks is better than the networks, the row says so.
+Errors are shown beside those that the paper prints and those of the authors' models on the same strains, where these
+are known. A remark marks the baselines that are better than the networks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cellfields.evaluation.figures.style import label
 from cellfields.evaluation.report import duration
 from cellfields.evaluation.texts import number
 from cellfields.reproductions.teh2021.ablation import Ablation
-from cellfields.reproductions.teh2021.accuracy import BEST, FLOOR, PAPER, Accuracy, network_beaten_by
+from cellfields.reproductions.teh2021.accuracy import BEST, PAPER, PCA_FLOOR, Accuracy, network_beaten_by
 from cellfields.reproductions.teh2021.converged import Meshes
 from cellfields.reproductions.teh2021.cross_validation import CrossValidation
 from cellfields.reproductions.teh2021.learning_curve import LearningCurve
@@ -44,7 +44,7 @@ _ABLATED = (
 
 @dataclass(frozen=True)
 class Table:
-    """One table: ``numeric_from`` is the first right-aligned column."""
+    """A table of texts with a title and a note; columns from index ``numeric_from`` on are right-aligned."""
 
     title: str
     columns: tuple[str, ...]
@@ -53,31 +53,31 @@ class Table:
     numeric_from: int = 1
 
     def markdown(self) -> str:
-        """As GitHub reads it."""
+        """The table as GitHub Markdown, below a heading."""
         line = ["---" if i < self.numeric_from else "---:" for i in range(len(self.columns))]
         rows = "\n".join(f"| {' | '.join(cells)} |" for cells in (self.columns, line, *self.rows))
         return f"## {self.title}\n\n{self.note + chr(10) * 2 if self.note else ''}{rows}\n"
 
 
 def shown(quantity: str, value: float | None) -> str:
-    """In the unit that people see it in; a dash for what is not known."""
+    """Text of a value of an evaluation, in the unit in which the quantity is shown; a dash for None."""
     return "—" if value is None else number(QUANTITIES[quantity].scale * value)
 
 
 def named(quantity: str) -> str:
-    """Name and unit."""
+    """Label of a quantity with its unit."""
     return f"{QUANTITIES[quantity].label}, {QUANTITIES[quantity].unit}"
 
 
 def summary(accuracy: Accuracy) -> Table:
-    """Mean errors side by side: printed, the authors' on these strains, ours, the best baseline, and the aim."""
+    """Table of mean errors: printed, of the authors' network, of both recipes and the best baseline, and the aims."""
     engines = accuracy.evaluation.engines
     rows = []
     for quantity in accuracy.evaluation.spread:
 
         def mean(engine: str, quantity: str = quantity) -> float | None:
-            found = engines.get(engine)
-            return found.summary(quantity)["mean"] if found is not None and quantity in found.errors else None
+            result = engines.get(engine)
+            return result.summary(quantity)["mean"] if result is not None and quantity in result.errors else None
 
         baselines = {name: value for name in BASELINES if (value := mean(name)) is not None}
         leader = min(baselines, key=lambda name: baselines[name]) if baselines else None
@@ -122,15 +122,15 @@ def summary(accuracy: Accuracy) -> Table:
 
 
 def everything(accuracy: Accuracy) -> Table:
-    """Every engine on every quantity: mean, median, 99 % and largest error."""
+    """Table of the mean, median, 99th percentile and largest error of every engine in every quantity."""
     rows = []
     for quantity in accuracy.evaluation.spread:
         better = {engine: set(network_beaten_by(accuracy, quantity, engine)) for engine in (PAPER, BEST)}
-        for engine in (PAPER, BEST, *MODELS, FLOOR, *BASELINES):
-            found = accuracy.evaluation.engines.get(engine)
-            if found is None or quantity not in found.errors:
+        for engine in (PAPER, BEST, *MODELS, PCA_FLOOR, *BASELINES):
+            result = accuracy.evaluation.engines.get(engine)
+            if result is None or quantity not in result.errors:
                 continue
-            statistics = found.summary(quantity)
+            statistics = result.summary(quantity)
             printed = PRINTED.get(quantity) if engine in (PAPER, "published network") else None
             beaten = [f"our {name}" for name in (PAPER, BEST) if engine in better[name]]
             rows.append(
@@ -150,28 +150,29 @@ def everything(accuracy: Accuracy) -> Table:
     return Table(f"All errors on {_counts(accuracy)}", columns, tuple(rows), note, numeric_from=2)
 
 
-def routes(found: EnergyRoutes) -> Table:
-    """Mean and largest error of the free energy, route by route, beside the printed ones."""
+def routes(energies: EnergyRoutes) -> Table:
+    """Table of the mean and largest error of the free energy by each route, beside the printed ones."""
     rows = []
-    for route in next(iter(found.energies.values())):
+    for route in next(iter(energies.energies.values())):
         printed = PRINTED_ROUTES.get(route)
         cells = [_printed("free_energy", printed, "mean"), _printed("free_energy", printed, "max")]
         for recipe in (PAPER, BEST):
-            statistics = found.summary(recipe, route)
+            statistics = energies.summary(recipe, route)
             cells += [shown("free_energy", statistics["mean"]), shown("free_energy", statistics["max"])]
         rows.append((route, *cells))
     columns = ("route, mHa", "printed mean", "max", "paper's recipe, ours, mean", "max", "best recipe, mean", "max")
-    count = f"{len(found.truth)}" if len(found.truth) == found.asked else f"{len(found.truth)} of {found.asked}"
-    left_out = f" {found.failed} strains gave no energy by some route and are left out." if found.failed else ""
+    solved, asked = len(energies.truth), energies.asked
+    count = f"{solved}" if solved == asked else f"{solved} of {asked}"
+    left_out = f" {energies.failed} strains gave no energy by some route and are left out." if energies.failed else ""
     note = (
         "Errors of F per cell of four atoms, from predicted fields and predicted atoms. On the labels' own fields the "
-        f"sum route is wrong by {found.own:.1e} Ha at most.{left_out}"
+        f"sum route is wrong by {energies.largest_label_error:.1e} Ha at most.{left_out}"
     )
     return Table(f"Free energy by five routes (Figure 7), {count} test strains", columns, tuple(rows), note)
 
 
 def learning(curve: LearningCurve) -> Table:
-    """Means against training size."""
+    """Table of mean errors and training times at each training size."""
     rows = []
     for quantity in next(iter(curve.errors.values())) | curve.errors[BEST]:
         for engine, means in curve.errors.items():
@@ -185,61 +186,65 @@ def learning(curve: LearningCurve) -> Table:
     return Table(title, ("error in", "engine", *map(str, curve.sizes)), tuple(rows), note, numeric_from=2)
 
 
-def validation(found: CrossValidation) -> Table:
-    """Architectures by cross-validation."""
+def validation(compared: CrossValidation) -> Table:
+    """Table of the architectures that cross-validation compared, with their errors."""
     rows = []
-    for quantity in found.quantities:
-        choices = [choice for choice in found.choices if choice.quantity == quantity]
-        best = found.best(quantity)
+    for quantity in compared.quantities:
+        choices = [choice for choice in compared.choices if choice.quantity == quantity]
+        best = compared.best(quantity)
         for index, choice in enumerate(choices):
             remarks = ["the paper's"] * (index == 0) + ["smallest"] * (choice is best)
             error = f"{number(100 * choice.error)} ± {number(100 * choice.deviation)}"
             rows.append((quantity, "-".join(map(str, choice.widths)), error, ", ".join(remarks)))
-    title = f"Architectures by {found.folds}-fold cross-validation on {found.training} strains, {found.epochs} epochs"
+    title = (
+        f"Architectures by {compared.folds}-fold cross-validation on {compared.training} strains, "
+        f"{compared.epochs} epochs"
+    )
     note = "Error: root mean square over the outputs' own spread, in per cent, mean ± standard deviation over folds."
     return Table(title, ("quantity", "hidden widths", "error, %", ""), tuple(rows), note, numeric_from=2)
 
 
-def ablated(found: Ablation) -> Table:
-    """One row an ingredient."""
-    quantities = [quantity for quantity in _ABLATED if any(quantity in row.errors for row in found.rows)]
+def ablated(ablation: Ablation) -> Table:
+    """Table of mean errors with a row for each variant of the recipe."""
+    quantities = [quantity for quantity in _ABLATED if any(quantity in row.errors for row in ablation.rows)]
     rows = tuple(
         (row.label, *(shown(quantity, row.errors.get(quantity)) for quantity in quantities), duration(row.seconds))
-        for row in found.rows
+        for row in ablation.rows
     )
-    title = f"What each ingredient is worth: mean errors, {found.training} training and {found.test} test strains"
+    counts = f"{ablation.training} training and {ablation.test} test strains"
+    title = f"What each ingredient is worth: mean errors, {counts}"
     return Table(title, ("recipe", *map(named, quantities), "training"), rows)
 
 
-def meshes(found: Meshes) -> Table:
-    """Errors with labels of either mesh."""
-    mesh = "×".join(map(str, found.settings.get("kmesh", ())))
-    rows = _sides(found.errors, CONVERGED_AIMS, "converged mesh")
+def meshes(compared: Meshes) -> Table:
+    """Table of errors with labels of the paper's k mesh and of the converged one."""
+    mesh = "×".join(map(str, compared.settings.get("kmesh", ())))
+    rows = _sides(compared.errors, CONVERGED_AIMS, "converged mesh")
     rows += [
         (named(quantity), "the labels themselves differ by", shown(quantity, value), "", "", "")
-        for quantity, value in found.differences.items()
+        for quantity, value in compared.differences.items()
     ]
     note = (
-        f"The same {found.training} training and {found.test} test strains, atoms held where the paper's mesh relaxed "
-        f"them (largest force there on the converged mesh {found.largest_force:.1e} Ha/Bohr)."
+        f"The same {compared.training} training and {compared.test} test strains, atoms held where the paper's mesh "
+        f"relaxed them (largest force there on the converged mesh {compared.largest_force:.1e} Ha/Bohr)."
     )
     return Table(f"The paper's mesh and a converged one ({mesh})", _SIDES, tuple(rows), note, numeric_from=2)
 
 
-def smearings(found: Smearings) -> Table:
-    """Errors with either smearing."""
-    rows = _sides(found.errors, {}, "")
-    for smearing, spread in found.spread.items():
+def smearings(compared: Smearings) -> Table:
+    """Table of errors with labels of cold and of Fermi–Dirac smearing, and of the spread of both."""
+    rows = _sides(compared.errors, {}, "")
+    for smearing, spread in compared.spread.items():
         rows += [(named(q), f"spread, {smearing}", shown(q, value), "", "", "") for q, value in spread.items()]
     rows.sort(key=lambda row: [named(q) for q in QUANTITIES].index(row[0]))
-    note = f"The same {found.training} training and {found.test} test strains."
+    note = f"The same {compared.training} training and {compared.test} test strains."
     return Table("Cold and Fermi–Dirac smearing (footnote 1)", _SIDES, tuple(rows), note, numeric_from=2)
 
 
-def coverages(found: Uncertainties) -> Table:
-    """Shares of errors within multiples of σ."""
+def coverages(uncertainties: Uncertainties) -> Table:
+    """Table of the shares of errors within multiples of σ, on held-out folds and on test strains."""
     rows = []
-    for where, table in (("held-out folds", found.held_out), ("test strains", found.unseen)):
+    for where, table in (("held-out folds", uncertainties.held_out), ("test strains", uncertainties.unseen)):
         for quantity, c in table.items():
             shares = (f"{100 * share:.1f}" for share in c.shares.values())
             numbers = (shown(quantity, c.sigma), shown(quantity, c.error), *shares, f"{c.correlation:.2f}")
@@ -253,7 +258,10 @@ def coverages(found: Uncertainties) -> Table:
         "rank correlation",
     )
     nominal = ", ".join(f"{100 * share:g} %" for share in NOMINAL.values())
-    note = f"{found.training} training strains in four folds, {found.test} test strains. Nominal coverage: {nominal}."
+    note = (
+        f"{uncertainties.training} training strains in four folds, {uncertainties.test} test strains. "
+        f"Nominal coverage: {nominal}."
+    )
     return Table("Uncertainty of the best recipe: coverage", columns, tuple(rows), note, numeric_from=2)
 
 

@@ -1,9 +1,10 @@
-"""Whether the best recipe's standard deviations hold: how many errors they cover, on folds that were held out.
+"""Coverage of errors by the best recipe's standard deviations σ, on folds that were held out and on test strains.
 
     coverage(k) = share of strains with  |error| < k σ(D) ,  k = 1, 2, 3        nominal: 68.3 %, 95.4 %, 99.7 %
 
-Each fold is predicted by a model trained on the other folds, with that model's own uncertainty; then the test strains
-by the model trained on all. The rank correlation of σ with the error says whether it tells bad strains from good ones.
+Each fold is predicted by a model that is trained on the other folds, with the uncertainty of that model; the test
+strains are predicted by the model that is trained on all folds. The rank correlation of σ with the error measures
+whether σ is larger for strains with larger errors.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _FOLDS = 4
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of one quantity.
+    """Coverage of the errors of one quantity.
 
     Attributes:
         shares: multiple of σ → share of errors below it.
-        correlation: Spearman's, of σ and error; 0 where either does not vary.
+        correlation: Spearman's rank correlation of σ and error; 0 where either does not vary.
         sigma: mean σ, in the units of an evaluation.
-        error: mean error.
+        error: mean error, in the units of an evaluation.
     """
 
     shares: dict[int, float]
@@ -43,7 +44,13 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Uncertainties:
-    """Quantity → coverage, on the training strains by folds and on the test strains; numbers of both."""
+    """Coverage of all quantities.
+
+    Attributes:
+        held_out: quantity → coverage on the training strains, each in the fold that was held out.
+        unseen: quantity → coverage on the test strains.
+        training, test: numbers of states.
+    """
 
     held_out: dict[str, Coverage]
     unseen: dict[str, Coverage]
@@ -52,7 +59,7 @@ class Uncertainties:
 
 
 def study(bench: Workbench) -> Uncertainties:
-    """Train on three quarters, judge on the fourth, four times; then on the test strains."""
+    """Measure the coverage on four folds, each held out once, and on the test strains."""
     training, test = bench.training, bench.test
     pairs: dict[str, list[list[float]]] = {}
     for fold in range(_FOLDS):
@@ -77,7 +84,7 @@ def _pairs(bench: Workbench, training: Samples, held: Samples, about: str) -> di
 
     def make() -> dict[str, Any]:
         surrogate: Surrogate = bench.surrogate(recipe, training, about)
-        judged = bench.exam(held).judge(surrogate)
+        judged = bench.held_out_states(held).judge(surrogate)
         sigma = [surrogate.uncertainty(deformation) for deformation in held.deformations]
         return {
             quantity: [errors.tolist(), [s[quantity] for s in sigma]]

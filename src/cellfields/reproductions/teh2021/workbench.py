@@ -1,11 +1,11 @@
-"""Where studies work: labels, trained models and judgements, each made once and kept under one directory.
+"""The workbench of the studies: it makes labels, trained models and errors once and keeps them in one directory.
 
-    dataset/, converged/, smearing/     labels, sealed (:class:`~cellfields.dataset.DatasetStore`)
+    dataset/, converged/, smearing/     labels (:class:`~cellfields.dataset.DatasetStore`)
     models/<hash>.safetensors           a trained model; hash = SHA-256 of its training states' keys and its recipe
-    results/<name>-<hash>.json          what a study found; hash = SHA-256 of all that it depends on
+    results/<name>-<hash>.json          a result of a study; hash = SHA-256 of everything that it depends on
 
-Whatever is there with the right hash is taken as it is, so a study that was interrupted goes on, and one whose labels
-have become more is done again.
+A file with the right hash is used as it is. A study that was interrupted therefore continues where it stopped, and a
+study whose labels have become more is computed again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from cellfields.dataset import DatasetStore, Starter, label
 from cellfields.engines.contract import Engine
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import EngineErrors, Evaluation
-from cellfields.evaluation.baselines import BaselineEngine, Floor
-from cellfields.evaluation.evaluate import Exam
+from cellfields.evaluation.baselines import BaselineEngine, ReductionLimit
+from cellfields.evaluation.evaluate import HeldOutStates
 from cellfields.pipeline.model_file import saved_model, train_and_save
 from cellfields.pipeline.samples import MINIMUM_TEST_STATES, Samples
 from cellfields.reproductions.teh2021.protocol import Plan
@@ -40,20 +40,21 @@ from cellfields.surrogate.images import images_of
 from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training_size import MINIMUM_TRAINING_STATES
 
-Tell = Callable[[str, int, int], None]
-_QUANTITIES = 8  # steps of a training's progress: four fields, atoms, two energies, and the end
+ProgressCallback = Callable[[str, int, int], None]
+"""Called with the name of a task, the number of its steps that are done, and the number of all its steps."""
+_QUANTITIES = 8  # steps in which a training reports progress: four fields, atoms, two energies, and the end
 _FORMAT = 1  # of results: raise it when a study changes what it computes
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Training states as regressions see them.
+    """Training states and their symmetry images as inputs and outputs of a regression.
 
     Attributes:
-        encoding: what the outputs mean.
-        outputs: quantity → which states know it (n,), and what they know (n, width).
-        deformations: (N, 6) D of all states, the images of a strain together.
-        images: how many each strain has.
+        encoding: reduction of the states, which turns outputs back into states.
+        outputs: quantity → indices (n,) of the states that know it, and its encoded values (n, width) in them.
+        deformations: (N, 6) D of all states, the images of one strain next to each other.
+        images: number of images of each strain.
     """
 
     encoding: StateEncoding
@@ -64,21 +65,21 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Workbench:
-    """A plan, a directory, and how to tell of progress.
+    """Gives the studies of a plan their labels, models and errors, and keeps all of these in one directory.
 
     Attributes:
-        plan: what is reproduced.
-        directory: where everything goes.
-        workers: solves at a time.
-        solve: whether missing labels may be solved; otherwise studies use what there is.
-        tell: called with (what, done, total).
+        plan: the study that is reproduced.
+        directory: folder in which labels, models, results and the report are kept.
+        workers: number of solves that run at the same time.
+        solve: whether missing labels may be solved; if not, the studies use the labels that exist.
+        report_progress: called with the name of a task, its steps that are done, and the number of all its steps.
     """
 
     plan: Plan
     directory: Path
     workers: int = 1
     solve: bool = True
-    tell: Tell = lambda what, done, total: None
+    report_progress: ProgressCallback = lambda what, done, total: None
 
     @property
     def crystal(self) -> Crystal:
@@ -90,12 +91,19 @@ class Workbench:
     def labels(
         self, name: str, engine: Any, strains: Sequence[Deformation], starter: Starter | None = None
     ) -> DatasetStore | None:
-        """The dataset of this name, filled with these strains if that is allowed; None where there is none.
+        """Open a dataset below the directory and, where :attr:`solve` allows it, solve the strains that it lacks.
 
-        ``starter`` gives what a solve may begin from.
+        Args:
+            name: folder of the dataset below :attr:`directory`.
+            engine: solves the strains, and must be the one that the dataset was made with.
+            strains: the deformations to solve.
+            starter: gives for a strain the density that its solve begins from.
+
+        Returns:
+            The dataset; None where it does not exist and may not be made.
 
         Raises:
-            SettingsMismatchError: it was made with other settings.
+            SettingsMismatchError: the dataset was made with other settings.
         """
         directory = self.directory / name
         if not self.solve:
@@ -112,15 +120,16 @@ class Workbench:
             workers=self.workers,
             starter=starter,
             retry_failed=False,
-            on_event=lambda event: self.tell(f"solving for {name}", event.done, event.total),
+            on_event=lambda event: self.report_progress(f"solving for {name}", event.done, event.total),
         )
         return store
 
     def existing(self, name: str, engine: Any) -> DatasetStore:
-        """The dataset of this name, as it is.
+        """Open a dataset below the directory without solving anything.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no dataset of this name.
+            SettingsMismatchError: the dataset was made with another engine.
         """
         store = replace(self, solve=False).labels(name, engine, ())
         if store is None:
@@ -132,7 +141,7 @@ class Workbench:
         """Solved training strains of the plan.
 
         Raises:
-            InputError: fewer than eight.
+            InputError: fewer than eight of them are solved.
         """
         return self.solved(
             self.existing("dataset", self.plan.engine), self.plan.train, MINIMUM_TRAINING_STATES, "training"
@@ -143,28 +152,34 @@ class Workbench:
         """Solved test strains of the plan.
 
         Raises:
-            InputError: fewer than two.
+            InputError: fewer than two of them are solved.
         """
         return self.solved(self.existing("dataset", self.plan.engine), self.plan.test, MINIMUM_TEST_STATES, "test")
 
     def solved(self, store: DatasetStore, strains: Iterable[Deformation], fewest: int, kind: str) -> Samples:
-        """Those of these strains that are solved.
+        """Samples of those strains that have a state in a dataset; ``kind`` names them in the message of the error.
 
         Raises:
-            InputError: fewer than ``fewest``.
+            InputError: fewer than ``fewest`` strains are solved.
         """
         return Samples.solved(store, strains, fewest=fewest, kind=kind, advice="let the command solve more")
 
-    # -- what is made of them -------------------------------------------------------------------------------------
+    # -- models and errors -----------------------------------------------------------------------------------------
 
     def keep(self, name: str, depends_on: Any, make: Callable[[], Any]) -> Any:
-        """JSON data that ``make`` gives, made once for everything that it depends on (JSON data too)."""
-        found = digest([_FORMAT, __version__, name, depends_on])
-        path = self.directory / "results" / f"{name}-{found[:16]}.json"
+        """Read a result from its file, or compute it and write the file.
+
+        Args:
+            name: first part of the file's name.
+            depends_on: JSON data of everything that the result depends on; its hash is the rest of the name.
+            make: computes the result, as JSON data.
+        """
+        key = digest([_FORMAT, __version__, name, depends_on])
+        path = self.directory / "results" / f"{name}-{key[:16]}.json"
         if path.is_file():
             try:
                 return json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:  # a damaged file is made again
+            except ValueError:  # the file is damaged: the result is computed again
                 pass
         result = make()
         make_directory(path.parent)
@@ -172,38 +187,40 @@ class Workbench:
         return json.loads(json.dumps(result))
 
     def surrogate(self, recipe: Recipe, training: Samples, about: str) -> Surrogate:
-        """The model of this recipe and these states, trained if there is none yet.
+        """Read the model of a recipe and training states from its file, or train it and write the file.
 
-        Outside its domain it flags: an evaluation counts what lies there.
+        Outside its training domain the model flags its predictions instead of raising, so that an evaluation can count
+        them. ``about`` names the model in reports of progress.
         """
         identity = training.store.identity
-        found = digest([__version__, training.key, recipe.identity()])
-        path = self.directory / "models" / f"{found[:16]}.safetensors"
-        if (surrogate := saved_model(path, found, outside="flag")) is not None:
+        key = digest([__version__, training.key, recipe.identity()])
+        path = self.directory / "models" / f"{key[:16]}.safetensors"
+        if (surrogate := saved_model(path, key, outside="flag")) is not None:
             return surrogate
-        what = f"training {about} on {len(training)} states"
-        surrogate = train_and_save(path, found, self.crystal, training.states, recipe, identity, self._one_bar(what))
-        self.tell(what, _QUANTITIES, _QUANTITIES)
+        task = f"training {about} on {len(training)} states"
+        on_progress = self._progress_of_training(task)
+        surrogate = train_and_save(path, key, self.crystal, training.states, recipe, identity, on_progress)
+        self.report_progress(task, _QUANTITIES, _QUANTITIES)
         return replace(surrogate, outside="flag")
 
-    def _one_bar(self, what: str) -> Callable[[str, int, int], None]:
-        """Progress of a training, quantity by quantity, as that of one task."""
+    def _progress_of_training(self, task: str) -> ProgressCallback:
+        """A callback for a training, which reports the quantities that are finished as the steps of one task."""
         begun: list[str] = []
 
-        def tell(quantity: str, done: int, total: int) -> None:
+        def report_quantity(quantity: str, done: int, total: int) -> None:
             if quantity not in begun:
                 begun.append(quantity)
             if done == total:
-                self.tell(what, min(len(begun), _QUANTITIES - 1), _QUANTITIES)
+                self.report_progress(task, min(len(begun), _QUANTITIES - 1), _QUANTITIES)
 
-        return tell
+        return report_quantity
 
     def judged(self, name: str, recipe: Recipe, training: Samples, test: Samples) -> tuple[EngineErrors, float]:
         """A recipe's errors on test states, and its training time in seconds."""
 
         def make() -> dict[str, Any]:
             surrogate = self.surrogate(recipe, training, name)
-            errors = self.exam(test).judge(surrogate)
+            errors = self.held_out_states(test).judge(surrogate)
             seconds = float(surrogate.metadata["training_seconds"])
             return errors.to_dict() | {"training_seconds": seconds}
 
@@ -211,52 +228,65 @@ class Workbench:
         return EngineErrors.from_dict(table), float(table["training_seconds"])
 
     def judged_baseline(self, name: str, training: Samples, test: Samples, modes: int) -> EngineErrors:
-        """A baseline's errors on test states, or those of the floor (name "PCA floor")."""
+        """Errors on test states of a baseline, or of the reduction alone.
+
+        Args:
+            name: key of ``BASELINES``, or "PCA floor" for :class:`~cellfields.evaluation.baselines.ReductionLimit`.
+            training: states that the modes, and the baseline, are fitted to.
+            test: states that are predicted.
+            modes: number of modes of each field.
+
+        Raises:
+            InputError: the name is unknown.
+        """
 
         def make() -> dict[str, Any]:
             learned = self.encoded(training, modes)
             engine: Engine
             if name == "PCA floor":
-                engine = Floor(learned.encoding, test.states)
+                engine = ReductionLimit(learned.encoding, test.states)
             else:
                 engine = BaselineEngine.fit(name, learned.encoding, learned.deformations, learned.outputs)
-            errors = self.exam(test).judge(engine).to_dict()
-            self.tell(f"baseline {name} on {len(training)} states", 1, 1)
+            errors = self.held_out_states(test).judge(engine).to_dict()
+            self.report_progress(f"baseline {name} on {len(training)} states", 1, 1)
             return errors
 
         depends_on = [name, modes, self.plan.paper.learns_from_images, training.key, test.key, self._grid]
         return EngineErrors.from_dict(self.keep("baseline", depends_on, make))
 
     def truth(self, test: Samples) -> Evaluation:
-        """What there is to know of test states."""
-        table = self.keep("truth", [test.key, self._grid], lambda: self.exam(test).truth.to_dict())
+        """The true values on test states and their spread, as an evaluation without engines."""
+        table = self.keep("truth", [test.key, self._grid], lambda: self.held_out_states(test).truth.to_dict())
         return Evaluation.from_dict(table)
 
-    def exam(self, test: Samples) -> Exam:
-        """Made once for the same test states."""
-        if test.key not in self._exams:
-            self._exams.clear()
-            self._exams[test.key] = Exam.of(self.crystal, test.states, self.plan.grid)
-        return self._exams[test.key]
+    def held_out_states(self, test: Samples) -> HeldOutStates:
+        """Test states with everything that engines are measured by on them; those of the last call are remembered."""
+        if test.key not in self._held_out_states:
+            self._held_out_states.clear()
+            self._held_out_states[test.key] = HeldOutStates.of(self.crystal, test.states, self.plan.grid)
+        return self._held_out_states[test.key]
 
     @cached_property
-    def _exams(self) -> dict[str, Exam]:
+    def _held_out_states(self) -> dict[str, HeldOutStates]:
         return {}
 
     @property
     def _grid(self) -> list[int] | None:
         return None if self.plan.grid is None else list(self.plan.grid)
 
-    def lessons(self, training: Samples) -> tuple[list[CellState], int]:
-        """What the paper's recipe and the baselines learn from: training states with their images, and how many."""
+    def training_states_with_images(self, training: Samples) -> tuple[list[CellState], int]:
+        """Training states with the symmetry images that the paper's recipe uses, and the number of images a state."""
         return images_of(self.crystal, training.states, self.plan.paper, training.store.identity)
 
     def encoded(self, training: Samples, modes: int) -> Encoded:
-        """Reductions of these lessons and what they encode to; the last ones are remembered."""
+        """Fit ``modes`` modes a field to training states with their images, and encode these states with them.
+
+        The result of the last call is remembered.
+        """
         key = f"{training.key}-{modes}"
         if key not in self._encodings:
             self._encodings.clear()
-            states, images = self.lessons(training)
+            states, images = self.training_states_with_images(training)
             encoding = StateEncoding.fit(self.crystal, states, modes, images)
             deformations = np.array([state.deformation.as_array() for state in states])
             self._encodings[key] = Encoded(encoding, encoding.encode(states), deformations, images)

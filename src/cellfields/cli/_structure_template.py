@@ -1,9 +1,9 @@
-"""The study file that ``cellfields init --structure`` writes: the user's crystal, and settings to begin with.
+"""The study file that ``cellfields init --structure`` writes: the user's crystal with suggested settings.
 
     kmesh_i = ⌈ |b_i| / Δk ⌉      b_i: reciprocal vectors with the factor 2π, Δk: the spacing of the k points
 
-Δk is 0.20 Å⁻¹ for metals and 0.35 Å⁻¹ for the others. What counts as a metal is a guess from the elements; the file
-says so, and the command that checks everything is ``cellfields converge``.
+Δk is 0.20 Å⁻¹ for metals and 0.35 Å⁻¹ for other crystals. Whether a crystal is a metal is guessed from its elements, as
+the file says; ``cellfields converge`` checks the settings.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from cellfields.errors import CellFieldsError
 from cellfields.units import ANGSTROM
 
 METAL_SPACING, OTHER_SPACING = 0.20, 0.35  # 1/Å
-SAFE_CUTOFF = 60.0  # Hartree, where no pseudopotential says what it needs
+SAFE_CUTOFF = 60.0  # Hartree; for crystals with an element that has no built-in pseudopotential
 _NONMETALS = frozenset(
     "H He B C N O F Ne Si P S Cl Ar Ge As Se Br Kr Te I Xe At Rn".split()  # noqa: SIM905 (a row of the table)
 )
 
 
-def own_template(crystal: Crystal, structure: str, file_name: str, index: int | None) -> str:
-    """TOML text of a study of one crystal, with comments.
+def structure_template(crystal: Crystal, structure: str, file_name: str, index: int | None) -> str:
+    """Text of a study file (TOML) of one crystal, with comments.
 
     Args:
-        crystal: what the structure file holds.
-        structure: the structure file's path relative to the study file, or absolute.
-        file_name: of the study file, for the commands in its comments.
-        index: which structure of the file, or None.
+        crystal: the crystal in the structure file.
+        structure: path of the structure file, absolute or relative to the study file.
+        file_name: name of the study file, for the commands in its comments.
+        index: index of the structure in the file, or None where it holds one.
     """
     metal = looks_metallic(crystal)
     spacing = METAL_SPACING if metal else OTHER_SPACING
-    cutoff, reason = suggested(crystal)
+    cutoff, reason = first_cutoff(crystal)
     which = f"structure_index = {index}\n" if index is not None else ""
     left_out = "".join(f"# Left out: {sentence}.\n" for sentence in missing_physics(crystal))
     kind = "a metal" if metal else "no metal"
@@ -93,19 +93,24 @@ def _row(text: str, comment: str) -> str:
 
 
 def mesh(lattice: FloatArray, spacing: float) -> tuple[int, int, int]:
-    """Γ-centred mesh of a cell (3, 3), Bohr, whose points are at most ``spacing`` (1/Å, with 2π) apart."""
+    """Points along each axis of the smallest Γ-centred k mesh with a given spacing.
+
+    Args:
+        lattice: (3, 3) rows are lattice vectors, Bohr.
+        spacing: largest distance of neighbouring points along an axis, 1/Å, with the factor 2π.
+    """
     lengths = np.linalg.norm(2 * np.pi * np.linalg.inv(lattice), axis=0) / ANGSTROM
     n1, n2, n3 = (max(1, int(np.ceil(length / spacing - 1e-9))) for length in lengths)
     return n1, n2, n3
 
 
 def looks_metallic(crystal: Crystal) -> bool:
-    """Whether all elements are metals: alloys are then metals, and what holds a nonmetal is taken for none."""
+    """Whether all elements of the crystal are metals; a crystal with a nonmetal is assumed to be no metal."""
     return not _NONMETALS & set(crystal.species)
 
 
-def suggested(crystal: Crystal) -> tuple[float, str]:
-    """A cutoff in Hartree to begin with, and where it comes from: the built-in pseudopotentials."""
+def first_cutoff(crystal: Crystal) -> tuple[float, str]:
+    """A first cutoff, Hartree, that the built-in pseudopotentials need, and a phrase that says where it comes from."""
     from cellfields.dft.pseudopotential import load_pseudopotential
     from cellfields.dft.pseudopotential.suggested_cutoff import suggested_cutoff
 
