@@ -24,6 +24,7 @@ from cellfields.mechanics.stress_consistency import dataset_stress_consistency, 
 from cellfields.state import CellState
 from cellfields.surrogate import Surrogate
 from cellfields.units import GPA
+from tests.engines.planewave.problems import silicon
 from tests.mechanics.engines import HyperelasticEngine
 from tests.toy import magnesium
 
@@ -186,3 +187,21 @@ def test_aluminium_in_few_plane_waves() -> None:
     found = stress_consistency(engine, state=middle)
     assert found.pulay_pressure == pytest.approx(true, rel=0.5)
     assert np.trace(found.corrected(middle.stress)) / 3 == pytest.approx(derivative, abs=0.5 * true)
+
+
+def test_smooth_spheres_leave_no_pulay_stress() -> None:
+    """Silicon at a cutoff that is too low: GPa with sharp spheres, none where they end smoothly."""
+    crystal = silicon()
+    sharp, smooth = (
+        stress_consistency(
+            PlaneWaveEngine(
+                crystal, PlaneWaveSettings(cutoff=6, cutoff_smoothing=width, kmesh=(2, 2, 2), smearing="none")
+            )
+        )
+        for width in (0.0, 1.0)
+    )
+    assert sharp.pulay_pressure_gpa is not None and sharp.pulay_pressure_gpa > 2
+    assert "cutoff_smoothing" in sharp.sentence()
+    assert smooth.pulay_pressure_gpa == pytest.approx(0, abs=0.02) and smooth.is_consistent()
+    assert smooth.to_dict()["method"].startswith("F at stretches")
+    assert StressConsistency.from_dict(smooth.to_dict()).nearby_cutoff is None

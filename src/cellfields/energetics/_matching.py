@@ -14,7 +14,7 @@ from cellfields.engines.planewave.planewave_engine import PlaneWaveEngine
 from cellfields.errors import InputError, SettingsMismatchError
 from cellfields.state import CellState
 
-_COMPARED = ("functional", "cutoff", "fft_grid", "smearing", "smearing_width")
+_COMPARED = ("functional", "cutoff", "cutoff_smoothing", "fft_grid", "smearing", "smearing_width")
 _SAME_LENGTH = 1e-7  # Bohr; positions relative to it in fractional coordinates
 _SAME_CHARGE = 1e-6  # electrons over electrons
 _SAME_POTENTIAL = 0.1  # of ‖V_loc‖: a learned φ is within a per cent of it, another element is not
@@ -82,6 +82,8 @@ def require_made_alike(engine: PlaneWaveEngine, made_by: EngineIdentity) -> None
         was, now = theirs.get(name, ours.get(name)), ours.get(name)
         if name == "functional":
             was, now = theirs.get(name, "lda"), engine.settings.functional
+        if name == "cutoff_smoothing":
+            was, now = theirs.get(name, 0.0), engine.settings.cutoff_smoothing
         if was != now:
             raise SettingsMismatchError(f"{name}: the density was made with {was}, the engine has {now}")
 

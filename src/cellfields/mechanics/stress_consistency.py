@@ -11,6 +11,9 @@ positive: too much tension, and cells that are relaxed by it are too small. The 
 F of a slightly strained cell at the same cutoff would tell the same, but a small strain may pass no plane wave at all,
 and a large one brings in the elastic energy. The nearby cutoff is the lower one: cheaper, and it errs to the safe side
 (``benchmarks/pulay_pressure.py``: 0.9 to 1.3 times the true p where that exceeds 0.7 GPa).
+
+Where the spheres of plane waves end smoothly (``cutoff_smoothing``) they have no such steps, and p is zero: there
+tr σ/3 is compared with F at two isotropic strains of ±0.1 %.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal.deformation import Deformation
 from cellfields.dataset import DatasetStore
-from cellfields.engines.contract import Engine, FirstPrinciplesEngine, VariableCutoffEngine
+from cellfields.engines.contract import Engine, FirstPrinciplesEngine, PlaneWaveCode, VariableCutoffEngine
 from cellfields.errors import CellFieldsError, PhysicsWarning
 from cellfields.state import CellState
 from cellfields.state.density_start import DensityStart
@@ -41,6 +44,8 @@ _PASSED = 1e-7  # Hartree an atom: a smaller difference of F does not show that 
 FILE = "stress_check.json"  # in the directory of a dataset
 
 _METHOD = "F at a nearby cutoff, atoms held"
+_METHOD_OF_SMOOTH = "F at stretches of ±0.1 %, atoms held"
+_STRETCH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class StressConsistency:
 
     Attributes:
         pulay_pressure: p, Hartree/Bohr³: what the mean of the diagonal of σ has too much; None where it is not known.
-        cutoff, nearby_cutoff: that p was found from, Hartree; None likewise.
+        cutoff: of the engine, Hartree; None where p is not known.
+        nearby_cutoff: that p was found from, Hartree; None where p is not known, or was found from two strains.
         deformation: D (6,) where, or None.
         reason: why p is not known; empty where it is.
     """
@@ -82,10 +88,16 @@ class StressConsistency:
         """What is known, for people."""
         if self.pulay_pressure_gpa is None:
             return f"whether the stress is the derivative of the energy is not checked: {self.reason}"
-        return (
+        beginning = (
             f"at cutoff = {self.cutoff:g} Ha the stress is not the derivative of the energy but has about "
-            f"{self.pulay_pressure_gpa:+.3g} GPa of tension too much (Pulay stress, from F at {self.nearby_cutoff:.4g} "
-            "Ha); cells, strains and elastic constants found from it are wrong by that; raise the cutoff"
+            f"{self.pulay_pressure_gpa:+.3g} GPa of tension too much"
+        )
+        ending = "cells, strains and elastic constants found from it are wrong by that"
+        if self.nearby_cutoff is None:
+            return f"{beginning} (from F at two stretches); {ending}; widen cutoff_smoothing"
+        return (
+            f"{beginning} (Pulay stress, from F at {self.nearby_cutoff:.4g} Ha); {ending}; raise the cutoff, or set "
+            "cutoff_smoothing (a tenth of the cutoff)"
         )
 
     def warn(self, spread_gpa: float | None = None) -> None:
@@ -99,7 +111,7 @@ class StressConsistency:
             return {"checked": False, "reason": self.reason}
         return {
             "checked": True,
-            "method": _METHOD,
+            "method": _METHOD if self.nearby_cutoff is not None else _METHOD_OF_SMOOTH,
             "pulay_pressure_gpa": self.pulay_pressure_gpa,
             "tolerance_gpa": tolerance_gpa(spread_gpa),
             "consistent": self.is_consistent(spread_gpa),
@@ -121,7 +133,7 @@ class StressConsistency:
         return cls(
             float(table["pulay_pressure_gpa"]) / GPA,
             float(table["cutoff"]),
-            float(table["nearby_cutoff"]),
+            None if table["nearby_cutoff"] is None else float(table["nearby_cutoff"]),
             None if where is None else tuple(float(x) for x in where),
         )
 
@@ -145,6 +157,7 @@ def stress_consistency(
         p, or the reason why it is not known (also where the other solve fails): this function only raises what the
         first of two solves raises.
     """
+    smooth = isinstance(engine, PlaneWaveCode) and engine.settings.cutoff_smoothing > 0
     if not (isinstance(engine, FirstPrinciplesEngine) and isinstance(engine, VariableCutoffEngine)):
         return StressConsistency(None, reason=f"a {type(engine).__name__} has no cutoff to vary")
     if state is None:
@@ -152,6 +165,8 @@ def stress_consistency(
         state = engine.evaluate(where, np.zeros(engine.crystal.n_internal))
     cutoff = float(engine.settings.cutoff)
     start = DensityStart.of(state) if state.knows("density") and state.knows("positions") else None
+    if smooth:
+        return _of_two_stretches(engine, state, cutoff, start)
     pressure, nearby = 0.0, cutoff
     for nearby in (cutoff * factor for factor in FACTORS):
         try:
@@ -163,6 +178,27 @@ def stress_consistency(
         if abs(difference) > _PASSED * engine.crystal.n_atoms:
             break
     return StressConsistency(pressure, cutoff, nearby, tuple(state.deformation.as_array().tolist()))
+
+
+def _of_two_stretches(
+    engine: FirstPrinciplesEngine, state: CellState, cutoff: float, start: DensityStart | None
+) -> StressConsistency:
+    """p = tr σ/3 − ΔF/ΔV from the cell stretched and shrunk by 0.1 %, with the internal coordinates held."""
+    if state.stress is None:
+        return StressConsistency(None, reason="the state does not know its stress")
+    energies, volumes = [], []
+    for stretch in (1 - _STRETCH, 1 + _STRETCH):
+        stretches = np.array(state.deformation.stretches) * stretch
+        deformation = Deformation.from_array([*stretches.tolist(), *state.deformation.angles])
+        try:
+            stretched = engine.evaluate(deformation, state.internal, start=start)
+        except CellFieldsError as error:
+            return StressConsistency(None, reason=f"the solve at a stretch of {stretch:g} failed ({error})")
+        energies.append(stretched.free_energy)
+        volumes.append(stretched.volume)
+    derivative = (energies[1] - energies[0]) / (volumes[1] - volumes[0])
+    pressure = float(np.trace(state.stress)) / 3 - derivative
+    return StressConsistency(pressure, cutoff, None, tuple(state.deformation.as_array().tolist()))
 
 
 def dataset_stress_consistency(store: DatasetStore) -> StressConsistency | None:

@@ -27,7 +27,7 @@ from cellfields.engines.identity import ABINIT, PLANE_WAVES, EngineIdentity
 from cellfields.errors import CellFieldsError, InputError, SettingsMismatchError
 
 _MUST_AGREE = ("cutoff", "functional", "fft_grid", "pseudopotentials")
-_MAY_DIFFER = ("kmesh", "smearing", "smearing_width", "time_reversal", "bands")
+_MAY_DIFFER = ("kmesh", "cutoff_smoothing", "smearing", "smearing_width", "time_reversal", "bands")
 _README = """\
 Written by cellfields: ABINIT begins with a predicted density (start_DEN) and predicted atoms.
 Run it here: abinit run.abi > log
