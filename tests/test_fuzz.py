@@ -24,12 +24,12 @@ from cellfields.cli._template import TEMPLATE
 from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
 from cellfields.dataset._pack_content import PackedDataset
-from cellfields.dataset.importing.chgcar import read_chgcar
-from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.dataset.importing.table import read_table
 from cellfields.dataset.pack import pack
 from cellfields.errors import CellFieldsError, CorruptFileError
+from cellfields.formats.chgcar import read_chgcar
+from cellfields.formats.cube import read_cube
 from cellfields.pipeline.configuration import load_study
 from cellfields.storage.sealed import _END, _START, _seal_of, seal, unseal
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube

@@ -12,14 +12,14 @@ import pytest
 
 from cellfields.cli._output import write_fields
 from cellfields.dataset import DatasetStore
-from cellfields.dataset.importing.field import GridField, project
-from cellfields.dataset.importing.structure import Structure
+from cellfields.dataset.importing.projection import project
 from cellfields.dataset.pack import pack, unpack
 from cellfields.errors import InputError
 from cellfields.evaluation.accuracy import QUANTITIES
 from cellfields.evaluation.evaluate import evaluate
 from cellfields.export import predictor
 from cellfields.export.predictor_writer import write_predictor
+from cellfields.formats.grid_field import GridField, Structure
 from cellfields.state import CellState, quantities
 from cellfields.state.fields import FIELD_NAMES
 from cellfields.state.quantities import ENERGIES, FIELDS, Integral, Quantity, field_of, quantity, register

@@ -14,12 +14,12 @@ from cellfields.crystal.deformation import Deformation, sample_deformations
 from cellfields.dataset import DatasetStore
 from cellfields.dataset.importing import ImportSummary, Record, import_records, imported_identity
 from cellfields.dataset.importing.checks import DatasetChecks
-from cellfields.dataset.importing.chgcar import read_chgcar
-from cellfields.dataset.importing.cube import read_cube
-from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.valence import electron_counts, valences
 from cellfields.dft.pseudopotential.table import builtin_elements
 from cellfields.errors import InputError, SettingsMismatchError
+from cellfields.formats.chgcar import read_chgcar
+from cellfields.formats.cube import read_cube
+from cellfields.formats.grid_field import GridField
 from cellfields.state import CellState
 from cellfields.surrogate.images import images_of
 from cellfields.surrogate.recipe import Recipe

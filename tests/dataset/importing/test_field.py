@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cellfields.crystal.deformation import Deformation
-from cellfields.dataset.importing.field import GridField, project
-from cellfields.dataset.importing.structure import Structure
+from cellfields.dataset.importing.projection import project
 from cellfields.errors import InputError
+from cellfields.formats.grid_field import GridField, Structure
 from cellfields.state.fields import FIELD_NAMES, FourierBasis
 from tests.toy import ToyEngine, magnesium
 

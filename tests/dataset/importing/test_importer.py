@@ -11,9 +11,9 @@ import pytest
 from cellfields.crystal.deformation import sample_deformations
 from cellfields.dataset import DatasetStore, label
 from cellfields.dataset.importing import Record, import_records, imported_identity, read_source
-from cellfields.dataset.importing.structure import Structure
 from cellfields.engines.identity import EngineIdentity
 from cellfields.errors import InputError, SettingsMismatchError
+from cellfields.formats.grid_field import Structure
 from tests.dataset.importing.writers import foreign_atoms, save_chgcar, save_cube, values
 from tests.toy import ToyEngine, magnesium
 

@@ -10,8 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.dataset.importing.structure import Match, Structure, match
+from cellfields.dataset.importing.structure import Match, match
 from cellfields.errors import InputError
+from cellfields.formats.grid_field import Structure
 from tests.toy import magnesium
 
 STRAIN = Deformation((1.02, 0.97, 1.01), (91.0, 88.5, 90.7))

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
-from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.record import Record
-from cellfields.dataset.importing.structure import Structure
 from cellfields.engines.abinit.output import AbinitOutput, output_files, read_output
 from cellfields.errors import CellFieldsError, InputError
+from cellfields.formats.grid_field import GridField, Structure
 
 _SUFFIX = "_GSR.nc"
 _FILES = ("GSR", "DEN", "VCLMB")

@@ -16,9 +16,10 @@ import numpy as np
 from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
-from cellfields.dataset.importing.field import GridField, project
-from cellfields.dataset.importing.structure import Match, Structure, match
+from cellfields.dataset.importing.projection import project
+from cellfields.dataset.importing.structure import Match, match
 from cellfields.errors import InputError
+from cellfields.formats.grid_field import GridField, Structure
 from cellfields.state import CellState
 from cellfields.state.fields import ElectronicFields, FourierBasis
 

@@ -21,25 +21,11 @@ from cellfields._typing import FloatArray, IntArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import Deformation
 from cellfields.errors import InputError
+from cellfields.formats.grid_field import Structure
 
 ASYMMETRY = 0.02  # Bohr; relaxations of other codes keep the symmetry to 1e-3 or so
 _HUGE = 1e6  # Bohr, and lattice vectors
 _DECIMALS = 10  # of D, as in a dataset's keys
-
-
-@dataclass(frozen=True, eq=False)
-class Structure:
-    """Cell and atoms as another code wrote them.
-
-    Attributes:
-        lattice: (3, 3) rows, Bohr, in any orientation.
-        species: N chemical symbols, in any order.
-        positions: (N, 3) fractional, about any origin.
-    """
-
-    lattice: FloatArray
-    species: Sequence[str]
-    positions: FloatArray
 
 
 @dataclass(frozen=True, eq=False)

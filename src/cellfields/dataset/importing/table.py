@@ -24,13 +24,12 @@ from cellfields._typing import FloatArray
 from cellfields.crystal import Crystal
 from cellfields.crystal.deformation import COMPONENTS, Deformation, lattice_from_lengths_and_angles
 from cellfields.crystal.voigt import from_voigt
-from cellfields.dataset.importing._text import open_text
-from cellfields.dataset.importing.chgcar import read_chgcar
-from cellfields.dataset.importing.cube import read_cube
-from cellfields.dataset.importing.field import GridField
 from cellfields.dataset.importing.record import Record
-from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.formats.chgcar import read_chgcar
+from cellfields.formats.cube import read_cube
+from cellfields.formats.foreign_text import open_text
+from cellfields.formats.grid_field import GridField, Structure
 from cellfields.state.quantities import ENERGIES, FIELDS
 from cellfields.text import parse_number
 from cellfields.units import ANGSTROM, EV, GPA

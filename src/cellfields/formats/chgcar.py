@@ -8,15 +8,16 @@ It is the valence density that VASP writes on its grid, without what PAW adds in
 from __future__ import annotations
 
 import io
+import tempfile
 from itertools import chain, islice, takewhile
 from pathlib import Path
 
 import numpy as np
 
-from cellfields.dataset.importing._text import guarded, head, open_text
-from cellfields.dataset.importing.field import GridField
-from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.formats.foreign_text import guarded, head, open_text
+from cellfields.formats.grid_field import GridField, Structure, atoms_of
+from cellfields.storage.atomic import write_durably
 from cellfields.text import parse_numbers, with_c_exponents
 from cellfields.units import ANGSTROM
 
@@ -52,3 +53,24 @@ def read_chgcar(path: Path) -> GridField:
         block = first + "".join(islice(text, -(-points // max(len(first.split()), 1)) - 1))
         values = parse_numbers(block, points).reshape(shape, order="F")
         return GridField(structure, values / float(np.linalg.det(lattice)), np.zeros(3))
+
+
+def write_chgcar(path: Path, field: GridField) -> None:
+    """Write a density (electrons/Bohr³) to a CHGCAR file, all of it or nothing; atoms are sorted by element.
+
+    Raises:
+        InputError: the grid does not begin at the cell's corner, which the format cannot say.
+        StoreError: the file cannot be written.
+    """
+    from ase.calculators.vasp import VaspChargeDensity
+
+    if np.abs(field.origin).max() > 0:
+        raise InputError("a CHGCAR file begins at the corner of the cell: the origin of the field must be zero")
+    atoms = atoms_of(field.structure)
+    atoms = atoms[np.argsort(atoms.numbers, kind="stable")]
+    density = VaspChargeDensity(None)
+    density.atoms, density.chg = [atoms], [np.asarray(field.values, dtype=float) / ANGSTROM**3]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder) / "CHGCAR"
+        density.write(str(scratch), format="chgcar")
+        write_durably(path.absolute(), scratch.read_bytes())

@@ -14,28 +14,13 @@ import numpy as np
 
 from cellfields._typing import Array, FloatArray
 from cellfields.crystal import Crystal
-from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import InputError
+from cellfields.formats.grid_field import GridField
 from cellfields.state.fields import FourierBasis
 from cellfields.state.quantities import quantity
 
 _HUGE = 1e12
 _ROUNDING = 1e-14  # of a power that is the difference of two
-
-
-@dataclass(frozen=True, eq=False)
-class GridField:
-    """One field on a uniform grid over a cell, as another code wrote it.
-
-    Attributes:
-        structure: the cell and its atoms.
-        values: (n1, n2, n3), per Bohr³ or in Hartree; point (i, j, k) at ``origin`` + (i/n1, j/n2, k/n3).
-        origin: (3,) fractional.
-    """
-
-    structure: Structure
-    values: FloatArray
-    origin: FloatArray
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from ase.units import Bohr
 from scipy.spatial.transform import Rotation
 
 from cellfields.crystal.deformation import Deformation
-from cellfields.dataset.importing.chgcar import read_chgcar
-from cellfields.dataset.importing.cube import read_cube
 from cellfields.dataset.importing.record import Record, state_of
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.formats.chgcar import read_chgcar
+from cellfields.formats.cube import read_cube
 from cellfields.text import MAX_TEXT
 from tests.dataset.importing.writers import WRITERS, foreign_atoms, save_chgcar, save_cube, values
 from tests.toy import ToyEngine, magnesium

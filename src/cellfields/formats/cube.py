@@ -1,21 +1,22 @@
-"""Gaussian cube files: a field on a grid, with its cell and atoms, in Bohr (cell and atoms are read by ASE).
+"""Gaussian cube files: a field on a grid, with its cell and atoms, in Bohr (ASE reads cell and atoms, and writes).
 
     comment, comment | N origin | n1 v1 | n2 v2 | n3 v3 | N atoms | n1·n2·n3 values, the last index fastest
 
-The cell is spanned by n_i v_i, as periodic codes write it.
+The cell is spanned by n_i v_i, as periodic codes write it. Values have six digits.
 """
 
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from cellfields.dataset.importing._text import guarded, head, open_text
-from cellfields.dataset.importing.field import GridField
-from cellfields.dataset.importing.structure import Structure
 from cellfields.errors import CorruptFileError, InputError
+from cellfields.formats.foreign_text import guarded, head, open_text
+from cellfields.formats.grid_field import GridField, Structure, atoms_of
+from cellfields.storage.atomic import write_durably
 from cellfields.text import parse_number, parse_numbers, with_c_exponents
 from cellfields.units import ANGSTROM
 
@@ -50,3 +51,24 @@ def read_cube(path: Path) -> GridField:
         origin = np.array([parse_number(word) for word in lines[2].split()[1:4]])  # ASE returns it with the data only
         values = parse_numbers(text.read(), shape[0] * shape[1] * shape[2]).reshape(shape)
         return GridField(structure, values, np.linalg.solve(lattice.T, origin))
+
+
+def write_cube(path: Path, field: GridField, comment: str = "") -> None:
+    """Write a field to a cube file, all of it or nothing: values as they are, lengths in Bohr.
+
+    Args:
+        path: of the file.
+        field: of any kind.
+        comment: first line of the file, without line ends.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    from ase.io.cube import write_cube as write_with_ase
+
+    atoms = atoms_of(field.structure)
+    origin = field.origin @ atoms.cell.array
+    with tempfile.TemporaryFile("w+") as scratch:  # NumPy writes to nothing but true files
+        write_with_ase(scratch, atoms, np.asarray(field.values, dtype=float), origin, " ".join(comment.split()) or None)
+        scratch.seek(0)
+        write_durably(path.absolute(), scratch.read().encode())

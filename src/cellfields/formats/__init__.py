@@ -1,0 +1,1 @@
+"""File formats of other programs, one a module, each read and written there."""
