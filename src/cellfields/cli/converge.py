@@ -11,6 +11,7 @@ from cellfields.cli._mechanics import PlotOption
 
 if TYPE_CHECKING:
     from cellfields.evaluation.convergence import Convergence, Rung
+    from cellfields.evaluation.smoothness import Smoothness
 
 FOLDER = "convergence"  # folder of the kept solves in the study's output folder
 _TITLES = {
@@ -55,6 +56,7 @@ def converge(
     from cellfields.cli._output import check_target, write_json
     from cellfields.errors import InputError
     from cellfields.evaluation import convergence
+    from cellfields.evaluation.smoothness import smoothness, smoothness_widths
     from cellfields.pipeline.configuration import load_configuration
     from cellfields.pipeline.stress_check import warn_of_cutoff
     from cellfields.pipeline.study import make_engine
@@ -92,6 +94,15 @@ def converge(
             cutoffs=ladder,
             meshes=grids,
         )
+        widths = smoothness_widths(engine(study.engine), study.engine)
+        smooth = smoothness(
+            crystal,
+            study.engine,
+            engine,
+            widths,
+            folder=study.output.directory / FOLDER,
+            on_point=lambda done, total: bars.update("smoothness in strain", done, total),
+        )
     limit = None if stress_tolerance is None else stress_tolerance / gpa(1.0)
     stiff = None if stiffness_tolerance is None else stiffness_tolerance / gpa(1.0)
     best = None if tolerance is None else measured.recommend(tolerance, limit, stiff)
@@ -108,14 +119,20 @@ def converge(
         }
         if best is not None:
             extra["recommended"] = {name: None if rung is None else rung.value for name, rung in best.items()}
-        write_json(json, extra | measured.to_dict())
+            if tolerance is not None and smooth.rungs:
+                width = smooth.recommend(tolerance)
+                extra["recommended"]["cutoff_smoothing"] = None if width is None else width.width
+        write_json(json, extra | measured.to_dict() | {"smoothness": smooth.to_dict()})
         if str(json) == "-":
             return
     _print(measured)
+    _print_smoothness(smooth)
     seconds = sum(rung.seconds for rungs in measured.ladders.values() for rung in rungs)
+    seconds += sum(rung.seconds for rung in smooth.rungs)
     note(f"all solves together: {clock(seconds)} of CPU time")
     if best is not None and tolerance is not None:
         _recommend(measured, best, tolerance, stress_tolerance)
+        _recommend_smoothing(smooth, tolerance)
 
 
 def _cutoffs(text: str | None) -> list[float] | None:
@@ -209,6 +226,35 @@ def _recommend(
         print(f'smearing = "{kinds.value}" has the stiffnesses nearest to those of the densest k mesh')
     if all(rung is not None for rung in best.values()):
         print("errors of several ladders add up: run this again with these lines to see all of them about one point")
+
+
+def _print_smoothness(smooth: Smoothness) -> None:
+    from cellfields.cli._console import clock, note, print_table
+    from cellfields.cli._mechanics import gpa
+
+    if not smooth.rungs:
+        note("cutoff_smoothing is not compared: it needs full plane waves, and this study uses a reduced basis")
+        return
+    rows: list[tuple[str, ...]] = []
+    for rung in smooth.rungs:
+        mark = " (study)" if rung.width == smooth.settings.cutoff_smoothing else ""
+        if rung.roughness is None or rung.mismatch is None:
+            rows.append((f"{rung.width:g}{mark}", "not solved", rung.reason, ""))
+        else:
+            numbers = (f"{1e3 * rung.roughness:.4f}", f"{gpa(rung.mismatch):+.3f}")
+            rows.append((f"{rung.width:g}{mark}", *numbers, clock(rung.seconds)))
+    columns = ("", "jumps of F, mHa an atom", "stress − dF/dV, GPa", "CPU time")
+    print_table("cutoff_smoothing, Ha: F at seven strains within ±1.5 %", columns, rows)
+
+
+def _recommend_smoothing(smooth: Smoothness, tolerance: float) -> None:
+    if not smooth.rungs:
+        return
+    best = smooth.recommend(tolerance)
+    if best is None:
+        print("cutoff_smoothing: at this cutoff no width is smooth within the tolerance and has the right stress")
+    elif best.width != smooth.settings.cutoff_smoothing:
+        print(f"cutoff_smoothing = {best.width:g} makes F smooth in strain within the tolerance, and stress = dF/dD")
 
 
 def _text(rung: Rung) -> str:
