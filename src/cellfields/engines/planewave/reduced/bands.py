@@ -71,7 +71,7 @@ class ReducedBands:
             self._nodes, self._vectors = guess.nodes, guess.vectors[:, :, :bands]
 
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.solve`."""
         matrix = self._space.real_space.matrix(potential)
         if len(self._mesh.points) <= _FEW:
             values, self._vectors = dense_eigenpairs(self._hamiltonian, matrix, self.bands)
@@ -95,7 +95,7 @@ class ReducedBands:
         return self._pairs.values, self._pairs.worst
 
     def learn(self, per_state: FloatArray) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.learn`."""
         self._importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
         if ((per_state == 0) | (per_state == 2)).all():
             # Filled bands: the first empty one shows the gap, and where in it the Fermi level lies.
@@ -103,7 +103,7 @@ class ReducedBands:
             self._importance[np.arange(len(per_state)), first_empty] = 1e-2
 
     def grow(self, bands: int) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.grow`."""
         if bands > self._space.bloch.size:
             raise InputError(
                 f"smearing_width: {bands} bands are needed, more than the {self._space.bloch.size} functions of the "
@@ -114,7 +114,7 @@ class ReducedBands:
         self._pairs = self._vectors = None
 
     def orbitals(self) -> ReducedOrbitals:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.orbitals`."""
         assert self._vectors is not None
         s, h = self._space, self._hamiltonian
         return ReducedOrbitals(s.problem, s.bloch, s.real_space, self._mesh, h, self._vectors, self._nodes)

@@ -98,20 +98,20 @@ class EvenAndOdd:
     dtype = np.dtype(np.float64)
 
     def split(self, columns: Coefficients) -> Parts:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.split`."""
         mirrored = columns[mirror_rows(len(columns))]
         return 0.5 * (columns + mirrored), 0.5 * (columns - mirrored)
 
     def coefficients(self, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.coefficients`."""
         return part
 
     def numbers(self, coefficients: Coefficients) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.numbers`."""
         return coefficients
 
     def on_grid(self, kind: int, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.on_grid`."""
         return np.asarray(-1j * part) if kind else part
 
     def points(self, basis: PlaneWaveBasis) -> tuple[IntArray, IntArray]:
@@ -132,7 +132,7 @@ class EvenAndOdd:
         return result
 
     def momentum(self, parts: Parts, g: FloatArray) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.momentum`."""
         every = np.concatenate(parts, axis=1)
         return np.stack([every.T @ (every * g[:, axis, None]) for axis in range(3)])
 
@@ -169,16 +169,16 @@ class RealFunctions:
         return (np.concatenate([zero, both.real, both.imag]),)
 
     def coefficients(self, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.coefficients`."""
         return _from_waves(part)
 
     def numbers(self, coefficients: Coefficients) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.numbers`."""
         upper = _ROOT * coefficients[upper_half(len(coefficients))]
         return np.concatenate([coefficients[:1].real, upper.real, upper.imag])
 
     def on_grid(self, kind: int, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.on_grid`."""
         return _from_waves(part)
 
     def points(self, basis: PlaneWaveBasis) -> tuple[IntArray, IntArray]:
@@ -187,7 +187,7 @@ class RealFunctions:
         return every, every
 
     def lift(self, parts: Parts, coefficients: Coefficients) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.lift`."""
         return _from_waves((parts[0] @ as_reals(coefficients)).view(complex))
 
     def momentum(self, parts: Parts, g: FloatArray) -> FloatArray:

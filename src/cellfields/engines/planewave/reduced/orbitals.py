@@ -68,7 +68,7 @@ class ReducedOrbitals:
         return np.asarray(as_reals(self._flat * weights.reshape(-1)) @ as_reals(self._flat).T)
 
     def density(self, weights: FloatArray) -> Coefficients:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.density`."""
         assert self.real_space is not None
         basis = self.problem.basis
         coefficients = basis.to_fourier(self.real_space.density(self.density_matrix(weights))) / basis.volume
@@ -81,7 +81,7 @@ class ReducedOrbitals:
         return self.hamiltonian.momenta(self.vectors)
 
     def kinetic_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.kinetic_energy`."""
         h = self.hamiltonian
         energy = float((self.density_matrix(weights) * h.kinetic).sum())
         energy += float(np.einsum("ka,akn,kn->", h.k, self._momenta, weights))
@@ -93,12 +93,12 @@ class ReducedOrbitals:
         return np.asarray(np.matmul(self.hamiltonian.adjoint_projections, self.vectors))
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_energy`."""
         coupled = np.matmul(self.hamiltonian.coupling, self._projections)
         return float(((coupled * self._projections.conj()).real.sum(axis=1) * weights).sum())
 
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_forces`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
         columns = self._projector_columns()
@@ -114,7 +114,7 @@ class ReducedOrbitals:
         return result
 
     def stress(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.stress`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
         numbers, h = self.bloch.numbers, self.hamiltonian

@@ -9,10 +9,10 @@ from cellfields.engines.planewave.arithmetic import squares
 
 
 def energy(q: FloatArray, vectors: Coefficients, weights: FloatArray) -> float:
-    """Contribution of one k point: q = k + G (P, 3), coefficients (P, n), occupation weights (n,)."""
+    """Kinetic energy of one k point, Hartree: q = k + G (P, 3), coefficients (P, n), occupation weights (n,)."""
     return float(0.5 * (q**2).sum(axis=1) @ (squares(vectors) @ weights))
 
 
 def stress(q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
-    """∂T/∂η (3, 3) of one k point:  −Σ w f |c|² (k+G)(k+G)."""
+    """Strain derivative ∂T/∂η (3, 3), Hartree, of one k point:  −Σ w f |c|² (k+G)(k+G)."""
     return np.asarray(-(q * (squares(vectors) @ weights)[:, None]).T @ q)
