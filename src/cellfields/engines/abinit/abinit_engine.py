@@ -348,7 +348,7 @@ class AbinitEngine(Immutable):
         return crystal.internal(crystal.positions_ref + self._on_all_atoms(moved))
 
     def _on_all_atoms(self, primitive: FloatArray) -> FloatArray:
-        """Vectors (N, 3) on the crystal's atoms from those (n, 3) on the primitive cell's: translation images are equal."""
+        """Vectors (N, 3) on the crystal's atoms equal on translation images, from the primitive cell's (n, 3)."""
         result = np.zeros((self.crystal.n_atoms, 3))
         for vector, atom in zip(primitive, self.crystal.primitive_atoms, strict=True):
             result[self.crystal.translation_images[:, atom]] = vector

@@ -3,8 +3,8 @@
     smallest |G| on the faces m_i = ±⌊n_i/2⌋ of the box  ≥  b √(2 E_cut) ,   n_i = 2^p 3^q 5^r ,   b = boxcutmin = 2
 
 The box grows from 2 × 2 × 2, each time along the axis whose face holds that G. An odd n counts as the even one below
-it. A grid that the user gives is taken if ABINIT's FFT has its sizes and it is at least three quarters of this one, else
-it is ignored. Checked against ABINIT 9.6.2 (tests/engines/abinit/test_fft_grid.py).
+it. The user's grid is taken if ABINIT's FFT has its sizes and it is at least three quarters of this one, else it
+is ignored. Checked against ABINIT 9.6.2 (tests/engines/abinit/test_fft_grid.py).
 """
 
 from __future__ import annotations
