@@ -1,4 +1,4 @@
-"""A CIF block as atoms: the symmetry operations that the file states, applied to its sites, and compared with the file.
+"""Atoms of a CIF block: its sites under its symmetry operations, compared with the formula that the file states.
 
     {x_i} = {W s + w  (mod 1) : (W, w) of the file, s a site}          Wᵀ G W = G,    G_ij = a_i · a_j
 
@@ -52,10 +52,11 @@ Operations = tuple[IntArray, FloatArray]
 
 
 def structures(text: str) -> list[Callable[[], Atoms]]:
-    """One function for each block that holds sites; called, it gives the atoms of the whole cell.
+    """For each block of a CIF text that holds sites, a function that makes the atoms of its whole cell (Å).
 
     Raises:
-        ValueError, RuntimeError: the text is no CIF (ASE's parser). The functions raise InputError, in one sentence.
+        ValueError, RuntimeError: the text is no CIF (from ASE's parser). The functions raise InputError where sites,
+            symmetry and formula are missing, disagree, or leave several crystals possible.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -68,7 +69,7 @@ def structures(text: str) -> list[Callable[[], Atoms]]:
 
 
 class _Text:
-    """What ASE's parser asks for: something with ``read``."""
+    """A text with the method ``read`` that ASE's parser calls, its line ends made uniform."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -85,8 +86,7 @@ def _atoms(block: CIFBlock) -> Atoms:
     lattice = np.asarray(Atoms(cell=cell).cell.array, dtype=float)
     if not np.isfinite(lattice).all() or abs(np.linalg.det(lattice)) < 1e-3:
         raise InputError(f"its cell {', '.join(f'{x:g}' for x in cell)} spans no volume")
-    found = _expansion(block, lattice, symbols, sites)
-    return _in_order_of_ase(block, found)
+    return _in_order_of_ase(block, _expansion(block, lattice, symbols, sites))
 
 
 # -- sites ------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def _sites(block: CIFBlock) -> tuple[list[str], FloatArray]:
         if str(occupancy).strip() not in _UNKNOWN:  # unknown means 1, as where the column is left out
             share = _number(occupancy, "_atom_site_occupancy", f"site {name}: ")
             if abs(share - 1) > 1e-3:
-                raise InputError(_in_part(_shares(columns, i, rows, names), name, share))
+                raise InputError(_partial_occupancy_message(_shares(columns, i, rows, names), name, share))
         if str(columns.get("_atom_site_disorder_group", ["."] * count)[i]).strip() not in _UNKNOWN:
             raise InputError(f"site {name} belongs to a disorder group: order the crystal first")
         if str(columns.get("_atom_site_calc_flag", ["."] * count)[i]).strip().lower() == "dum":
@@ -121,16 +121,16 @@ def _sites(block: CIFBlock) -> tuple[list[str], FloatArray]:
 
 
 def _shares(columns: Mapping[str, list[Any]], index: int, rows: list[list[float]], names: list[Any]) -> str:
-    """Which elements share the place of a site, with their parts."""
-    here = [str(columns[tag][index]) for tag in _FRACTIONAL]
+    """The elements that share the place of a site, with their occupancies, as words for a message."""
+    place = [str(columns[tag][index]) for tag in _FRACTIONAL]
     kinds = columns.get("_atom_site_type_symbol", names)
-    same = [i for i in range(len(names)) if [str(columns[tag][i]) for tag in _FRACTIONAL] == here]
+    same = [i for i in range(len(names)) if [str(columns[tag][i]) for tag in _FRACTIONAL] == place]
     return ", ".join(f"{re.sub('[^A-Za-z].*', '', str(kinds[i]))} {columns['_atom_site_occupancy'][i]}" for i in same)
 
 
-def _in_part(told: str, name: str, share: float) -> str:
+def _partial_occupancy_message(shares: str, name: str, share: float) -> str:
     return (
-        f"a site is occupied in part ({told}): order the crystal first, for instance in a supercell "
+        f"a site is occupied in part ({shares}): order the crystal first, for instance in a supercell "
         f"(site {name} has occupancy {share:g})"
     )
 
@@ -138,8 +138,8 @@ def _in_part(told: str, name: str, share: float) -> str:
 def _element(kind: str, name: str, *, is_label: bool) -> str:
     """The element of a site: ``Mg``, ``Mg2+``, ``O2-``, ``Fe+3``, ``Si1``; D and T are hydrogen."""
     ending = r"[A-Z0-9'*_()]*" if is_label else r"(\d*|\d*[+-]|[+-]\d+)"
-    found = re.fullmatch(rf"([A-Z][a-z]?){ending}", kind.strip())
-    symbol = found.group(1) if found else ""
+    match = re.fullmatch(rf"([A-Z][a-z]?){ending}", kind.strip())
+    symbol = match.group(1) if match else ""
     symbol = "H" if symbol in ("D", "T") else symbol
     if symbol not in atomic_numbers or symbol == "X":
         where = f"its label {kind!r}" if is_label else f"_atom_site_type_symbol {kind!r}"
@@ -188,14 +188,14 @@ def _expansion(block: CIFBlock, lattice: FloatArray, symbols: list[str], sites: 
         return atoms
     if not stated:
         if any(str(block.get(tag, "?")).strip() not in _UNKNOWN for tag in (*_SYMBOLS, *_HALL, *_NUMBERS)):
-            raise InputError(f"its space group {_said(block)} is not known in this form: {_HELP}")
-        stated = [1]  # nothing is said: the sites are all there is
+            raise InputError(f"its space group {_group(block)} is not known in this form: {_HELP}")
+        stated = [1]  # P 1: the file states no symmetry, so it lists every atom
     fitting = [hall for hall in stated if _keeps_metric(_operations(hall), lattice)]
     if not fitting:
-        raise InputError(f"its space group {_said(block)} does not fit the lengths and angles of its cell: {_HELP}")
+        raise InputError(f"its space group {_group(block)} does not fit the lengths and angles of its cell: {_HELP}")
     # A monoclinic cell with three right angles: the unique axis is b, unless the symbol says otherwise.
     fitting = [hall for hall in fitting if re.fullmatch(r"-?b\d?", _table()[hall].choice)] or fitting
-    found: list[Atoms] = []
+    candidates: list[Atoms] = []
     refusals: list[InputError] = []
     for hall in fitting:
         try:
@@ -204,22 +204,23 @@ def _expansion(block: CIFBlock, lattice: FloatArray, symbols: list[str], sites: 
         except InputError as error:
             refusals.append(error)
             continue
-        if not any(_same(atoms, other) for other in found):
-            found.append(atoms)
-    if not found:
+        if not any(_same(atoms, other) for other in candidates):
+            candidates.append(atoms)
+    if not candidates:
         raise InputError(f"{refusals[0]}; {_HELP}, or correct the formula")
-    if len(found) > 1:
-        made = " or ".join(dict.fromkeys(a.get_chemical_formula() for a in found))
+    if len(candidates) > 1:
+        formulas = " or ".join(dict.fromkeys(a.get_chemical_formula() for a in candidates))
         raise InputError(
-            f"its space group {_said(block)} has several settings (origins or axes), the file lists no operations, "
-            f"and they make different crystals ({made}): {_HELP}"
+            f"its space group {_group(block)} has several settings (origins or axes), the file lists no operations, "
+            f"and they make different crystals ({formulas}): {_HELP}"
         )
-    return found[0]
+    return candidates[0]
 
 
-def _said(block: CIFBlock) -> str:
-    said = (str(block[tag]) for tag in (*_SYMBOLS, *_HALL, *_NUMBERS) if tag in block)
-    return repr(next((word for word in said if word.strip() not in _UNKNOWN), "?")[:40])
+def _group(block: CIFBlock) -> str:
+    """The space group as the file states it, quoted for a message; '?' where it states none."""
+    stated = (str(block[tag]) for tag in (*_SYMBOLS, *_HALL, *_NUMBERS) if tag in block)
+    return repr(next((word for word in stated if word.strip() not in _UNKNOWN), "?")[:40])
 
 
 def _value(block: CIFBlock, tags: tuple[str, ...]) -> str:
@@ -254,14 +255,14 @@ def _settings(block: CIFBlock) -> list[int]:
     symbol, choice = _symbol_and_choice(_value(block, _SYMBOLS))
     named = [n for n in allowed if symbol and symbol in _names(n)]
     if symbol and not named and any(symbol in _names(n) for n in _table()):
-        raise InputError(f"its space group symbol {_said(block)} does not belong to its number {stated}")
+        raise InputError(f"its space group symbol {_group(block)} does not belong to its number {stated}")
     if not named:
         if not stated.isdigit():
             return []
         named = [n for n in allowed if symbol or _table()[n].choice in _STANDARD_CHOICES]
     chosen = [n for n in named if choice and _table()[n].choice.upper() == choice]
     if choice and not chosen:
-        raise InputError(f"its space group {_said(block)} has no setting {choice!r}: {_HELP}")
+        raise InputError(f"its space group {_group(block)} has no setting {choice!r}: {_HELP}")
     return chosen or named
 
 
@@ -270,8 +271,8 @@ def _symbol_and_choice(text: str) -> tuple[str, str]:
     choice = ""
     if ":" in text:
         text, choice = (part.strip() for part in text.split(":", 1))
-    elif found := re.fullmatch(r"(.+?)\s+([SZHR])S?", text):
-        text, choice = found.group(1), _ICSD_CHOICES[found.group(2)]
+    elif match := re.fullmatch(r"(.+?)\s+([SZHR])S?", text):
+        text, choice = match.group(1), _ICSD_CHOICES[match.group(2)]
     name = text.replace(" ", "")
     return old_spacegroup_names.get(name, name).lower(), choice.upper()
 
@@ -304,9 +305,9 @@ def _names(hall: int) -> frozenset[str]:
 def _operations(hall: int) -> Operations:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        found = spglib.get_symmetry_from_database(hall)
-    assert found is not None  # the numbers are those of its table
-    return np.asarray(found["rotations"], dtype=np.int64), np.asarray(found["translations"], dtype=float)
+        operations = spglib.get_symmetry_from_database(hall)
+    assert operations is not None  # the numbers are those of its table
+    return np.asarray(operations["rotations"], dtype=np.int64), np.asarray(operations["translations"], dtype=float)
 
 
 def _keeps_metric(operations: Operations, lattice: FloatArray) -> bool:
@@ -316,13 +317,13 @@ def _keeps_metric(operations: Operations, lattice: FloatArray) -> bool:
 
 
 def _expand(operations: Operations, lattice: FloatArray, symbols: list[str], sites: FloatArray) -> Atoms:
-    """Every image of every site once; a site of the list that is an image of an earlier one is the same atom."""
+    """The atoms of every image of every site; images of two sites of the list that coincide are one atom."""
     species: list[str] = []
     places = np.zeros((0, 3))
     for symbol, site in zip(symbols, sites, strict=True):
         for image in (operations[0] @ site + operations[1]) % 1.0:
-            apart = places - image
-            distance = np.linalg.norm((apart - np.rint(apart)) @ lattice, axis=1)
+            difference = places - image
+            distance = np.linalg.norm((difference - np.rint(difference)) @ lattice, axis=1)
             if (near := np.flatnonzero(distance < SAME_SITE)).size:
                 if species[near[0]] != symbol:
                     raise InputError(f"an atom of {symbol} and one of {species[near[0]]} share a place")
@@ -336,7 +337,7 @@ def _expand(operations: Operations, lattice: FloatArray, symbols: list[str], sit
 
 
 def _formula_units(block: CIFBlock) -> tuple[Counter[str], int] | None:
-    """The formula as whole numbers and Z, 0 where it is not said; None where there is no such formula."""
+    """The stated formula as whole numbers, and Z (0 where it is not stated); None without a formula of this kind."""
     text = _value(block, ("_chemical_formula_sum",))
     parts = re.findall(r"([A-Z][a-z]?)\s*(\d+(?:\.\d+)?)?", text)
     counts: Counter[str] = Counter()
@@ -351,7 +352,11 @@ def _formula_units(block: CIFBlock) -> tuple[Counter[str], int] | None:
 
 
 def _compare(block: CIFBlock, atoms: Atoms) -> None:
-    """Refuse atoms that are not Z formula units. Some programs write the whole cell as the formula, beside Z."""
+    """Refuse atoms that are not Z formula units. The formula may also be the whole cell's, as some programs write it.
+
+    Raises:
+        InputError: the atoms of the cell do not agree with the formula and Z.
+    """
     stated = _formula_units(block)
     if stated is None:
         return
@@ -361,28 +366,32 @@ def _compare(block: CIFBlock, atoms: Atoms) -> None:
     whole_cell = counts == formula and units in (0, common)
     if units and not whole_cell and counts != Counter({s: units * n for s, n in formula.items()}):
         raise InputError(
-            f"the file says {_told(formula)} with Z = {units} formula units in the cell, but its sites and symmetry "
-            f"make {_told(counts)}"
+            f"the file says {_written(formula)} with Z = {units} formula units in the cell, but its sites and symmetry "
+            f"make {_written(counts)}"
         )
-    ours = gcd(*counts.values())
-    if {s: n // common for s, n in formula.items()} != {s: n // ours for s, n in counts.items()}:
-        raise InputError(f"the file's formula is {_told(formula)}, but its sites and symmetry make {_told(counts)}")
+    atoms_common = gcd(*counts.values())
+    if {s: n // common for s, n in formula.items()} != {s: n // atoms_common for s, n in counts.items()}:
+        raise InputError(
+            f"the file's formula is {_written(formula)}, but its sites and symmetry make {_written(counts)}"
+        )
 
 
-def _told(counts: Counter[str]) -> str:
+def _written(counts: Counter[str]) -> str:
+    """Element counts as a formula, in alphabetic order."""
     return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in sorted(counts.items()))
 
 
 def _same(one: Atoms, other: Atoms) -> bool:
+    """Whether two structures hold the same atoms in the same cell, in any order."""
     return _permutation(one, other) is not None
 
 
 def _permutation(one: Atoms, other: Atoms) -> list[int] | None:
-    """Index in ``one`` of each atom of ``other``, or None where they are not the same atoms."""
+    """Index in ``one`` of each atom of ``other``, or None where cells or atoms differ."""
     if len(one) != len(other) or not np.allclose(one.cell.array, other.cell.array, atol=1e-6):
         return None
-    apart = other.get_scaled_positions()[:, None] - one.get_scaled_positions()[None, :]
-    distance = np.linalg.norm((apart - np.rint(apart)) @ one.cell.array, axis=2)
+    difference = other.get_scaled_positions()[:, None] - one.get_scaled_positions()[None, :]
+    distance = np.linalg.norm((difference - np.rint(difference)) @ one.cell.array, axis=2)
     order = distance.argmin(axis=1)
     far = distance[np.arange(len(order)), order].max(initial=0.0) > SAME_SITE
     if far or len(set(order.tolist())) != len(order) or (one.numbers[order] != other.numbers).any():
@@ -390,14 +399,16 @@ def _permutation(one: Atoms, other: Atoms) -> list[int] | None:
     return [int(i) for i in order]
 
 
-def _in_order_of_ase(block: CIFBlock, found: Atoms) -> Atoms:
-    """ASE's atoms where they are the same ones: datasets that were made with them stay valid."""
+def _in_order_of_ase(block: CIFBlock, atoms: Atoms) -> Atoms:
+    """Atoms in the order of ASE's reader, where it finds the same ones, so that older datasets stay valid."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            theirs: Atoms = block.get_atoms(fractional_occupancies=False)
-    except Exception:  # whatever ASE cannot do here, ours stand
-        return found
-    if not _same(found, theirs):
-        return found
-    return Atoms(theirs.numbers, cell=theirs.cell, scaled_positions=theirs.get_scaled_positions(wrap=False), pbc=True)
+            ase_atoms: Atoms = block.get_atoms(fractional_occupancies=False)
+    except Exception:  # ASE cannot read the block: the order of the expansion stands
+        return atoms
+    if not _same(atoms, ase_atoms):
+        return atoms
+    return Atoms(
+        ase_atoms.numbers, cell=ase_atoms.cell, scaled_positions=ase_atoms.get_scaled_positions(wrap=False), pbc=True
+    )

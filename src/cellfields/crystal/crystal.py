@@ -1,9 +1,9 @@
-"""A crystal: reference cell, atoms, and what of it no homogeneous deformation can destroy.
+"""A reference crystal: cell, atoms, and the symmetry that every homogeneous deformation of the cell keeps.
 
     R_i(ξ) = R⁰_i + Σ_α ξ_α B_{α i}        internal coordinates ξ that keep translations and inversion (paper, sec. 4.1)
 
-The paper's four-atom magnesium cell is one instance: its three internal coordinates, its two-atom primitive cell and
-its inversion centre are found, not told.
+Translations and the inversion centre are found from the positions. The paper's four-atom magnesium cell has three
+internal coordinates, a two-atom primitive cell and an inversion centre.
 """
 
 from __future__ import annotations
@@ -32,24 +32,27 @@ if TYPE_CHECKING:
 SYMMETRY_TOLERANCE = 1e-3  # Bohr
 LONGEST = 1e4  # Bohr
 _COVALENT_PART = 0.4  # of the sum of covalent radii: closer atoms are a mistake in a file
-MAX_ATOMS = 200  # finding the symmetry of a large, regular cell takes minutes, and a solve for ever
+MAX_ATOMS = 200  # finding the symmetry of a larger, regular cell takes minutes, and a solve is out of reach
 
 _Numbers = TypeVar("_Numbers", FloatArray, IntArray)
 Inversion = Literal["impose", "free"]
 
 
 class Crystal:
-    """Reference crystal, immutable.
+    """An immutable reference crystal: cell, atoms, and the symmetry that every deformation of the cell keeps.
 
     Attributes:
         lattice_ref: (3, 3) rows a⁰, b⁰, c⁰ in Bohr, in the frame a ∥ x, b in the xy plane.
         species: N chemical symbols.
-        positions_ref: (N, 3) fractional coordinates R̄⁰, made to obey the found symmetry exactly.
+        positions_ref: (N, 3) fractional coordinates R̄⁰, averaged so that they obey the symmetry exactly.
         translations: (T, 3) pure translations, fractional, zero first (T = 2 for the paper's Mg cell).
-        primitive: (3, 3), primitive vectors as combinations of the crystal's own, a_p = primitive @ a.
+        primitive: (3, 3) rows, primitive vectors as combinations of the lattice vectors, a_p = primitive @ a.
+        translation_images: (T, N) index of the atom that each translation maps an atom onto.
+        inversion: "impose" or "free"; "impose" where the structure has no inversion centre.
         inversion_centre: (3,) fractional, or None when the structure has none, or one that relaxation may break.
-        origin: (3,) fractional, what fields are expanded about: the inversion centre of the reference structure,
-            whether it is imposed or free, else 0.
+        inversion_images: (N,) index of the atom that the inversion maps an atom onto, or None without a centre.
+        origin: (3,) fractional, the point that fields are expanded about: the inversion centre of the reference
+            structure, whether it is imposed or free, and 0 where there is none.
         internal_basis: (n_int, N, 3), the displacement patterns B in fractional coordinates.
     """
 
@@ -69,10 +72,10 @@ class Crystal:
             lattice: (3, 3) rows in Bohr, any orientation, right-handed.
             species: N chemical symbols.
             positions: (N, 3) fractional coordinates.
-            symmetry: False keeps the cell as it is given, without looking for translations (the inversion centre is
-                still used); results must not change, which is a test.
+            symmetry: False looks for no translations, so that the primitive cell is the given cell; an inversion
+                centre is still used. Results do not depend on it (a test compares them).
             inversion: "impose" keeps an inversion centre under every deformation; "free" lets relaxation break it
-                (ferroelectrics), at the price of complex arithmetic. No difference where there is none.
+                (ferroelectrics), at the price of complex arithmetic. It makes no difference to a crystal without one.
             tolerance: distance in Bohr within which symmetric atoms may differ.
 
         Raises:
@@ -114,20 +117,20 @@ class Crystal:
         numbers = np.array([atomic_numbers[s] for s in self.species])
         if not symmetry:  # every atom its own kind apart from inversion: translations cannot be found
             numbers = _labels_without_translations(self.lattice_ref, positions, numbers, tolerance)
-        found = exact_symmetry(self.lattice_ref, positions, numbers, tolerance)
-        self.inversion: Inversion = "impose" if found.inversion_centre is None else inversion
-        self.origin: FloatArray = _frozen(np.zeros(3) if found.inversion_centre is None else found.inversion_centre)
+        exact = exact_symmetry(self.lattice_ref, positions, numbers, tolerance)
+        self.inversion: Inversion = "impose" if exact.inversion_centre is None else inversion
+        self.origin: FloatArray = _frozen(np.zeros(3) if exact.inversion_centre is None else exact.inversion_centre)
         if self.inversion == "free":
-            found = replace(found, inversion_centre=None, inversion_images=None)
-        self.positions_ref: FloatArray = _frozen(found.positions)
-        self.translations: FloatArray = _frozen(found.translations)
-        self.primitive: FloatArray = _frozen(found.primitive)
+            exact = replace(exact, inversion_centre=None, inversion_images=None)
+        self.positions_ref: FloatArray = _frozen(exact.positions)
+        self.translations: FloatArray = _frozen(exact.translations)
+        self.primitive: FloatArray = _frozen(exact.primitive)
         self.inversion_centre: FloatArray | None = (
-            None if found.inversion_centre is None else _frozen(found.inversion_centre)
+            None if exact.inversion_centre is None else _frozen(exact.inversion_centre)
         )
-        self.translation_images: IntArray = _frozen(found.translation_images)
+        self.translation_images: IntArray = _frozen(exact.translation_images)
         self.inversion_images: IntArray | None = (
-            None if found.inversion_images is None else _frozen(found.inversion_images)
+            None if exact.inversion_images is None else _frozen(exact.inversion_images)
         )
         self.internal_basis: FloatArray = _frozen(self._internal_basis())
 
@@ -143,7 +146,18 @@ class Crystal:
         *,
         inversion: Inversion = "impose",
     ) -> Crystal:
-        """From edge lengths in Bohr and angles in degrees, (b,c), (a,c), (a,b)."""
+        """The crystal of a cell that is given by its edges and angles.
+
+        Args:
+            lengths: |a|, |b|, |c| in Bohr.
+            angles: between (b, c), (a, c) and (a, b), in degrees, each in 20 … 160.
+            species: N chemical symbols.
+            positions: (N, 3) fractional coordinates.
+            inversion: "impose" or "free", as in the constructor.
+
+        Raises:
+            InputError: a length or angle out of range, angles that close no cell, or what the constructor refuses.
+        """
         if len(lengths) != 3:
             raise InputError(f"lengths must be three positive numbers (Bohr), got {len(lengths)} of them")
         if len(angles) != 3:
@@ -161,12 +175,17 @@ class Crystal:
 
     @classmethod
     def from_atoms(cls, atoms: Atoms, *, inversion: Inversion = "impose") -> Crystal:
-        """From an ASE ``Atoms`` (Å) that is periodic in three directions and carries no magnetic moments."""
+        """The crystal of an ASE ``Atoms`` (Å).
+
+        Raises:
+            InputError: the atoms are not periodic in three directions, share sites, carry magnetic moments or a net
+                charge, or are refused by the constructor.
+        """
         shared = [table for table in (atoms.info.get("occupancy") or {}).values() if set(table.values()) != {1}]
-        if shared:  # ASE puts the most frequent species there, and says no more
-            told = ", ".join(f"{symbol} {share:g}" for symbol, share in shared[0].items())
+        if shared:  # ASE puts the most frequent species on such a site, and notes the others in info only
+            shares = ", ".join(f"{symbol} {share:g}" for symbol, share in shared[0].items())
             raise InputError(
-                f"a site is occupied in part ({told}): order the crystal first, for instance in a supercell"
+                f"a site is occupied in part ({shares}): order the crystal first, for instance in a supercell"
             )
         if not atoms.pbc.all():
             raise InputError("atoms must be periodic in all three directions (atoms.pbc = True)")
@@ -181,15 +200,16 @@ class Crystal:
 
     @classmethod
     def from_file(cls, path: str | Path, *, index: int | None = None, inversion: Inversion = "impose") -> Crystal:
-        """From a structure file: CIF, POSCAR, XSF, extended XYZ, whatever ASE reads.
+        """The crystal in a structure file: CIF, POSCAR, XSF, extended XYZ, or another format that ASE reads.
 
         Args:
             path: the file; its name is taken as it is.
             index: which structure, from 0, of a file that holds several.
-            inversion: as of the constructor.
+            inversion: "impose" or "free", as in the constructor.
 
         Raises:
-            InputError: as :func:`cellfields.crystal.structure_file.read_structure`, or the atoms are no crystal.
+            InputError: the file cannot be read (:func:`cellfields.crystal.structure_file.read_structure` lists the
+                reasons), or :meth:`from_atoms` refuses its atoms.
         """
         atoms = read_structure(path, index=index)
         try:
@@ -199,7 +219,7 @@ class Crystal:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Crystal:
-        """From the mapping that :meth:`to_dict` makes: the same crystal, with the same fingerprint."""
+        """The crystal that :meth:`to_dict` wrote down, with an equal fingerprint."""
         used = {
             "symmetry": table.get("symmetry", True),
             "inversion": table.get("inversion", "impose"),
@@ -208,9 +228,9 @@ class Crystal:
         return cls(table["lattice"], table["species"], table["positions"], **used)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists: ``lattice`` (Bohr), ``species``, ``positions`` (fractional), and what symmetry is used.
+        """The crystal as JSON data: ``lattice`` (Bohr), ``species``, ``positions`` (fractional) and ``symmetry``.
 
-        ``inversion`` and ``tolerance`` (Bohr) are there where they are not the defaults.
+        ``inversion`` and ``tolerance`` (Bohr) are written only where they are not the defaults.
         """
         return {
             "symmetry": self._symmetry_used,
@@ -222,11 +242,16 @@ class Crystal:
         }
 
     def with_inversion(self, inversion: Inversion) -> Crystal:
-        """The same atoms, their inversion centre imposed or free."""
+        """A crystal of the same cell and atoms, with its inversion centre imposed or free."""
         return Crystal.from_dict({**self.to_dict(), "inversion": inversion})
 
     def to_atoms(self, lattice: FloatArray | None = None, positions: FloatArray | None = None) -> Atoms:
-        """ASE ``Atoms`` in Å, of the reference cell or of the lattice (Bohr) and fractional positions given."""
+        """ASE ``Atoms``, in Å.
+
+        Args:
+            lattice: (3, 3) rows in Bohr; the reference cell unless given.
+            positions: (N, 3) fractional; the reference positions unless given.
+        """
         from ase import Atoms
 
         cell = (self.lattice_ref if lattice is None else lattice) * ANGSTROM
@@ -237,17 +262,17 @@ class Crystal:
 
     @property
     def n_atoms(self) -> int:
-        """Atoms in the cell the user gave."""
+        """Number of atoms N in the crystal's cell."""
         return len(self.species)
 
     @property
     def n_translations(self) -> int:
-        """How many primitive cells the crystal's own cell holds."""
+        """Number of primitive cells T in the crystal's cell."""
         return len(self.translations)
 
     @property
     def n_internal(self) -> int:
-        """Number of free internal coordinates, 0 for fcc aluminium."""
+        """Number of internal coordinates n_int; 0 for fcc aluminium, for instance."""
         return len(self.internal_basis)
 
     @property
@@ -285,7 +310,7 @@ class Crystal:
 
     @cached_property
     def representatives(self) -> IntArray:
-        """The atom whose displacement *is* internal coordinates 3α … 3α+2, one for each triple."""
+        """Indices (n_int / 3,) of the atoms whose displacements are the internal coordinates, three for each atom."""
         representatives = []
         for atom in self.primitive_atoms:
             if self.inversion_images is not None:
@@ -308,7 +333,11 @@ class Crystal:
         return basis.reshape(-1, self.n_atoms, 3)
 
     def positions(self, internal: FloatArray | Sequence[float]) -> FloatArray:
-        """Fractional positions (N, 3) from internal coordinates (n_int,)."""
+        """Fractional positions (N, 3) from internal coordinates (n_int,).
+
+        Raises:
+            InputError: another number of internal coordinates, or numbers that are not finite.
+        """
         internal = np.asarray(internal, dtype=float)
         if internal.shape != (self.n_internal,):
             raise InputError(f"internal must hold {self.n_internal} numbers, got shape {internal.shape}")
@@ -319,7 +348,7 @@ class Crystal:
     def internal(self, positions: FloatArray) -> FloatArray:
         """Internal coordinates (n_int,) of fractional positions (N, 3) near the reference ones.
 
-        Without an inversion centre the first atom is what displacements are counted from: a common shift is left out.
+        Without an inversion centre, displacements are taken relative to that of the first atom.
 
         Raises:
             InputError: the positions break the crystal's translations or inversion by more than 1e-6.
@@ -339,7 +368,16 @@ class Crystal:
         return gradient
 
     def to_primitive(self, lattice: FloatArray, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Primitive row vectors (3, 3) and fractional positions of its atoms, seen from the origin."""
+        """Primitive cell of the crystal in a deformation.
+
+        Args:
+            lattice: (3, 3) rows of the crystal's cell, Bohr.
+            positions: (N, 3) fractional.
+
+        Returns:
+            Primitive row vectors (3, 3) in Bohr, and the fractional positions (N / T, 3) of the primitive cell's atoms
+            in them, relative to the crystal's origin.
+        """
         shifted = positions[self.primitive_atoms] - self.origin
         return self.primitive @ lattice, shifted @ np.linalg.inv(self.primitive)
 
@@ -380,7 +418,7 @@ def _labels_without_translations(
     lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float
 ) -> IntArray:
     """Species labels that distinguish atoms related by a translation, so that only inversion is left to find."""
-    found = exact_symmetry(lattice, positions, numbers, tolerance)
-    if found.inversion_images is None:
+    symmetry = exact_symmetry(lattice, positions, numbers, tolerance)
+    if symmetry.inversion_images is None:
         return np.arange(len(positions)) + 1
-    return np.minimum(np.arange(len(positions)), found.inversion_images) + 1
+    return np.minimum(np.arange(len(positions)), symmetry.inversion_images) + 1

@@ -1,4 +1,4 @@
-"""Deformation D = (λa, λb, λc, θa, θb, θc) of a reference cell, and what follows from it (paper, eq. 9, 15, 16).
+"""Deformation D = (λa, λb, λc, θa, θb, θc) of a reference cell; its lattice and strains (paper, eq. 9, 15, 16).
 
     a = λa |a⁰| x̂ ,   b in the xy plane ,   θa = ∠(b, c), θb = ∠(a, c), θc = ∠(a, b)
     a = F a⁰ ,  b = F b⁰ ,  c = F c⁰ ,   E = ½ (Fᵀ F − 1)
@@ -37,7 +37,7 @@ COMPONENTS: tuple[Component, ...] = get_args(Component)
 """Names of the six numbers of D, in order, as files and settings write them."""
 
 SYMBOLS = ("λa", "λb", "λc", "θa", "θb", "θc")
-"""The same as people read them."""
+"""Symbols of the six numbers of D, in order, as messages and reports show them."""
 
 _FLATTEST = 1e-4  # squared volume of a cell with unit edges
 
@@ -46,7 +46,7 @@ def lattice_from_lengths_and_angles(lengths: FloatArray, angles: FloatArray) -> 
     """Row lattice vectors in the standard frame, (3, 3), from three lengths and three angles in degrees.
 
     Raises:
-        InputError: no cell has these angles (the vectors would be coplanar, or worse).
+        InputError: no cell has these angles, or its vectors would be nearly coplanar.
     """
     cos_a, cos_b, cos_c = np.cos(np.radians(angles))
     if 1 - cos_a**2 - cos_b**2 - cos_c**2 + 2 * cos_a * cos_b * cos_c < _FLATTEST:
@@ -65,10 +65,10 @@ def lengths_and_angles(lattice: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def in_standard_frame(lattice: FloatArray) -> FloatArray:
-    """The same lattice (3, 3), right-handed, turned so that a ∥ x and b lies in the xy plane.
+    """A right-handed lattice (3, 3 rows, Bohr) turned into the standard frame, a ∥ x and b in the xy plane.
 
-    A lattice that is in this frame already keeps its numbers to the last bit: the frame of a frame is the frame, also
-    after a way through a file.
+    A lattice that is in this frame already keeps its numbers to the last bit, so that it may be written to a file and
+    read back without change.
 
     Raises:
         InputError: the vectors are nearly coplanar.
@@ -120,7 +120,11 @@ class Deformation:
 
     @classmethod
     def from_array(cls, values: Sequence[float] | FloatArray) -> Self:
-        """From (λa, λb, λc, θa, θb, θc)."""
+        """The deformation of six numbers (λa, λb, λc, θa, θb, θc), angles in degrees.
+
+        Raises:
+            InputError: not six numbers, or numbers out of range.
+        """
         if len(values) != 6:
             raise InputError(f"D needs six numbers {','.join(SYMBOLS)}, got {len(values)}")
         a, b, c, ta, tb, tc = (float(x) for x in values)
@@ -128,7 +132,15 @@ class Deformation:
 
     @classmethod
     def from_lattice(cls, lattice: FloatArray, crystal: Crystal) -> Self:
-        """From deformed row lattice vectors (3, 3) in Bohr, in any orientation."""
+        """The deformation that takes the reference cell to a lattice.
+
+        Args:
+            lattice: (3, 3) rows in Bohr, right-handed, in any orientation.
+            crystal: the reference crystal.
+
+        Raises:
+            InputError: a determinant that is not positive, or a stretch or angle out of range.
+        """
         if np.linalg.det(lattice) <= 0:
             raise InputError("lattice vectors must be right-handed and span a volume (determinant > 0)")
         reference, _ = lengths_and_angles(crystal.lattice_ref)
@@ -136,12 +148,20 @@ class Deformation:
 
     @classmethod
     def from_deformation_gradient(cls, gradient: FloatArray, crystal: Crystal) -> Self:
-        """From F (3, 3), acting on the reference cell in the standard frame; a rotation in F drops out."""
+        """The deformation of F (3, 3), which acts on the reference cell in the standard frame; rotations drop out.
+
+        Raises:
+            InputError: a determinant of F that is not positive, or a stretch or angle out of range.
+        """
         return cls.from_lattice(crystal.lattice_ref @ np.asarray(gradient, dtype=float).T, crystal)
 
     @classmethod
     def from_small_strain(cls, strain: FloatArray, crystal: Crystal) -> Self:
-        """From the paper's ε (3, 3), eq. 15–16; orthogonal reference cells only."""
+        """The deformation of the paper's small strain ε (3, 3), eq. 15–16.
+
+        Raises:
+            InputError: the reference cell is not orthogonal, ε is not symmetric, or a stretch or angle is out of range.
+        """
         _require_orthogonal(crystal)
         e = np.asarray(strain, dtype=float)
         if not np.allclose(e, e.T, atol=1e-12):
@@ -153,7 +173,7 @@ class Deformation:
     # -- geometry -----------------------------------------------------------------------------------------------
 
     def as_array(self) -> FloatArray:
-        """(λa, λb, λc, θa, θb, θc), shape (6,)."""
+        """The six numbers (λa, λb, λc, θa, θb, θc), shape (6,), angles in degrees."""
         return np.array(self.stretches + self.angles)
 
     def lattice(self, crystal: Crystal) -> FloatArray:
@@ -166,20 +186,20 @@ class Deformation:
         return float(np.linalg.det(self.lattice(crystal)))
 
     def volumetric_strain(self, crystal: Crystal) -> float:
-        """V / V⁰ − 1."""
+        """Relative change of the cell's volume, V / V⁰ − 1."""
         return self.volume(crystal) / float(np.linalg.det(crystal.lattice_ref)) - 1
 
     def deformation_gradient(self, crystal: Crystal) -> FloatArray:
-        """F (3, 3) with a = F a⁰ for column vectors, upper triangular in the standard frame."""
+        """Deformation gradient F (3, 3), a = F a⁰ for column vectors; upper triangular in the standard frame."""
         return deformation_gradient_of_lattice(self.lattice(crystal), crystal.lattice_ref)
 
     def green_strain(self, crystal: Crystal) -> FloatArray:
-        """E = ½ (FᵀF − 1), (3, 3)."""
+        """Green–Lagrange strain E = ½ (FᵀF − 1), (3, 3)."""
         gradient = self.deformation_gradient(crystal)
         return 0.5 * (gradient.T @ gradient - np.eye(3))
 
     def small_strain(self, crystal: Crystal) -> FloatArray:
-        """The paper's ε (3, 3) by eq. 15–16; orthogonal reference cells only.
+        """The paper's small strain ε (3, 3), eq. 15–16, of an orthogonal reference cell.
 
         Raises:
             InputError: the reference cell is not orthogonal, or a shear too large for eq. 15 to have a solution.
@@ -194,10 +214,10 @@ class Deformation:
 
 
 def strains_of_gradients(gradients: FloatArray, crystal: Crystal) -> FloatArray:
-    """D (n, 6) of many deformation gradients (n, 3, 3): of U in F = R U, since D follows from FᵀF alone.
+    """D (n, 6) of many deformation gradients F (n, 3, 3); it depends on FᵀF alone, so that rotations drop out.
 
     Raises:
-        InputError: naming the first that turns the crystal inside out, is not finite, or is out of range.
+        InputError: a gradient whose determinant is not positive, or whose D is out of range; it names the first one.
     """
     gradients = np.asarray(gradients, dtype=float)
     with np.errstate(invalid="ignore"):
@@ -237,7 +257,7 @@ def sample_deformations(
     """Draw strains as the paper does (section 4.2): independent normals, cut at ``cut`` sigma, rounded.
 
     Args:
-        count: how many.
+        count: number of deformations.
         seed: of ``numpy.random.default_rng``; the first n of a longer draw are the draw of n.
         stretch_sigma: standard deviation of each λ − 1 before the cut; the paper's 0.05 spans 0.9 … 1.1.
         angle_sigma: standard deviation of each θ − θ⁰ in degrees before the cut; the paper's 3 spans ±6.
@@ -258,6 +278,6 @@ def sample_deformations(
     normal = ndtri(rng.uniform(ndtr(-cut), ndtr(cut), size=(count, 6)))  # truncated normal by its inverse
     reference = Deformation.identity(crystal).as_array()
     values = np.round(reference + normal * np.repeat([stretch_sigma, angle_sigma], 3), decimals)
-    held = [COMPONENTS.index(name) for name in hold]
-    values[:, held] = reference[held]
+    held_columns = [COMPONENTS.index(name) for name in hold]
+    values[:, held_columns] = reference[held_columns]
     return [Deformation.from_array(row) for row in values]

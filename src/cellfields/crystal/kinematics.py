@@ -1,4 +1,4 @@
-"""The cell's numbers in each other's terms: D ↔ lattice ↔ metric, F, and the stress that is conjugate to them.
+"""Conversions between D, lattice and metric, the deformation gradient F, and the stress conjugate to D.
 
     G_ij = a_i · a_j ,   l_i = √G_ii ,   cos θ_ij = G_ij / (l_i l_j) ,   D = (l_i / l⁰_i, θ_bc, θ_ac, θ_ab)
     a = l_a x̂ ,   b = l_b (cos θ_ab, sin θ_ab, 0) ,   c_z = l_c √(det G) / (l_a l_b l_c sin θ_ab)
@@ -6,8 +6,8 @@
     d𝓕 = H : dG ,   σ = (2/V) Lᵀ H L  ⇔  H = ½ V L⁻ᵀ σ L⁻¹                       σ_ij = V⁻¹ d𝓕/dη_ij for F → (1 + η) F
     ∂𝓕/∂l_i = 2 Σ_j H_ij G_ij / l_i ,   ∂𝓕/∂θ_ij = −2 H_ij l_i l_j sin θ_ij
 
-Pure functions of arrays with any leading axes, computed by NumPy or by JAX, whichever the arrays are of, and
-differentiable. None checks its arguments: :mod:`~cellfields.crystal.deformation` does. Lengths in Bohr, angles in
+Pure, differentiable functions of NumPy or JAX arrays with any leading axes. They do not check their arguments;
+:mod:`~cellfields.crystal.deformation` does. Lengths in Bohr, angles in
 degrees, lattice vectors are rows; the standard frame has a ∥ x and b in the xy plane; tension is positive.
 """
 
@@ -24,9 +24,10 @@ _FIRST, _SECOND = ROWS[3:], COLUMNS[3:]
 
 
 def array_namespace(*arrays: Any) -> Any:
-    """The module that computes with these arrays: that of the first which says one of its own, else ``numpy``.
+    """The module that computes with these arrays: ``jax.numpy`` if one of them is a JAX array, else ``numpy``.
 
-    JAX arrays say ``jax.numpy`` (the array API standard's ``__array_namespace__``), traced ones too.
+    It is what the first array that is not NumPy's returns as ``__array_namespace__`` (the array API standard); traced
+    JAX arrays have it too.
     """
     for array in arrays:
         if not isinstance(array, np.ndarray) and hasattr(array, "__array_namespace__"):
@@ -52,9 +53,9 @@ def lengths_and_angles_of_metric(metric: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def lattice_of_lengths_and_angles(lengths: Numbers, angles: Numbers) -> Numbers:
-    """Row vectors (…, 3, 3) in the standard frame of lengths (…, 3) in Bohr and angles (…, 3) in degrees.
+    """Row vectors (…, 3, 3) in the standard frame, from lengths (…, 3) in Bohr and angles (…, 3) in degrees.
 
-    Not a number where the angles close no cell.
+    The result is nan where the angles close no cell.
     """
     edges: Any = lengths
     xp = array_namespace(lengths, angles)
@@ -93,7 +94,7 @@ def lattice_of_deformation(deformation: Numbers, lengths_ref: Any) -> Numbers:
 
 
 def deformation_gradient_of_lattice(lattice: Numbers, lattice_ref: Any) -> Numbers:
-    """F (…, 3, 3) with a = F a⁰ for column vectors, of row vectors (…, 3, 3) and those of the reference cell (3, 3)."""
+    """F (…, 3, 3), a = F a⁰ for column vectors, from row vectors (…, 3, 3) and the reference cell's (3, 3)."""
     xp = array_namespace(lattice, lattice_ref)
     gradient: Numbers = xp.swapaxes(xp.linalg.solve(lattice_ref, lattice), -1, -2)
     return gradient
@@ -147,6 +148,6 @@ def energy_gradient_of_stress(stress: Numbers, lattice: Any, lengths_ref: Any) -
 
 
 def _lengths_and_cosines(metric: Any, xp: Any) -> tuple[Any, Any]:
-    """Of G (…, 3, 3): lengths (…, 3), and cosines (…, 3) of the angles (b, c), (a, c), (a, b)."""
+    """Lengths (…, 3), and cosines (…, 3) of the angles (b, c), (a, c), (a, b), of a metric G (…, 3, 3)."""
     lengths = xp.sqrt(xp.diagonal(metric, axis1=-2, axis2=-1))
     return lengths, metric[..., _FIRST, _SECOND] / (lengths[..., _FIRST] * lengths[..., _SECOND])

@@ -1,9 +1,9 @@
-"""Structure files of other programs as ASE ``Atoms``, or one sentence that says why not.
+"""Structure files of other programs, read as ASE ``Atoms`` or refused with one sentence that gives the reason.
 
     path → bytes → text → format → structures → the one that is asked for
 
-The path is never interpreted: ``si@300K.vasp`` is the file of that name. The format follows from name and content by
-ASE's rules. CIF is expanded by the file's own symmetry (:mod:`cellfields.crystal.cif`), the other formats are ASE's.
+An ``@`` in a path is part of the name (ASE reads an index after it). The format follows from name and content by ASE's
+rules. CIF is expanded by the symmetry that the file states (:mod:`cellfields.crystal.cif`); ASE reads the others.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ _MOMENT_ARRAYS = {"magmom", "magmoms", "initial_magmoms", "magnetic_moments", "s
 
 
 def read_structure(path: str | Path, *, index: int | None = None) -> Atoms:
-    """The structure in a file, as it stands there (Å).
+    """The structure in a file as ASE ``Atoms`` (Å).
 
     Args:
         path: CIF, POSCAR, extended XYZ, XSF or any other format that ASE reads, also compressed (.gz, .bz2, .xz).
         index: which of several structures, from 0; negative ones count from the end. Needed where there are several.
 
     Raises:
-        InputError: no such file, no structure, several without ``index``, magnetic moments, sites that are mixed or
-            occupied in part, or a CIF file whose symmetry, sites and formula do not agree or do not decide.
+        InputError: a missing, damaged or too large file, one that holds no structure, or several where ``index`` is
+            not given, magnetic moments, sites that are mixed or occupied in part, or a CIF file whose symmetry, sites
+            and formula disagree or leave several crystals possible.
     """
     path = Path(path)
     data = _bytes(path)
@@ -46,9 +47,11 @@ def read_structure(path: str | Path, *, index: int | None = None) -> Atoms:
 
 
 def has_moments(atoms: Atoms, *, results: bool = True) -> bool:
-    """Whether atoms carry magnetic moments, as initial ones, in an array of a file, or as a calculator's results.
+    """Whether atoms carry magnetic moments.
 
-    ``results`` = False leaves the last out, for a calculator that looks at its own atoms.
+    Args:
+        atoms: with initial moments, or moments in an array that a file brought.
+        results: look at the results of the atoms' calculator too; a calculator that looks at its own atoms does not.
     """
     values = [np.asarray(value) for name, value in atoms.arrays.items() if name.lower() in _MOMENT_ARRAYS]
     computed: dict[str, Any] = (getattr(atoms.calc, "results", None) or {}) if results else {}
@@ -89,12 +92,12 @@ def _read(path: Path, data: bytes, index: int | None) -> Atoms:
     text = None if b"\0" in data else decode_text(data, str(path))
     if text is not None and (name.lower().endswith((".cif", ".mcif")) or text.lstrip()[:5].lower() == "data_"):
         try:
-            found = cif.structures(text)
+            readers = cif.structures(text)
         except Exception as error:  # ASE's parser of CIF raises anything
             raise InputError("it is no CIF file that can be read: a tag, loop or quotation is damaged") from error
-        if not found:
+        if not readers:
             raise InputError("it holds no atom sites (_atom_site_…), so there is no crystal in it")
-        atoms: Atoms = _choose(found, index)()
+        atoms: Atoms = _choose(readers, index)()
     else:
         atoms = _choose(_with_ase(path, name, data, text), index)
     if has_moments(atoms):
@@ -104,18 +107,26 @@ def _read(path: Path, data: bytes, index: int | None) -> Atoms:
     return atoms
 
 
-def _choose(found: list[Any], index: int | None) -> Any:
+def _choose(structures: list[Any], index: int | None) -> Any:
+    """The structure of that index, or the only one where no index is given.
+
+    Raises:
+        InputError: there are several and no index, or an index out of range.
+    """
+    count = len(structures)
     if index is None:
-        if len(found) > 1:
+        if count > 1:
             raise InputError(
-                f"it holds {len(found)} structures: choose one with crystal.structure_index = 0 … {len(found) - 1} in "
+                f"it holds {count} structures: choose one with crystal.structure_index = 0 … {count - 1} in "
                 "the study file, or Crystal.from_file(…, index=…)"
             )
-        return found[0]
-    if not -len(found) <= index < len(found):
-        raise InputError(f"structure_index = {index} must be in {-len(found)} … {len(found) - 1}, as it holds "
-                         f"{len(found)} structure{'s' * (len(found) > 1)}")  # fmt: skip
-    return found[index]
+        return structures[0]
+    if not -count <= index < count:
+        raise InputError(
+            f"structure_index = {index} must be in {-count} … {count - 1}, as it holds {count} "
+            f"structure{'s' * (count > 1)}"
+        )
+    return structures[index]
 
 
 def _with_ase(path: Path, name: str, data: bytes, text: str | None) -> list[Atoms]:
@@ -136,18 +147,22 @@ def _with_ase(path: Path, name: str, data: bytes, text: str | None) -> list[Atom
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = read(source, index=":", format=form, do_not_split_by_at_sign=True)
+            structures = read(source, index=":", format=form, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise anything
         raise InputError(
             f"it cannot be read by ASE as {form}: it is damaged, incomplete, or of another format"
         ) from error
-    if not found:
+    if not structures:
         raise InputError(f"it holds no structure (read as {form})")
-    return list(found)
+    return list(structures)
 
 
 def _format(name: str, data: bytes) -> str:
-    """ASE's name of a format: by the file's whole name, by what the content begins with, by the ending."""
+    """ASE's name of a file's format, from its whole name, else from how its content begins, else from its ending.
+
+    Raises:
+        InputError: none of them decides.
+    """
     from ase.io.formats import UnknownFileTypeError, extension2format, ioformats, match_magic
 
     for form in ioformats.values():
@@ -174,7 +189,11 @@ def _plain_name(path: Path) -> str:
 
 
 def _refuse_unnamed_elements(text: str) -> None:
-    """A POSCAR of VASP 4 names its elements in the title or nowhere; ASE guesses, also from files beside it."""
+    """Refuse a POSCAR of VASP 4 whose title does not name its elements: ASE would guess, also from files beside it.
+
+    Raises:
+        InputError: the elements are not named.
+    """
     lines = [line.split() for line in text.splitlines()[:6]]
     if len(lines) < 6 or not lines[5] or not lines[5][0].isdigit():
         return

@@ -1,8 +1,9 @@
-"""The symmetries of a crystal that survive *every* homogeneous deformation: lattice translations and inversion.
+"""The symmetries of a crystal that every homogeneous deformation keeps: lattice translations and inversion.
 
     x → x + t   and   x → −x + 2c        (fractional coordinates; F acts on both sides alike)
 
-Everything else in the space group moves to the deformation (it maps D to another D), so it does not appear here.
+Every other operation of the space group maps a deformation D to another one; :mod:`cellfields.state.axis_operations`
+has those.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _ROUNDING = 1e-14  # relative to 1 or to a position, whichever is larger
 
 @dataclass(frozen=True, eq=False)
 class DeformationProofSymmetry:
-    """Result of :func:`find_symmetry`.
+    """Translations and inversion centre of a structure, and its positions made to obey them exactly.
 
     Attributes:
         translations: (T, 3) pure translations in fractional coordinates, zero first.
-        translation_images: (T, N) atom that atom i lands on under each translation.
+        translation_images: (T, N) index of the atom that each translation maps atom i onto.
         inversion_centre: (3,) fractional, or None.
-        inversion_images: (N,) atom that atom i lands on under the inversion, or None.
-        primitive: (3, 3) rows, primitive vectors as combinations of the crystal's own: a_p = primitive @ a.
+        inversion_images: (N,) index of the atom that the inversion maps atom i onto, or None.
+        primitive: (3, 3) rows, primitive vectors as combinations of the lattice vectors: a_p = primitive @ a.
         positions: (N, 3) fractional coordinates, averaged so that the operations hold exactly.
     """
 
@@ -52,13 +53,16 @@ def find_symmetry(
     Args:
         lattice: (3, 3) rows, Bohr.
         positions: (N, 3) fractional.
-        numbers: (N,) a label a species.
+        numbers: (N,) integers, one label for each species.
         tolerance: distance in Bohr within which atoms coincide.
+
+    Raises:
+        InputError: spglib finds no symmetry, or an operation maps atoms onto places more than ten tolerances from one.
     """
-    found = space_group(lattice, positions, numbers, tolerance)
-    if found is None:
+    operations = space_group(lattice, positions, numbers, tolerance)
+    if operations is None:
         raise InputError("positions: spglib finds no symmetry at all in this structure; do two atoms coincide?")
-    rotations, shifts = found["rotations"], found["translations"]
+    rotations, shifts = operations["rotations"], operations["translations"]
     translations = shifts[(rotations == np.eye(3, dtype=int)).all(axis=(1, 2))]
     translations = _snap(translations % 1.0, len(translations))
     translations = translations[np.lexsort(translations.T[::-1])]
@@ -77,25 +81,34 @@ def find_symmetry(
 def exact_symmetry(
     lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float
 ) -> DeformationProofSymmetry:
-    """:func:`find_symmetry`, repeated until it finds the positions that it returns: they are then a fixed point.
+    """Symmetry of positions that reproduce themselves: :func:`find_symmetry`, repeated until the positions stay put.
 
-    Averaging over the operations can bring atoms so near to more operations that spglib finds those too, and the last
-    digits of an average of averages may differ. Positions that obey the operations within rounding are left alone.
+    Averaging over the operations can bring atoms so near to further operations that spglib finds those too, and the
+    last digits of an average of averages may differ. Positions that obey the operations within rounding are kept.
+
+    Args:
+        lattice: (3, 3) rows, Bohr.
+        positions: (N, 3) fractional.
+        numbers: (N,) integers, one label for each species.
+        tolerance: distance in Bohr within which atoms coincide.
 
     Raises:
-        InputError: spglib finds no symmetry, or each pass over the positions finds another one.
+        InputError: spglib finds no symmetry, or ten passes over the positions do not settle.
     """
     for _ in range(_PASSES):
-        found = find_symmetry(lattice, positions, numbers, tolerance)
-        moved = np.abs(found.positions - positions) / np.maximum(1.0, np.abs(positions))
+        symmetry = find_symmetry(lattice, positions, numbers, tolerance)
+        moved = np.abs(symmetry.positions - positions) / np.maximum(1.0, np.abs(positions))
         if moved.max() < _ROUNDING:
-            return replace(found, positions=positions)
-        positions = found.positions
+            return replace(symmetry, positions=positions)
+        positions = symmetry.positions
     raise InputError("positions are symmetric only within a tolerance too wide to be made exact; give more digits")
 
 
 def space_group(lattice: FloatArray, positions: FloatArray, numbers: IntArray, tolerance: float) -> Any:
-    """spglib's operations, or None; old versions return None on failure (and warn of that), new ones raise."""
+    """Space group operations of a structure by spglib (``rotations``, ``translations``), or None where it finds none.
+
+    Old versions of spglib return None on failure and warn of that; new ones raise.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -116,13 +129,17 @@ def space_group_dataset(lattice: FloatArray, positions: FloatArray, numbers: Int
 
 
 def _snap(translations: FloatArray, order: int) -> FloatArray:
-    """The translations form a group of this order, so each is a fraction with this denominator."""
+    """Translations (T, 3) rounded to multiples of 1/order: they form a group of that order."""
     snapped: FloatArray = np.rint(translations * order) % order / order
     return snapped
 
 
 def _images(lattice: FloatArray, positions: FloatArray, moved: FloatArray, tolerance: float) -> IntArray:
-    """Index of the atom at each moved position."""
+    """Index (N,) of the atom at each moved position.
+
+    Raises:
+        InputError: no atom lies within ten tolerances of one of them, or one atom lies at two of them.
+    """
     difference = moved[:, None, :] - positions[None, :, :]
     distance = np.linalg.norm((difference - np.rint(difference)) @ lattice, axis=2)
     images = distance.argmin(axis=1)
@@ -134,14 +151,14 @@ def _images(lattice: FloatArray, positions: FloatArray, moved: FloatArray, toler
 def _choose_inversion(
     lattice: FloatArray, positions: FloatArray, inversions: FloatArray, tolerance: float
 ) -> tuple[FloatArray, IntArray]:
-    """Of all inversion centres take the one that maps the first atom onto the first possible atom.
+    """The inversion centre that maps the first atom onto the atom of smallest index, and the image of each atom.
 
-    Its coordinates are the mid-point of the two, wrapped into [0, ½): deterministic, and for the paper's magnesium
-    cell the point (0, 1/3, 1/4) between atoms 1 and 3.
+    Its coordinates are wrapped into [0, ½). For the paper's magnesium cell it is the point (0, 1/3, 1/4) between atoms
+    1 and 3.
     """
     candidates = [(_images(lattice, positions, w - positions, tolerance), w) for w in inversions]
     images, _ = min(candidates, key=lambda candidate: int(candidate[0][0]))
-    # Average over all atoms: the centre of the structure as given, not of one pair of rounded coordinates.
+    # Averaged over all atoms, so that it does not depend on the rounding of one pair of coordinates.
     sums = positions + positions[images]
     sums = sums - np.rint(sums - sums[0])
     centre = (sums.mean(axis=0) % 1.0) / 2

@@ -1,4 +1,4 @@
-"""Symmetric tensors as six numbers: which component stands where, said once for the whole package.
+"""Symmetric tensors as six numbers, in the order that the whole package uses.
 
     (s₁, …, s₆) = (s_xx, s_yy, s_zz, s_yz, s_xz, s_xy)                  no factors of two, as for a stress
     ε_yz = ½ γ₄ ,  ε_xz = ½ γ₅ ,  ε_xy = ½ γ₆                             engineering shears of a strain
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-Numbers = TypeVar("Numbers")  # a NumPy or JAX array; what goes in comes out
+Numbers = TypeVar("Numbers")  # a NumPy or JAX array; results are of the argument's type
 
 NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))

@@ -26,22 +26,26 @@ _REACH = 12.0  # |x| beyond which e^{−x²} is below every rounding error
 
 
 class Smearing(Protocol):
-    """A broadening of the Fermi step; ``monotonic`` says whether f₁ never falls."""
+    """A broadening of the Fermi step: its occupation f₁ and its entropy S₁ as functions of x = (E_F − E)/σ."""
 
     @property
     def monotonic(self) -> bool:
-        """Whether N(E_F) has one root only."""
+        """Whether f₁ never falls, so that only one E_F holds a number of electrons."""
 
     def occupation(self, x: FloatArray) -> FloatArray:
-        """f₁(x), electrons per state and spin."""
+        """Occupation f₁(x), electrons per state and spin, for x of any shape."""
 
     def entropy(self, x: FloatArray) -> FloatArray:
-        """S₁(x), per state and spin."""
+        """Entropy S₁(x), per state and spin, for x of any shape."""
 
 
 @dataclass(frozen=True)
 class ColdSmearing:
-    """Marzari's cubic polynomial × Gaussian."""
+    """Cold smearing in Marzari's cubic form, a polynomial times a Gaussian.
+
+    Attributes:
+        kappa: coefficient κ of the polynomial.
+    """
 
     kappa: float = COLD_KAPPA
     monotonic: ClassVar[bool] = False
@@ -58,7 +62,7 @@ class ColdSmearing:
 
 @dataclass(frozen=True)
 class GaussianSmearing:
-    """δ(x) = e^{−x²}/√π."""
+    """Gaussian smearing, δ(x) = e^{−x²}/√π."""
 
     monotonic: ClassVar[bool] = True
 
@@ -71,7 +75,7 @@ class GaussianSmearing:
 
 @dataclass(frozen=True)
 class FermiDirac:
-    """f₁ = 1/(1 + e^{−x}), S₁ = −f ln f − (1 − f) ln(1 − f) (paper, footnote 1)."""
+    """Fermi–Dirac smearing, f₁ = 1/(1 + e^{−x}), S₁ = −f ln f − (1 − f) ln(1 − f) (paper, footnote 1)."""
 
     monotonic: ClassVar[bool] = True
 
@@ -92,14 +96,14 @@ SMEARINGS: dict[str, Smearing] = {
 
 @dataclass(frozen=True, eq=False)
 class Occupations:
-    """Electrons in each state.
+    """Occupations of the states at a Fermi level, and the energies that follow from them.
 
     Attributes:
         fermi_energy: E_F, Hartree.
         weights: (K, n) w_k · 2 f₁, so that their sum is the number of electrons.
         entropies: (K, n) w_k · 2 S₁.
-        band_energy: Σ weights · E.
-        entropic_energy: −σ Σ entropies, "−TS".
+        band_energy: Σ weights · E, Hartree.
+        entropic_energy: −TS = −σ Σ entropies, Hartree.
         per_state: (K, n) 2 f₁, without the weight of the k point.
     """
 
@@ -112,7 +116,7 @@ class Occupations:
 
 
 def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smearing: str, width: float) -> Occupations:
-    """Find E_F such that the states hold all electrons.
+    """Occupations at the E_F at which the states hold all electrons.
 
     Args:
         energies: (K, n) eigenvalues, Hartree.
@@ -122,7 +126,8 @@ def occupy(energies: FloatArray, k_weights: FloatArray, electrons: float, smeari
         width: σ, Hartree.
 
     Raises:
-        InputError: too few bands to hold the electrons, or "none" with an odd number of electrons.
+        InputError: too few bands to hold the electrons, "none" with an odd number of electrons, or a smearing so wide
+            that no Fermi level holds them.
     """
     if smearing == "none":
         return _filled_bands(energies, k_weights, electrons)
@@ -154,20 +159,24 @@ def _root(excess: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _nearest_root(excess: Callable[[float], float], first: float, lowest: float, highest: float, step: float) -> float:
-    """The root next to ``first``: N(E_F) of cold smearing is not monotonic, and in a gap it has spurious roots.
+    """The root of N(E_F) nearest to ``first``, for cold smearing, whose N(E_F) is not monotonic.
 
-    There the occupations overshoot 1 just above the valence band; the Gaussian's E_F lies deep in the gap.
+    In a gap it has spurious roots just above the valence band, where the occupations exceed 1; the Gaussian's E_F,
+    from which the search begins, lies deep in the gap.
+
+    Raises:
+        InputError: there is no root between ``lowest`` and ``highest``.
     """
-    here = excess(first)
-    if abs(here) < 1e-13:
+    first_excess = excess(first)
+    if abs(first_excess) < 1e-13:
         return first
     above = below = first
     while above < highest or below > lowest:
         previous_above, above = above, above + step
         previous_below, below = below, below - step
-        if excess(above) * here <= 0:
+        if excess(above) * first_excess <= 0:
             return _root(excess, previous_above, above)
-        if excess(below) * here <= 0:
+        if excess(below) * first_excess <= 0:
             return _root(excess, below, previous_below)
     raise InputError("smearing_width: no Fermi level holds the electrons; take a narrower smearing")
 

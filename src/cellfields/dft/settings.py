@@ -1,4 +1,4 @@
-"""Everything about a plane-wave calculation that changes its numbers, in one immutable, JSON-able record."""
+"""The settings of a plane-wave calculation, which determine its numbers, as one immutable record that JSON can hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAID_BY_PSEUDOPOTENTIALS = {"valences"}
 
 
 class PlaneWaveSettings(Table):
-    """Settings of :class:`~cellfields.engines.planewave.PlaneWaveEngine` (Hartree atomic units).
+    """Settings of the plane-wave engines, in Hartree atomic units.
 
     Attributes:
         cutoff: kinetic-energy cutoff, Hartree.
@@ -32,22 +32,22 @@ class PlaneWaveSettings(Table):
             right sign on every mesh of Na, Al and Mg (benchmarks/smearing_and_mesh.py).
         smearing_width: σ = 1/β, Hartree; not used by "none".
         pseudopotentials: symbol → file; symbols not named use the built-in table.
-        local_channels: symbol → l of the local potential, for files that leave the choice (default: the file's own).
-        valences: symbol → electrons the ion brings, where the built-in table or the file holds several.
+        local_channels: symbol → l of the local potential, for files that leave a choice (default: the file's).
+        valences: symbol → electrons that the ion brings, where the built-in table or the file holds several.
         functional: of exchange and correlation: "lda" (Perdew and Wang 1992) or "pbe".
-        bands: bands a k point, or None to let the engine find how many it needs (when given, it is not checked that
-            the highest is empty).
+        bands: number of bands at each k point, or None to let the engine find how many it needs (a given number is
+            used without a check that the highest band is empty).
         basis: "full" solves in plane waves at every k point; "reduced" in a reduced Bloch basis made for the cell;
-            "auto" takes the reduced one where it pays (from 40 k points on). The reduced basis lives in the union of
-            all spheres: across 40 k points, and against ABINIT, F and stress of "auto" change by what the other set
-            of plane waves brings (docs/reduced_basis.md).
+            "auto" takes the reduced one where it saves time (from 40 k points on). The reduced basis is defined on the
+            union of all spheres of plane waves: F and stress of "auto" change by the difference between the two sets
+            of plane waves from 40 k points on, and so differ from ABINIT's (docs/reduced_basis.md).
         basis_tolerance: estimated error of F from the reduced basis, before its correction, Hartree per primitive
             cell; the corrected F is some 30 times closer.
         plane_waves: of the full basis: "k_sphere" keeps ½|k+G|² < cutoff at each k (as ABINIT), "union" the union of
-            all these spheres (what the reduced basis lives in).
-        field_cutoff: ½|G|² up to which fields are stored, on the reference cell; None means 4 × cutoff (all of it).
+            all these spheres (on which the reduced basis is defined).
+        field_cutoff: ½|G|² up to which fields are stored, Hartree, on the reference cell; None means 4 × cutoff (all).
         fft_grid: FFT grid of the primitive cell, or None for the smallest that holds the density without aliasing.
-        time_reversal: use k ↔ −k.
+        time_reversal: keep one of each pair of k points ±k.
         scf_tolerance: |F_Harris − F_KS| at which self-consistency is reached, Hartree per primitive cell.
         max_scf_steps: steps before the SCF is declared not converged.
         mixing: fraction of the residual density that is mixed in.
@@ -95,10 +95,10 @@ class PlaneWaveSettings(Table):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What of these settings identifies the numbers that they make (JSON data).
+        """The settings that the numbers depend on, as JSON data.
 
-        Left out are those that only decide how a result is reached, or when to give up, those that the pseudopotentials
-        say already, and those that came later than the first datasets wherever they have their default.
+        Left out are settings that only decide how a result is reached, or when to give up, those that follow from the
+        pseudopotentials, and those that were introduced after the first datasets where they have their default.
         """
         left_out = _DECIDES_NO_NUMBER | _SAID_BY_PSEUDOPOTENTIALS
         if self.functional == "lda":

@@ -1,10 +1,9 @@
-"""The shape of the valence charge around an atom that a calculation begins with.
+"""The valence charge of an atom from which start densities are superposed.
 
     ρ_atom(r) ∝ exp(−α r²)          ρ_atom(G) = Z exp(−|G|² / 4α)          α = 0.35 / Bohr²
 
-It is close enough to a valence shell for a start. Whoever moves the atoms of a density moves these Gaussians, so the
-engine that superposes them, the force that corrects for the lack of self-consistency, and files written for other codes
-must agree on it.
+Where the atoms of a density move, these Gaussians move along. The engine that superposes them, the correction of forces
+for a density that is not self-consistent, and files written for other codes use the same Gaussian.
 """
 
 from __future__ import annotations

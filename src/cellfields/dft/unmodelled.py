@@ -5,8 +5,8 @@
 
 The elements are those whose solids order magnetically (J. M. D. Coey, Magnetism and Magnetic Materials, Cambridge 2010,
 chapter 5), with the d³ … d⁹ oxides and fluorides. Atoms are bonded within 1.3 of the sum of their covalent radii
-(Cordero et al. 2008); van der Waals radii are Alvarez's (2013); both tables are ASE's. A sheet in a wide vacuum
-is no layered crystal.
+(Cordero et al. 2008); van der Waals radii are Alvarez's (2013); both tables are ASE's. A sheet in a wide vacuum is not
+counted as a layered crystal.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ MAGNETIC_WITH_OXYGEN_OR_FLUORINE = frozenset(("V", "Cu"))
 _OXYGEN_MOLECULE = 1.4  # Å; peroxides have 1.45 and closed shells
 _BONDED = 1.3  # of the sum of covalent radii
 _TOUCHING, _VACUUM = 0.85, 1.5  # of the sum of van der Waals radii: 3.0 and 5.3 Å for carbon
-_FAR = 8.0  # Å: no two layers feel each other farther apart
+_FAR = 8.0  # Å, farther than any layers whose dispersion forces count
 
 
 def missing_physics(crystal: Crystal, *, smearing: str | None = None) -> tuple[str, ...]:
-    """One sentence for each kind of physics that this crystal is likely to need and that is not there.
+    """One sentence for each kind of physics that a crystal is likely to need and that the engines leave out.
 
     Args:
-        crystal: as it is solved.
-        smearing: the settings' kind; with "none" the first sentence says what that means without spin.
+        crystal: the reference crystal.
+        smearing: as in the settings; with "none" the sentence about spin warns that the crystal may be a metal.
     """
-    found = []
+    sentences = []
     if magnetic := magnetic_elements(crystal):
         sentence = (
             f"{', '.join(magnetic)} may carry magnetic moments, and spin polarisation is not there: the crystal is "
@@ -47,23 +47,29 @@ def missing_physics(crystal: Crystal, *, smearing: str | None = None) -> tuple[s
         )
         if smearing == "none":
             sentence += '; without spin it is likely to be a metal, which smearing = "none" cannot solve'
-        found.append(sentence)
+        sentences.append(sentence)
     if (distance := layer_distance(crystal)) is not None:
-        found.append(
+        sentences.append(
             f"the crystal consists of layers {distance:.2f} Å apart, which dispersion forces bind, and the functional "
             "has none: stress and energies across the layers are not to be trusted"
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def warn_of_missing_physics(crystal: Crystal, *, smearing: str | None = None, stacklevel: int = 3) -> None:
-    """Issue each sentence of :func:`missing_physics` as a PhysicsWarning, by default of the caller's caller."""
+    """Issue each sentence of :func:`missing_physics` as a PhysicsWarning.
+
+    Args:
+        crystal: the reference crystal.
+        smearing: as in the settings.
+        stacklevel: of the warning; by default it points at the caller's caller.
+    """
     for sentence in missing_physics(crystal, smearing=smearing):
         warnings.warn(sentence, PhysicsWarning, stacklevel=stacklevel)
 
 
 def magnetic_elements(crystal: Crystal) -> tuple[str, ...]:
-    """Elements of the crystal that are likely to carry moments, in its order, and O where it forms molecules."""
+    """Elements that are likely to carry magnetic moments, in the crystal's order; O where it forms molecules."""
     elements = tuple(dict.fromkeys(crystal.species))
     magnetic = set(MAGNETIC)
     if {"O", "F"} & set(elements):
@@ -100,7 +106,17 @@ def layer_distance(crystal: Crystal) -> float | None:
 def _parts(
     count: int, first: IntArray, second: IntArray, steps: IntArray
 ) -> tuple[IntArray, IntArray, dict[int, FloatArray]]:
-    """Bonded parts: (N,) the part of each atom, (N, 3) its cell within the part, and each part's lattice vectors."""
+    """The bonded parts of a crystal.
+
+    Args:
+        count: number of atoms N.
+        first: (B,) one atom of each bond.
+        second: (B,) the other atom.
+        steps: (B, 3) the cell in which the other atom lies.
+
+    Returns:
+        The part of each atom (N,), its cell within the part (N, 3), and part → the vectors (n, 3) of its lattice.
+    """
     part, offset = np.full(count, -1), np.zeros((count, 3), dtype=np.int64)
     vectors: dict[int, list[IntArray]] = {}
     for seed in range(count):

@@ -1,4 +1,4 @@
-"""Deformations that are the same crystal seen along other axes: one solve serves them all.
+"""Deformations that are one crystal seen along different axes, so that one solve gives the states of all of them.
 
     a'_i = Σ_j W_ij a_j ,   x' = x W⁻¹ + t          W a signed permutation that maps the reference crystal onto itself
     F(D') = F(D) ,   ξ' and σ' follow ,   f'_{m'} = f_m exp 2πi[(m' − m)·x₀ − m'·t] ,   m' = m Wᵀ
@@ -27,12 +27,12 @@ from cellfields.state.fields import ElectronicFields, FourierBasis
 
 @dataclass(frozen=True, eq=False)
 class AxisOperation:
-    """One operation.
+    """A relabelling of the lattice vectors, with signs, that maps the reference crystal onto itself.
 
     Attributes:
         axes: (3, 3) signed permutation W.
         shift: (3,) t, fractional.
-        atoms: (N,) the place that each atom goes to.
+        atoms: (N,) index of the atom whose place each atom is mapped to.
     """
 
     axes: IntArray
@@ -40,25 +40,27 @@ class AxisOperation:
     atoms: IntArray
 
     def leaves(self, kmesh: Sequence[int] | None) -> bool:
-        """Whether a Γ-centred mesh on the crystal's own cell is mapped onto itself; one of unknown numbers (None) is,
-        for certain, only where every axis stays at its place.
+        """Whether the operation maps a Γ-centred k mesh on the crystal's cell onto itself.
+
+        Args:
+            kmesh: its three numbers; None, where they are not known, gives True only if every axis keeps its place.
         """
         if kmesh is None:
             return bool(np.array_equal(np.abs(self.axes), np.eye(3)))
         return bool(np.array_equal(np.abs(self.axes) @ np.asarray(kmesh), np.asarray(kmesh)))
 
     def deformation(self, crystal: Crystal, deformation: Deformation) -> Deformation:
-        """D'."""
+        """The image D' of a deformation D of the crystal, rounded to 1e-10."""
         reference, _ = lengths_and_angles(crystal.lattice_ref)
         values = deformation_of_lattice(self.axes @ deformation.lattice(crystal), reference)
-        # Rounding of the way over the lattice must not make new deformations out of rounded ones.
+        # Rounding errors on the way through the lattice must not make new deformations out of rounded ones.
         return Deformation.from_array(np.round(values, 10))
 
     def state(self, crystal: Crystal, state: CellState) -> CellState:
-        """The state of D': the same physics, in D's other standard frame.
+        """The image of a state: that of D', with positions, forces, stress and fields in the standard frame of D'.
 
         Raises:
-            InputError: fields about a free origin, of a state that does not know where its atoms are.
+            InputError: the crystal has no inversion centre, and the state has fields but does not know its positions.
         """
         deformation = self.deformation(crystal, state.deformation)
         lattice = deformation.lattice(crystal)
@@ -91,7 +93,10 @@ class AxisOperation:
         )
 
     def closes(self, basis: FourierBasis) -> bool:
-        """Whether every plane wave of a basis has its image there: of axes alike but for rounding, some may not."""
+        """Whether a Fourier basis holds the image of each of its m.
+
+        Where axes are alike only within rounding, it may lack some at the cutoff.
+        """
         try:
             _image(basis, self)
         except KeyError:
@@ -109,7 +114,7 @@ class AxisOperation:
 
 @dataclass(frozen=True, eq=False)
 class _MovedCoefficients(Mapping[str, Array]):
-    """Coefficients of an image, made from the source's when they are asked for: thousands of images cost no memory."""
+    """Coefficients of an image, computed from the source's on access, so that thousands of images take no memory."""
 
     source: Mapping[str, Array]
     real: bool
@@ -132,26 +137,26 @@ class _MovedCoefficients(Mapping[str, Array]):
 
 
 def axis_operations(crystal: Crystal, tolerance: float = SYMMETRY_TOLERANCE) -> tuple[AxisOperation, ...]:
-    """All different ones, identity first: one of each pair ±W where the crystal has an inversion centre.
+    """All operations of a crystal, identity first; one of each pair ±W where the crystal has an inversion centre.
 
-    Where the inversion centre is free there is the identity only: a state that has broken it is one of several as good
-    ones, and an operation would make another of them, not the one that a solve finds.
+    Where the inversion centre is free there is the identity only: a state that has broken it is one of several of
+    equal energy, and an operation might give another one of them than a solve finds.
 
     Args:
         crystal: the reference crystal.
         tolerance: distance in Bohr within which images of atoms must meet.
     """
     metric = crystal.lattice_ref @ crystal.lattice_ref.T
-    found: list[AxisOperation] = []
+    operations: list[AxisOperation] = []
     for axes in _signed_permutations():
         if np.abs(axes @ metric @ axes.T - metric).max() > tolerance * np.sqrt(metric.max()):
             continue
-        if crystal.inversion_centre is not None and any(np.array_equal(axes, -other.axes) for other in found):
+        if crystal.inversion_centre is not None and any(np.array_equal(axes, -other.axes) for other in operations):
             continue
         operation = _with_shift(crystal, axes, tolerance)
         if operation is not None:
-            found.append(operation)
-    return tuple(found[:1]) if crystal.inversion == "free" else tuple(found)
+            operations.append(operation)
+    return tuple(operations[:1]) if crystal.inversion == "free" else tuple(operations)
 
 
 def _signed_permutations() -> list[IntArray]:
@@ -165,7 +170,7 @@ def _signed_permutations() -> list[IntArray]:
 
 
 def _with_shift(crystal: Crystal, axes: IntArray, tolerance: float) -> AxisOperation | None:
-    """The operation with the shift that maps atoms onto atoms (and an inversion centre onto one), or None."""
+    """The operation W with the shift that maps the crystal's atoms onto atoms, or None where there is no such shift."""
     species = np.array(crystal.species)
     turned = crystal.positions_ref @ np.linalg.inv(axes)
     for target in np.flatnonzero(species == species[0]):
@@ -184,7 +189,11 @@ def _with_shift(crystal: Crystal, axes: IntArray, tolerance: float) -> AxisOpera
 
 @lru_cache(maxsize=256)
 def _image(basis: FourierBasis, operation: AxisOperation) -> tuple[IntArray, Array, IntArray]:
-    """Row of each m' (or of −m') in the basis, whether it is −m' that is stored, and m'."""
+    """For each m of a basis: the row of its image m' or of −m' (M,), whether it is that of −m' (M,), and m' (M, 3).
+
+    Raises:
+        KeyError: the basis does not hold an image.
+    """
     image = basis.indices @ operation.axes.T
     place = {tuple(m): row for row, m in enumerate(basis.indices.tolist())}
     rows, mirrored = np.empty(len(image), dtype=np.int64), np.zeros(len(image), dtype=bool)

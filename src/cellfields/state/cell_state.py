@@ -29,24 +29,24 @@ UNITS = {
 
 @dataclass(frozen=True, eq=False)
 class CellState:
-    """What an engine knows of one deformed cell: plain data, in Hartree atomic units, per cell of the crystal given.
+    """What an engine knows of one deformed cell: plain data in Hartree atomic units, for one cell of the crystal.
 
     Attributes:
-        deformation: D.
+        deformation: D, relative to the reference cell.
         lattice: (3, 3) rows, Bohr, standard frame.
-        positions: (N, 3) fractional.
-        internal: (n_int,) fractional.
-        free_energy: F = E − TS.
-        band_energy: U = Σ w f E (paper, eq. 5, 17; mean of V_H + V_loc is zero).
-        entropic_energy: −S/β, "−TS".
-        fermi_energy: E_F (for an insulator the middle of the gap).
-        forces: (N, 3) on the atoms, Cartesian, or None.
-        stress: (3, 3) Cauchy, tension positive, or None when not known.
-        fields: ρ, φ, u, s and what else somebody stored, or None.
+        positions: (N, 3) fractional coordinates of the atoms.
+        internal: (n_int,) internal coordinates, fractional.
+        free_energy: F = E − TS, Hartree.
+        band_energy: U = Σ w f E, Hartree (paper, eq. 5, 17; the mean of V_H + V_loc is zero), or None.
+        entropic_energy: −TS = −S/β, Hartree, or None.
+        fermi_energy: E_F, Hartree (for an insulator the middle of the gap), or None.
+        forces: (N, 3) on the atoms, Cartesian, Hartree/Bohr, or None.
+        stress: (3, 3) Cauchy, tension positive, Hartree/Bohr³, or None.
+        fields: ρ, φ, u, s and other stored fields, or None.
         energy_terms: name → Hartree, the parts that F is the sum of (may be empty).
-        provenance: who computed it, how long, how many iterations: numbers and strings only.
-        unknown: what of ``free_energy`` and ``internal`` (with ``positions``) is not known and therefore nan: states
-            that somebody else's code computed may lack them. An engine's states never do.
+        provenance: which code computed the state, in what time and how many iterations: numbers and strings only.
+        unknown: names out of ``free_energy`` and ``internal`` (which stands for ``positions`` too) that are not known
+            and therefore nan. States imported from another code may lack them; an engine's states never do.
     """
 
     deformation: Deformation

@@ -1,9 +1,9 @@
-"""A density to start a self-consistent calculation from, wherever it comes from: a neighbour's state or a prediction.
+"""A density to start a self-consistent calculation from: that of a neighbouring state or of a prediction.
 
     ρ_start = ρ̄ of the source on the new cell + Σ (Gaussians at the new atoms − Gaussians at the source's atoms)
 
-A density decides nothing but how soon an SCF ends; atom positions may decide in which minimum a relaxation ends, so
-they are handed over only on request.
+The density changes how many steps an SCF takes, and not its result. Atom positions may decide in which minimum a
+relaxation ends, so they are taken over only on request.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _SAME_ELECTRONS = 1e-3  # relative: densities that were read off a grid integrat
 
 @dataclass(frozen=True, eq=False)
 class DensityStart:
-    """Plain data that every first-principles engine takes as ``start``.
+    """A density with its atoms, which every first-principles engine takes as ``start``.
 
     Attributes:
-        fields: hold at least ``density``.
+        fields: the fields of the source, ``density`` among them.
         positions: (N, 3) fractional, of the atoms that the density belongs to.
         internal: (n_int,) where a relaxation begins, or None for the reference coordinates.
         curvature: (n_int, n_int) second derivatives of F along Cartesian displacements of the independent atoms,
-            Hartree/Bohr², where a solve of this crystal at some other strain has measured them, or None. A
-            relaxation that has none measures them; ABINIT's has no use for them.
+            Hartree/Bohr², as a solve of this crystal at another strain measured them, or None. The plane-wave
+            engine's relaxation measures them where they are not given; ABINIT's does not use them.
     """
 
     fields: ElectronicFields
@@ -42,15 +42,15 @@ class DensityStart:
 
     @classmethod
     def of(cls, state: CellState, *, with_atoms: bool = False, curvature: FloatArray | None = None) -> Self:
-        """From a state, solved or predicted.
+        """A start from a state, solved or predicted.
 
         Args:
-            state: knows its density and its atoms.
-            with_atoms: let a relaxation begin at the state's atoms too.
-            curvature: as the attribute.
+            state: one that knows its density and its atoms' positions.
+            with_atoms: let a relaxation begin at the state's internal coordinates too.
+            curvature: (n_int, n_int) second derivatives of F, Hartree/Bohr², or None.
 
         Raises:
-            InputError: it has no density, or does not know where its atoms are.
+            InputError: the state has no density, or does not know its atoms' positions.
         """
         if state.fields is None or "density" not in state.fields:
             raise InputError("a state without a density cannot be the start of a calculation")
@@ -60,10 +60,10 @@ class DensityStart:
 
     @classmethod
     def from_any(cls, start: object) -> Self:
-        """What is given as ``start``: one of these as it is, or a state, whose density is taken without its atoms.
+        """A start from what a caller gives: a DensityStart is returned, of a state the density is taken.
 
         Raises:
-            InputError: it is neither, or as :meth:`of`.
+            InputError: it is neither, or a state that lacks its density or its atoms' positions.
         """
         if isinstance(start, CellState):
             return cls.of(start)
@@ -75,14 +75,15 @@ class DensityStart:
         )
 
     def require(self, crystal: Crystal, electrons: float) -> None:
-        """Refuse to be the start of a calculation that the density cannot belong to.
+        """Check that the density can start a calculation of a crystal.
 
         Args:
             crystal: the reference crystal of the calculation.
             electrons: valence electrons that its pseudopotentials bring to the crystal's cell.
 
         Raises:
-            InputError: naming what does not match: atoms, cell, pseudopotentials.
+            InputError: numbers of atoms, internal coordinates or electrons differ, or the density lacks a translation
+                of the crystal.
         """
         if np.shape(self.positions) != (crystal.n_atoms, 3):
             raise InputError(
@@ -97,11 +98,11 @@ class DensityStart:
         phases = self.fields.basis.indices @ crystal.translations.T
         foreign = (np.abs(phases - np.rint(phases)) > 1e-6).any(axis=1)
         coefficients = np.abs(self.fields.coefficients["density"])
-        found = self.fields.integral("density")
-        if coefficients[foreign].max(initial=0.0) > _SAME_ELECTRONS * abs(found):
+        density_electrons = self.fields.integral("density")
+        if coefficients[foreign].max(initial=0.0) > _SAME_ELECTRONS * abs(density_electrons):
             raise InputError("start: the cell of the density lacks a translation that the crystal has")
-        if abs(found - electrons) > _SAME_ELECTRONS * electrons:
+        if abs(density_electrons - electrons) > _SAME_ELECTRONS * electrons:
             raise InputError(
-                f"start: the density holds {found:.6g} electrons, the crystal's pseudopotentials bring "
+                f"start: the density holds {density_electrons:.6g} electrons, the crystal's pseudopotentials bring "
                 f"{electrons:.6g}: it was made with other pseudopotentials"
             )

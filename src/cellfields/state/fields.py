@@ -1,4 +1,4 @@
-"""Electronic fields in Fourier space on the reference cell: functions, not arrays of grid values.
+"""Electronic fields as Fourier series on the reference cell, independent of any grid.
 
     f̄(x) = Σ_m f_m exp(2πi m·(x − x₀)),   m integer, x fractional, x₀ the crystal's origin;   f̄(X) = f(F X)
 
@@ -23,8 +23,8 @@ from cellfields.state.fourier_series import Series
 from cellfields.state.quantities import FIELDS, quantity
 
 FIELD_NAMES = tuple(FIELDS)
-"""The fields that first-principles engines compute; ``quantities.FIELDS`` has those that are registered, too."""
-_ROUNDING = 1e-9  # what a field's coefficients may differ from zero by, and still mean nothing
+"""The fields that first-principles engines compute; ``quantities.FIELDS`` holds registered ones as well."""
+_ROUNDING = 1e-9  # coefficients that are smaller count as zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,12 @@ class FourierBasis:
     """The integer vectors m that a family of fields is expanded in.
 
     Attributes:
-        indices: (M, 3) one of each pair ±m in the crystal's own reciprocal basis, m = 0 first.
-        origin: (3,) x₀ in fractional coordinates, the crystal's: the inversion centre where there is one.
+        indices: (M, 3) one of each pair ±m in the reciprocal basis of the crystal's cell, m = 0 first.
+        origin: (3,) x₀ in fractional coordinates, the crystal's ``origin``: its inversion centre where there is one.
         real: coefficients are real numbers (the crystal has an inversion centre).
+
+    Raises:
+        InputError: indices or an origin of another shape or kind.
     """
 
     indices: IntArray
@@ -51,6 +54,9 @@ class FourierBasis:
         """All m of the crystal's symmetry with ½|G⁰(m)|² ≤ ``cutoff`` (Hartree) in the *reference* cell.
 
         The set belongs to the reference cell, so that every strain of a dataset shares it.
+
+        Raises:
+            InputError: a cutoff that is not positive.
         """
         if not cutoff > 0:
             raise InputError(f"field_cutoff = {cutoff} must be positive (Hartree)")
@@ -85,14 +91,17 @@ class FourierBasis:
         return np.where((self.indices == 0).all(axis=1), 1.0, np.sqrt(2.0))
 
     def to_vector(self, coefficients: Array) -> FloatArray:
-        """Fold coefficients (…, M) into real vectors whose Euclidean product is the mean of f g over the cell."""
+        """Real vectors of coefficients (…, M), whose Euclidean product is the mean of f g over the cell.
+
+        They have M components, or 2M − 1 where the coefficients are complex.
+        """
         folded = coefficients * self._weights
         if self.real:
             return np.asarray(folded.real, dtype=float)
         return np.concatenate([folded.real, folded[..., 1:].imag], axis=-1)
 
     def from_vector(self, vector: FloatArray) -> Array:
-        """Inverse of :meth:`to_vector`."""
+        """Coefficients (…, M) of real vectors (…, M or 2M − 1) that :meth:`to_vector` made."""
         if self.real:
             return np.asarray(vector / self._weights, dtype=float)
         coefficients = vector[..., : self.size].astype(complex)
@@ -106,17 +115,25 @@ class FourierBasis:
         origin: FloatArray | tuple[float, float, float] = (0, 0, 0),
         out: FloatArray | None = None,
     ) -> FloatArray:
-        """Values on a uniform grid (n1, n2, n3); point (0, 0, 0) sits at fractional coordinate ``origin``.
+        """Values (n1, n2, n3) of a field on a uniform grid over the cell.
 
-        Coefficients beyond the grid's Nyquist frequency are left out (the function is low-pass filtered). They are
-        written to ``out`` if it is given, an array of that shape.
+        Coefficients beyond the grid's Nyquist frequency are left out (the function is low-pass filtered).
+
+        Args:
+            coefficients: (M,).
+            shape: of the grid.
+            origin: fractional coordinates of the grid's point (0, 0, 0).
+            out: an array of float64 of that shape, to which the values are written.
+
+        Raises:
+            InputError: a shape that is not three positive integers, or ``out`` of another shape or type.
         """
         n = np.array(shape)
         if n.shape != (3,) or (n < 1).any():
             raise InputError(f"grid shape {tuple(shape)} must be three positive integers")
         offset = np.asarray(origin, dtype=float) - self.origin
         coefficients = np.asarray(coefficients)
-        # |G| grows along a basis, and a compact model's fields end early: then the sums are shorter.
+        # |G| grows along a basis, and a compact model's fields end in zeros, which the sums leave out.
         used = np.flatnonzero(coefficients)
         length = int(used[-1]) + 1 if len(used) else 1
         series = _series(self, length, (int(n[0]), int(n[1]), int(n[2])), tuple(offset.tolist()))
@@ -131,13 +148,13 @@ class FourierBasis:
         return out
 
     def _by_fft(self, coefficients: Array, n: IntArray, offset: FloatArray) -> FloatArray:
-        """The same for long series: a real FFT whose halved axis is the first, as m₁ ≥ 0."""
+        """Values (n1, n2, n3) on a grid by a real FFT, for long series; its halved axis is the first, as m₁ ≥ 0."""
         keep = (2 * np.abs(self.indices) < n).all(axis=1)
         m = self.indices[keep]
         values = np.asarray(coefficients)[keep] * np.exp(2j * np.pi * (m @ offset))
         spectrum = np.zeros((n[0] // 2 + 1, n[1], n[2]), dtype=complex)
         spectrum[tuple((m % n).T)] = values
-        plane = m[:, 0] == 0  # here −m must stand too; elsewhere the transform knows
+        plane = m[:, 0] == 0  # the transform needs −m in this plane, and infers it elsewhere
         spectrum[tuple(((-m[plane]) % n).T)] = values[plane].conj()
         return np.asarray(irfftn(spectrum, s=(n[1], n[2], n[0]), axes=(1, 2, 0), norm="forward"))
 
@@ -171,14 +188,14 @@ def _upper_half(m: IntArray) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class ElectronicFields:
-    """ρ, φ, u, s and what else is stored of one deformed cell (any of them may be missing).
+    """ρ, φ, u, s and other fields of one deformed cell (any of them may be missing).
 
     Attributes:
-        basis: the integer vectors and origin.
+        basis: the integer vectors and origin that all the fields share.
         coefficients: name → (M,). Fields declared as stored times the volume (ρ, u, s) are V f̄, so their m = 0
             coefficient is the integral over the cell (electrons, Hartree, entropy); the others (φ, in Hartree, with
-            zero mean) as they are. A field that nobody declared has coefficients, but no physical values.
-            May be a lazily evaluated mapping.
+            zero mean) are f̄. A field that nobody declared has coefficients, but no physical values.
+            The mapping may compute them on access.
         volume: of the deformed cell, Bohr³.
     """
 
@@ -190,7 +207,7 @@ class ElectronicFields:
         return name in self.coefficients
 
     def integral(self, name: str) -> float:
-        """∫f over the cell: N for ρ, U for u, S for s; V times the mean for φ.
+        """Integral of a field over the cell: N for ρ, U in Hartree for u, S for s; V times the mean for φ.
 
         Raises:
             InputError: the field is not stored here, or nobody declared it.
@@ -199,9 +216,12 @@ class ElectronicFields:
         return mean if quantity(name).times_volume else mean * self.volume
 
     def varies(self, name: str) -> bool:
-        """Whether a field is more than a constant and rounding: the entropy density of an insulator is not.
+        """Whether a field varies over the cell, as the entropy density of an insulator does not.
 
-        That is, whether a coefficient other than the one of m = 0 exceeds 1e-9 (Hartree for φ and u, else a number).
+        It does where a coefficient other than that of m = 0 exceeds 1e-9 (Hartree for φ and u, else a number).
+
+        Raises:
+            InputError: the field is not stored here.
         """
         return bool(np.abs(self._get(name)[1:]).max(initial=0.0) > _ROUNDING)
 
@@ -212,9 +232,13 @@ class ElectronicFields:
         origin: FloatArray | tuple[float, float, float] = (0, 0, 0),
         out: FloatArray | None = None,
     ) -> FloatArray:
-        """Physical values (per Bohr³ for ρ, u, s; Hartree for φ) on a grid over the cell, (n1, n2, n3).
+        """Physical values (n1, n2, n3) of a field on a uniform grid over the cell.
 
-        ``out``: an array of that shape to write them to, for whoever evaluates many fields in turn.
+        Args:
+            name: of the field. Values are per Bohr³ for ρ and s, Hartree/Bohr³ for u, Hartree for φ.
+            shape: of the grid.
+            origin: fractional coordinates of the grid's point (0, 0, 0).
+            out: an array of float64 of that shape, to which the values are written.
 
         Raises:
             InputError: the field is not stored here, nobody declared it, or a bad shape.
@@ -224,7 +248,11 @@ class ElectronicFields:
         return self.basis.to_grid(physical, shape, origin, out)
 
     def vector(self, name: str) -> FloatArray:
-        """Folded real vector of what is stored (V f̄, or f̄ itself), for PCA and L² norms."""
+        """Real vector of a stored field (V f̄ or f̄), whose Euclidean norm is its L² norm, for PCA and errors.
+
+        Raises:
+            InputError: the field is not stored here.
+        """
         return self.basis.to_vector(self._get(name))
 
     def _get(self, name: str) -> Array:

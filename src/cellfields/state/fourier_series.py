@@ -1,11 +1,11 @@
-"""A short Fourier series on a uniform grid, by three small matrix products instead of an FFT.
+"""Short Fourier series on a uniform grid, summed by three small matrix products in place of an FFT.
 
     f(x) = Re Σ_{m₁ ≥ 0} e^{iθ₁m₁} Σ_{m₂} e^{iθ₂m₂} Σ_{m₃} e^{iθ₃m₃} c_m ,    θ_j = 2π (x_j − x₀_j)
 
-A stored field has a few thousand coefficients and a grid for people a hundred thousand points, so nearly all of an
-FFT's work is on zeros. Summing axis by axis costs more operations but all of them in BLAS: measured on 36 × 64 × 60 it
-takes a third of the time of a real FFT. Where all m₁ + m₂ are even (a cell centred at (½, ½, 0), like the paper's) only
-half of the points are computed and the others copied. Long series take the FFT: :meth:`Series.pays` tells.
+A stored field has a few thousand coefficients and an output grid a hundred thousand points, so nearly all of an FFT's
+work is on zeros. Summing axis by axis takes more operations, all of them in BLAS: measured on 36 × 64 × 60 it takes a
+third of the time of a real FFT. Where all m₁ + m₂ are even (a cell centred at (½, ½, 0), like the paper's) only half of
+the points are computed and the others copied. :attr:`Series.pays` says whether a series is short enough.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 from cellfields._typing import Array, FloatArray, IntArray
 
 Shape = tuple[int, int, int]
-_FLOPS = 16.0  # of a matrix product in the time of one N log₂ N of a real FFT
+_FLOPS = 16.0  # operations of a matrix product that take the time of a real FFT, in units of its N log₂ N
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """The sums of one set of m on one grid.
+    """The factors of the three matrix products that sum a series over one set of m on one grid.
 
     Attributes:
         shape: of the grid.
@@ -49,7 +49,13 @@ class Series:
 
     @classmethod
     def of(cls, indices: IntArray, shape: Shape, offset: FloatArray) -> Series:
-        """For m (M, 3), one of each pair ±m with m₁ ≥ 0; point (0, 0, 0) of the grid lies at x − x₀ = ``offset``."""
+        """The factors for a set of m on a grid.
+
+        Args:
+            indices: m (M, 3), one of each pair ±m, with m₁ ≥ 0.
+            shape: of the grid.
+            offset: (3,) x − x₀, fractional, of the grid's point (0, 0, 0).
+        """
         keep = (2 * np.abs(indices) < np.array(shape)).all(axis=1)
         m = indices[keep]
         reach = np.abs(m).max(axis=0, initial=0)
@@ -85,7 +91,7 @@ class Series:
 
     @property
     def pays(self) -> bool:
-        """Whether the products take less time than an FFT of this grid."""
+        """Whether the matrix products are estimated to take less time than an FFT of this grid."""
         points = float(np.prod(self.shape))
         n1, n2, n3 = self.box
         columns = self.second.shape[1] // 2 * self.shape[2]
@@ -93,7 +99,7 @@ class Series:
         return bool(flops < _FLOPS * points * log2(points + 1))
 
     def __call__(self, coefficients: Array, out: FloatArray | None = None) -> FloatArray:
-        """Values (N1, N2, N3) of coefficients (M,), real or complex; written to ``out`` if there is one."""
+        """Values (N1, N2, N3) of coefficients (M,), real or complex; written to ``out`` if it is given."""
         n1, n2, _ = self.box
         values = coefficients[self.keep] * self.weights
         if np.iscomplexobj(values):
@@ -117,7 +123,7 @@ class Series:
         flat = rows, columns * self.shape[2]
         even = np.matmul(self.first[0], rotated[:split], out=_work("even", *flat)).reshape(block)
         odd = np.matmul(self.first[1], rotated[split:], out=_work("odd", *flat)).reshape(block)
-        # Half a cell on along the first or the second axis odd m change sign; along both nothing does.
+        # A shift by half a cell along the first or the second axis changes the sign of the odd part; by both, nothing.
         np.add(even, odd, out=grid[:rows, :columns])
         np.subtract(even, odd, out=grid[rows:, :columns])
         grid[rows:, columns:] = grid[:rows, :columns]
@@ -125,7 +131,7 @@ class Series:
         return grid
 
     def _box(self, values: FloatArray) -> FloatArray:
-        """(n1 n2, n3)."""
+        """Values at their places in the box of coefficients, as an array (n1 n2, n3) of the thread's scratch memory."""
         n1, n2, n3 = self.box
         box = _work("box", n1 * n2 * n3)
         box[:] = 0
@@ -137,7 +143,10 @@ _scratch = threading.local()
 
 
 def _work(name: str, *shape: int) -> FloatArray:
-    """An array of this thread to compute in: fresh pages from the operating system cost as much as the products."""
+    """An uninitialised scratch array that this thread reuses.
+
+    Fresh pages from the operating system would cost as much time as the matrix products.
+    """
     size = prod(shape)
     flat = getattr(_scratch, name, None)
     if flat is None or len(flat) < size:

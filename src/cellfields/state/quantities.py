@@ -96,7 +96,7 @@ class Quantity:
 
     @property
     def short_title(self) -> str:
-        """The same, with the short label."""
+        """Short label and symbol, as for a narrow column: "density ρ"."""
         return f"{self.short_label or self.label} {self.symbol}"
 
 

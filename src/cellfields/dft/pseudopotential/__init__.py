@@ -1,6 +1,6 @@
-"""Norm-conserving separable pseudopotentials: their radial functions in reciprocal space, one file format a module.
+"""Norm-conserving separable pseudopotentials: radial functions in reciprocal space, and a module for each file format.
 
-A pseudopotential knows one ion. Structure factors, cells and k points do not belong here.
+A pseudopotential describes one ion. Structure factors, cells and k points belong to the engines.
 """
 
 from cellfields.dft.pseudopotential._base import Channel, Pseudopotential

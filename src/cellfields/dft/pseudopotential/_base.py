@@ -1,4 +1,4 @@
-"""What a pseudopotential offers: v_loc(q), for each l the projectors p_i(q) with their coupling h_ij, perhaps ρ_c(r).
+"""The protocol of a pseudopotential: v_loc(q), for each l the projectors p_i(q) with their coupling h_ij, and ρ_c(r).
 
     V_ps = v_loc(r) + Σ_l Σ_m Σ_ij |p_i^l Y_lm⟩ h_ij^l ⟨p_j^l Y_lm| ,       f(q) = 4π ∫ r² j_l(qr) f(r) dr
 
@@ -19,22 +19,22 @@ class Channel(Protocol):
 
     @property
     def l(self) -> int:
-        """Angular momentum."""
+        """Angular momentum l."""
 
     @property
     def coupling(self) -> FloatArray:
-        """h (n, n), Hartree."""
+        """Coupling h (n, n) of the projectors, Hartree."""
 
     def radial(self, q: FloatArray) -> FloatArray:
-        """p_i(q)/q^l, (n, …) for q of shape (…), with ∫ p_i(q)² q² dq = 8π³ where p_i(r) is normalised."""
+        """Projectors p_i(q)/q^l (n, …) at q (…), 1/Bohr; ∫ p_i(q)² q² dq = 8π³ where p_i(r) is normalised."""
 
     def radial_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d/dq of :meth:`radial`, (n, …): what a strain derivative needs, finite at q = 0."""
+        """Derivatives (1/q) d/dq of :meth:`radial` (n, …) at q (…), finite at q = 0, for strain derivatives."""
 
 
 @runtime_checkable
 class Pseudopotential(Protocol):
-    """One ion without its core electrons."""
+    """An ion with its core electrons, as the valence electrons see it."""
 
     @property
     def symbol(self) -> str:
@@ -42,29 +42,29 @@ class Pseudopotential(Protocol):
 
     @property
     def valence(self) -> float:
-        """Charge Z of the ion = electrons it brings."""
+        """Charge Z of the ion, the number of electrons that it brings."""
 
     @property
     def functional(self) -> str:
-        """What it was made with: "lda", "pbe", or the words of its file."""
+        """The functional that it was made with: "lda", "pbe", or the words of its file for another one."""
 
     @property
     def channels(self) -> Sequence[Channel]:
-        """Non-local part, one entry an angular momentum."""
+        """The non-local part, one channel for each angular momentum that has projectors."""
 
     @property
     def core_charge(self) -> CoreCharge | None:
-        """Model core density of the non-linear core correction, if there is one."""
+        """Model core density of the non-linear core correction, or None without one."""
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the defining numbers."""
 
     def local(self, q: FloatArray) -> FloatArray:
-        """v_loc(q) for q > 0, Hartree·Bohr³; tends to −4πZ/q²."""
+        """Local potential v_loc(q) at q > 0 (…), Hartree·Bohr³, which tends to −4πZ/q² at q → 0."""
 
     def local_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d v_loc/dq for q > 0."""
+        """Derivative (1/q) d v_loc/dq at q > 0 (…), Hartree·Bohr⁵."""
 
     def local_average(self) -> float:
-        """lim_{q→0} v_loc(q) + 4πZ/q² : the non-Coulomb part of the mean potential, Hartree·Bohr³ (E_core)."""
+        """Non-Coulomb part lim_{q→0} v_loc(q) + 4πZ/q² of the mean potential, Hartree·Bohr³, for E_core."""

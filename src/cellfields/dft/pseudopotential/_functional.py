@@ -1,7 +1,7 @@
-"""Names of exchange–correlation functionals as pseudopotential files write them → the engine's: "lda" or "pbe".
+"""The functional of a pseudopotential file, "lda" or "pbe", from the names that file formats write.
 
-Anything else keeps its file's words, so that a refusal can quote them. Fits of the local density approximation differ
-by some 1e-5 Ha an electron and count as one.
+Any other functional keeps the words of its file, so that error messages can quote them. Fits of the local density
+approximation differ by some 1e-5 Ha per electron and count as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTHING = {"NOGX", "NOGC", "NONE", ""}
 
 
 def abinit_functional(code: int) -> str:
-    """From ``pspxc``; negative ones hold libxc's numbers of exchange and correlation, three digits each."""
+    """The functional of ABINIT's ``pspxc``; a negative code holds libxc's numbers of exchange and correlation."""
     if code < 0:
         parts = divmod(-code, 1000)
         if parts in _LIBXC_LDA:
@@ -30,7 +30,7 @@ def abinit_functional(code: int) -> str:
 
 
 def named_functional(words: str) -> str:
-    """From UPF's or CP2K's words, such as "SLA PW PBX PBC"."""
+    """The functional of the words in a UPF or CP2K file, such as "SLA PW PBX PBC"."""
     parts = set(re.split(r"[\s+\-]+", words.strip().upper())) - _NOTHING
     if parts in _LDA_WORDS:
         return "lda"

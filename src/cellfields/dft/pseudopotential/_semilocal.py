@@ -1,4 +1,4 @@
-"""What ABINIT's semilocal formats 1 and 5 share: everything but the radial mesh.
+"""The part that ABINIT's semilocal formats 1 and 5 share, which is all but the radial mesh.
 
 For each l two lines (the first: l e99.0 e99.9 nproj rcpsp); rchrg fchrg qchrg; for each l a line "l" and mmax values of
 V_l(r) (Hartree); for each l that has one a line "l" and mmax values of u_l = r R_l.
@@ -20,19 +20,19 @@ _NO_CORE = 1e-15  # ABINIT's bound on fchrg
 def read_semilocal(
     source: Source, row: int, r: FloatArray, weights: FloatArray, local_channel: int | None, *, every_wave: bool
 ) -> TabulatedPseudopotential:
-    """Read from the first channel's line on.
+    """Read a file from the line of its first channel on.
 
     Args:
         source: the file.
-        row: of that line.
+        row: index of that line.
         r: radial mesh (n,), Bohr.
         weights: (n,) of ∫ f dr ≈ Σ weights f.
-        local_channel: l of the local potential; None takes the file's own ``lloc``.
-        every_wave: there is a wavefunction for each l, also where no projector is to be made of it.
+        local_channel: l of the local potential; None takes the file's ``lloc``.
+        every_wave: whether the file holds a wavefunction for each l, also for those without a projector.
 
     Raises:
         InputError: several projectors of one l, or a missing local channel.
-        ValueError, IndexError, ArithmeticError: not a complete file.
+        ValueError, IndexError, ArithmeticError: the file is not complete.
     """
     header = Header.read(source)
     channels = range(header.highest_l + 1)
@@ -68,7 +68,11 @@ def read_semilocal(
 
 
 def _block(source: Source, row: int, l: int, points: int) -> tuple[FloatArray, int]:
-    """A line with l, then ``points`` numbers; returns them and the row after."""
+    """The numbers (points,) that follow a line with l, and the index of the line after them.
+
+    Raises:
+        ValueError, IndexError: the line holds another l, or numbers are missing.
+    """
     if int(source.lines[row].split()[0]) != l:
         raise ValueError
     row += 1

@@ -1,4 +1,4 @@
-"""The header that ABINIT's pseudopotential formats begin with.
+"""The header with which ABINIT's pseudopotential formats begin.
 
 title;  zatom zion date;  pspcod pspxc lmax lloc mmax r2well
 """
@@ -13,15 +13,15 @@ from cellfields.dft.pseudopotential.source import HIGHEST_L, MOST_POINTS, Source
 
 @dataclass(frozen=True)
 class Header:
-    """Lines two and three.
+    """The numbers in lines two and three of a file.
 
     Attributes:
-        valence: Z.
+        valence: charge Z of the ion, ``zion``.
         format: ``pspcod``.
-        functional: what ``pspxc`` means.
+        functional: that of ``pspxc``: "lda", "pbe", or words for another one.
         highest_l: ``lmax``.
-        local: ``lloc``.
-        points: ``mmax``.
+        local: l of the local potential, ``lloc``.
+        points: number of points of the radial mesh, ``mmax``.
     """
 
     valence: float
@@ -33,10 +33,11 @@ class Header:
 
     @classmethod
     def read(cls, source: Source) -> Header:
-        """
+        """The header of a file.
+
         Raises:
-            InputError: another element.
-            ValueError, IndexError: not such a header.
+            InputError: the file is for another element.
+            ValueError, IndexError: there is no such header.
         """
         atomic_number, valence = source.numbers(1, 2)
         code, functional, highest_l, local, points = (int(x) for x in source.numbers(2, 5))

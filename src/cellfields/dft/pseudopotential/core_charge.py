@@ -1,8 +1,8 @@
-"""Model core densities ρ_c(r): what the non-linear core correction adds to the valence density in E_xc.
+"""Model core densities ρ_c(r), which the non-linear core correction adds to the valence density in E_xc.
 
     E_xc[ρ + Σ_a ρ_c(|r − τ_a|)]         S. G. Louie, S. Froyen, M. L. Cohen, Phys. Rev. B 26, 1738 (1982)
 
-They end at a radius beyond which ABINIT has none either; a cubic spline carries them, and its slope is exact.
+They are zero beyond a radius, the same as in ABINIT. They are cubic splines, whose derivatives are exact.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class CoreCharge:
     """A spherical density, electrons/Bohr³.
 
     Attributes:
-        radius: where it ends, Bohr.
-        spline: ρ_c of r for 0 ≤ r ≤ radius.
+        radius: beyond which it is zero, Bohr.
+        spline: ρ_c(r) for 0 ≤ r ≤ radius.
     """
 
     radius: float
@@ -32,22 +32,27 @@ class CoreCharge:
 
     @classmethod
     def from_table(cls, r: FloatArray, values: FloatArray, radius: float) -> CoreCharge:
-        """Through values (n,) at increasing r (n,), even at r = 0.
+        """A core density from a table, made even at r = 0.
+
+        Args:
+            r: mesh (n,), rising, Bohr.
+            values: ρ_c (n,), electrons/Bohr³.
+            radius: beyond which it is zero, Bohr.
 
         Raises:
-            ValueError: the radius is not inside the table.
+            ValueError: the radius is outside the table, or the mesh does not rise.
         """
         if not (0 < radius <= r[-1]) or not (np.diff(r) > 0).all():
             raise ValueError
-        kept = r > _LEAST
+        outer = r > _LEAST
         inner = values[r <= _LEAST]
         first = inner[0] if len(inner) else values[0]
-        nodes, table = np.concatenate([[0.0], r[kept]]), np.concatenate([[first], values[kept]])
+        nodes, table = np.concatenate([[0.0], r[outer]]), np.concatenate([[first], values[outer]])
         return cls(radius, CubicSpline(nodes, table, bc_type=("clamped", "not-a-knot")))
 
     @classmethod
     def teter(cls, magnitude: float, scale: float) -> CoreCharge:
-        """ρ_c = magnitude · g(r/scale), which ends at 3 scale (ABINIT's formats 1 and 5: ``fchrg``, ``rchrg``).
+        """Teter's ρ_c = magnitude · g(r/scale), zero beyond 3 scale (ABINIT's formats 1 and 5: ``fchrg``, ``rchrg``).
 
             g(x) = [sin 2πx / (2πx (1 − 4x²)(1 − x²))]²
 
@@ -62,9 +67,9 @@ class CoreCharge:
         return cls(3 * scale, CubicSpline(scale * x, magnitude * root**2, bc_type="clamped"))
 
     def __call__(self, r: FloatArray) -> FloatArray:
-        """ρ_c(r) for r ≤ radius."""
+        """Core density ρ_c(r) at r ≤ radius (…), electrons/Bohr³."""
         return np.asarray(self.spline(r))
 
     def slope(self, r: FloatArray) -> FloatArray:
-        """dρ_c/dr for r ≤ radius."""
+        """Derivative dρ_c/dr at r ≤ radius (…), electrons/Bohr⁴."""
         return np.asarray(self.spline(r, 1))

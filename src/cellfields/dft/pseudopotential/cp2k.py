@@ -1,4 +1,4 @@
-"""CP2K's text format of GTH pseudopotentials; a file may hold many of them (GTH_POTENTIALS).
+"""CP2K's text format of GTH pseudopotentials, of which a file may hold many (GTH_POTENTIALS).
 
     Si GTH-PBE-q4 GTH-PBE               element, name, other names
     2 2                                 electrons of s, p, d, …: their sum is the valence
@@ -24,7 +24,12 @@ _MOST_PROJECTORS = 3
 
 
 def read_cp2k(source: Source, functional: str, valence: int | None = None) -> GTHPseudopotential:
-    """The entry of the element that was made for the functional, and of the valence where one is named.
+    """Read the entry of a file's element that was made for a functional.
+
+    Args:
+        source: the file.
+        functional: "lda" or "pbe".
+        valence: electrons that the ion brings, where the file holds several entries.
 
     Raises:
         InputError: there is no such entry, or there are several; or it has a core correction or is all-electron.
@@ -32,33 +37,33 @@ def read_cp2k(source: Source, functional: str, valence: int | None = None) -> GT
     """
     text = re.sub(r"#.*", "", source.text)
     entries = list(ENTRY.finditer(text))
-    mine = []
+    of_element = []
     for i, entry in enumerate(entries):
         if entry[1] == source.symbol:
             end = entries[i + 1].start() if i + 1 < len(entries) else len(text)
-            mine.append((entry[2], text[entry.start() : end].splitlines()[1:]))
-    if not mine:
+            of_element.append((entry[2], text[entry.start() : end].splitlines()[1:]))
+    if not of_element:
         raise source.refuse(f"holds no pseudopotential of {source.symbol}")
-    found = [
+    fitting = [
         (name, lines)
-        for name, lines in mine
+        for name, lines in of_element
         if _functional(name) == functional and (valence is None or _valence(lines) == valence)
     ]
-    if len(found) == 1:
-        name, lines = found[0]
+    if len(fitting) == 1:
+        name, lines = fitting[0]
         return _parse(source, name, lines)
-    names = ", ".join(name for name, _ in mine)
-    if not found:
+    names = ", ".join(name for name, _ in of_element)
+    if not fitting:
         charge = "" if valence is None else f" and valence {valence}"
         raise source.refuse(f'holds none of {source.symbol} for functional = "{functional}"{charge}, only {names}')
     raise source.refuse(
-        f'holds several of {source.symbol} for functional = "{functional}" ({", ".join(name for name, _ in found)}); '
+        f'holds several of {source.symbol} for functional = "{functional}" ({", ".join(name for name, _ in fitting)}); '
         f"choose one with valences.{source.symbol}"
     )
 
 
 def _functional(name: str) -> str:
-    """Of GTH-PBE-q4 the part between."""
+    """The functional in the name of an entry: of GTH-PBE-q4, the part in the middle."""
     words = [word for word in name.upper().split("-")[1:] if not re.fullmatch(r"Q\d+", word)]
     return "lda" if words in (["PADE"], ["LDA"]) else named_functional(" ".join(words))
 

@@ -23,7 +23,7 @@ from cellfields._typing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class GTHChannel:
-    """Gaussian projectors of one l.
+    """The Gaussian projectors of one angular momentum.
 
     Attributes:
         l: angular momentum.
@@ -36,12 +36,12 @@ class GTHChannel:
     coupling: FloatArray
 
     def radial(self, q: FloatArray) -> FloatArray:
-        """p_i(q)/q^l, (n, …), see :class:`Channel`."""
+        """Projectors p_i(q)/q^l (n, …) at q (…), 1/Bohr."""
         x = (np.asarray(q) * self.radius) ** 2
         return np.array([p(x) for p in self._polynomials()]) * np.exp(-x / 2)
 
     def radial_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d/dq of :meth:`radial`; with x = q² r² this is 2 r² d/dx."""
+        """Derivatives (1/q) d/dq = 2 r_l² d/dx of :meth:`radial` (n, …) at q (…), 1/Bohr."""
         x = (np.asarray(q) * self.radius) ** 2
         slopes = np.array([p.deriv()(x) - 0.5 * p(x) for p in self._polynomials()])
         return 2 * self.radius**2 * slopes * np.exp(-x / 2)
@@ -67,15 +67,15 @@ class GTHChannel:
 
 @dataclass(frozen=True, eq=False)
 class GTHPseudopotential:
-    """Analytic dual-space Gaussian pseudopotential.
+    """An analytic dual-space Gaussian pseudopotential.
 
     Attributes:
         symbol: chemical symbol.
-        valence: Z, electrons the ion brings.
+        valence: charge Z of the ion, the number of electrons that it brings.
         radius: r_loc, Bohr.
-        coefficients: C₁ … C₄ of the local part, Hartree (shorter is fine).
-        channels: non-local part.
-        functional: what it was made with.
+        coefficients: C₁ … C₄ of the local part, Hartree; missing ones are zero.
+        channels: the non-local part.
+        functional: that it was made with.
     """
 
     symbol: str
@@ -87,7 +87,7 @@ class GTHPseudopotential:
 
     @property
     def core_charge(self) -> None:
-        """There is none."""
+        """None, as these pseudopotentials have no core correction."""
         return None
 
     def _local_polynomial(self) -> Polynomial:
@@ -98,13 +98,13 @@ class GTHPseudopotential:
         return total * (sqrt(8 * pi**3) * self.radius**3)
 
     def local(self, q: FloatArray) -> FloatArray:
-        """v_loc(q) for q > 0, Hartree·Bohr³."""
+        """Local potential v_loc(q) at q > 0 (…), Hartree·Bohr³."""
         x = (np.asarray(q) * self.radius) ** 2
         coulomb = -4 * pi * self.valence * self.radius**2 / x
         return np.asarray((coulomb + self._local_polynomial()(x)) * np.exp(-x / 2))
 
     def local_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d v_loc/dq = 2 r² d v_loc/dx for q > 0."""
+        """Derivative (1/q) d v_loc/dq = 2 r² d v_loc/dx at q > 0 (…), Hartree·Bohr⁵."""
         x = (np.asarray(q) * self.radius) ** 2
         p = self._local_polynomial()
         strength = -4 * pi * self.valence * self.radius**2
@@ -112,7 +112,7 @@ class GTHPseudopotential:
         return np.asarray(2 * self.radius**2 * slope * np.exp(-x / 2))
 
     def local_average(self) -> float:
-        """lim v_loc + 4πZ/q² = 2πZ r² + polynomial(0)."""
+        """Limit of v_loc(q) + 4πZ/q² at q → 0, 2πZ r² + polynomial(0), Hartree·Bohr³."""
         return float(2 * pi * self.valence * self.radius**2 + self._local_polynomial()(0.0))
 
     @property
@@ -129,7 +129,7 @@ class GTHPseudopotential:
 
 
 def hgh_coupling(l: int, diagonal: tuple[float, ...]) -> FloatArray:
-    """Full h (n, n) from its diagonal: HGH eq. 20–27 tie the off-diagonal elements to h₂₂ and h₃₃."""
+    """Full coupling h (n, n) from its diagonal (n ≤ 3), Hartree, by HGH eq. 20–27."""
     h = np.diag(np.array(diagonal, dtype=float))
     ties = {
         0: (-0.5 * sqrt(3 / 5), 0.5 * sqrt(5 / 21), -0.5 * sqrt(100 / 63)),
@@ -145,10 +145,10 @@ def hgh_coupling(l: int, diagonal: tuple[float, ...]) -> FloatArray:
 
 
 def symmetric(upper: Sequence[float]) -> FloatArray:
-    """Full h (n, n) from its upper triangle, row by row: h₁₁, h₁₂, …, h₂₂, …
+    """Full coupling h (n, n) from its upper triangle, row by row: h₁₁, h₁₂, …, h₂₂, …
 
     Raises:
-        ValueError: a number of elements that no triangle has.
+        ValueError: the number of elements is not that of a triangle.
     """
     n = round((sqrt(8 * len(upper) + 1) - 1) / 2)
     h = np.zeros((n, n))
@@ -157,10 +157,10 @@ def symmetric(upper: Sequence[float]) -> FloatArray:
 
 
 def checked(ion: GTHPseudopotential) -> GTHPseudopotential:
-    """The same, once it is clear that its numbers can be one's.
+    """Return a pseudopotential after a check that its numbers are plausible.
 
     Raises:
-        ValueError: a number that is not finite, or a radius out of any reason.
+        ValueError: a valence outside 0 … 150, a radius outside 1e-4 … 100 Bohr, or a coefficient of 1e6 or more.
     """
     radii = [ion.radius, *(channel.radius for channel in ion.channels)]
     numbers = [*ion.coefficients, *(x for channel in ion.channels for x in channel.coupling.flat)]

@@ -4,7 +4,7 @@ After the header (title; zatom zion date; pspcod pspxc lmax lloc …), words aft
     2, 3   r_loc C₁ C₂ C₃ C₄; for each l ≤ lmax  r_l h₁₁ h₂₂ h₃₃  and, in format 3 for l > 0, a line k₁₁ k₂₂ k₃₃
     10     r_loc n C₁ … C_n; number of channels; for each  r_l n h₁₁ … h₁n, then the rest of the upper triangle row by
            row, and for l > 0 the upper triangle of k
-The spin–orbit terms k are left out: without spin they do not count. Source: ABINIT's manual, "Psp_infos".
+The spin–orbit terms k are left out, as there is no spin. Source: ABINIT's manual, "Psp_infos".
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def read_hgh(source: Source) -> GTHPseudopotential:
     radius, *coefficients = source.numbers(3, 1 + _MOST_COEFFICIENTS)
     row, channels = 4, []
     for l in range(header.highest_l + 1):
-        # GTH knows two projectors of l = 0 and one of l = 1, uncoupled; HGH three of each, coupled by their diagonal.
+        # GTH has two projectors of l = 0 and one of l = 1, uncoupled; HGH three of each l, coupled by their diagonal.
         count = max(2 - l, 0) if header.format == _GTH else _MOST_PROJECTORS
         r, *diagonal = source.numbers(row, 1 + count)
         row += 2 if header.format == _HGH and l > 0 else 1
-        kept = _without_trailing_zeros(diagonal)
-        if kept:
-            coupling = np.diag(kept) if header.format == _GTH else hgh_coupling(l, kept)
+        elements = _without_trailing_zeros(diagonal)
+        if elements:
+            coupling = np.diag(elements) if header.format == _GTH else hgh_coupling(l, elements)
             channels.append(GTHChannel(l, r, coupling))
-    kept = _without_trailing_zeros(coefficients)
+    local = _without_trailing_zeros(coefficients)
     return checked(
-        GTHPseudopotential(source.symbol, _whole(header.valence), radius, kept, tuple(channels), header.functional)
+        GTHPseudopotential(source.symbol, _whole(header.valence), radius, local, tuple(channels), header.functional)
     )
 
 
@@ -84,5 +84,5 @@ def _without_trailing_zeros(values: list[float]) -> tuple[float, ...]:
 
 
 def _whole(valence: float) -> float:
-    """An integer where it is one: the fingerprint is then that of the same numbers in the built-in table."""
+    """The valence, as an integer where it is one, so that fingerprints agree with those of the built-in table."""
     return int(valence) if valence == int(valence) else valence

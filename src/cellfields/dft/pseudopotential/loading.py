@@ -1,4 +1,4 @@
-"""One way to a pseudopotential: the file named for an element, its format recognised from its content, or the table."""
+"""Loading pseudopotentials from the file named for an element, in any supported format, or from the built-in table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REFUSED = {
     "<psml": "is in the PSML format",
 }
 _HEADER = re.compile(r"[^\n]*\n[ \t]*[\d.][^\n]*\n[ \t]*(\d{1,3})(?:[ \t,]+[-+]?\d+){4}")
-_BEGINNING = 4000  # characters in which a file shows what it is
+_BEGINNING = 4000  # characters that are searched for the signs of a format
 _KINDS = "ABINIT's formats 1, 2, 3, 5, 8 and 10, UPF, and CP2K's GTH text"
 
 
@@ -44,12 +44,12 @@ def load_pseudopotential(
     Args:
         symbol: chemical symbol.
         files: symbol → file.
-        local_channels: symbol → l of the local potential, where it is not to be the file's own.
-        functional: that the calculation will use, "lda" or "pbe".
-        valences: symbol → electrons the ion brings, where there is a choice.
+        local_channels: symbol → l of the local potential, where it is not the file's choice.
+        functional: of the calculation, "lda" or "pbe".
+        valences: symbol → electrons that the ion brings, where there is a choice.
 
     Raises:
-        InputError: no built-in one, or a file that cannot be used.
+        InputError: there is no built-in one, or the file's format, functional, valence or local channel does not fit.
     """
     local_channel, valence = (local_channels or {}).get(symbol), (valences or {}).get(symbol)
     if symbol not in files:
@@ -59,18 +59,20 @@ def load_pseudopotential(
     source = Source.of_file(symbol, Path(files[symbol]))
     ion = read_pseudopotential(source, functional, local_channel=local_channel, valence=valence)
     if ion.functional != functional:
-        made = f'functional = "{ion.functional}"' if ion.functional in ("lda", "pbe") else ion.functional
-        raise source.refuse(f'was made for {made}, not for functional = "{functional}"')
+        made_for = f'functional = "{ion.functional}"' if ion.functional in ("lda", "pbe") else ion.functional
+        raise source.refuse(f'was made for {made_for}, not for functional = "{functional}"')
     if valence is not None and ion.valence != valence:
         raise InputError(f"valences.{symbol} = {valence}: {files[symbol]} is for an ion of charge {ion.valence:g}")
     return ion
 
 
 def load_pseudopotentials(species: Sequence[str], settings: PlaneWaveSettings) -> dict[str, Pseudopotential]:
-    """Symbol → the pseudopotential that the settings name for each element among ``species``, else the built-in one.
+    """The pseudopotentials of all elements among ``species``, symbol → pseudopotential.
+
+    They come from the files that the settings name, else from the built-in table.
 
     Raises:
-        InputError: an element without a built-in one, or a file that cannot be used.
+        InputError: an element has no built-in one, or a file cannot be used.
     """
     return {
         symbol: load_pseudopotential(
@@ -87,10 +89,16 @@ def load_pseudopotentials(species: Sequence[str], settings: PlaneWaveSettings) -
 def read_pseudopotential(
     source: Source, functional: str = "lda", *, local_channel: int | None = None, valence: int | None = None
 ) -> Pseudopotential:
-    """The pseudopotential in a file of any format; ``functional`` and ``valence`` choose where the file holds several.
+    """The pseudopotential in a file of any supported format.
+
+    Args:
+        source: the file.
+        functional: "lda" or "pbe", which chooses where the file holds several.
+        local_channel: l of the local potential, for formats that leave a choice; None takes the file's.
+        valence: electrons that the ion brings, which chooses where the file holds several.
 
     Raises:
-        InputError: none of the formats, not complete, or of a kind that the engine cannot use.
+        InputError: the file is of no known format, not complete, or of a kind that the engines cannot use.
     """
     code = _abinit_format(source)
     if code in _SEMILOCAL:
@@ -116,6 +124,6 @@ def read_pseudopotential(
 
 
 def _abinit_format(source: Source) -> int | None:
-    """``pspcod``, the first number of the third line, or None where the file has no such header."""
-    found = _HEADER.match(source.text)
-    return int(found[1]) if found else None
+    """ABINIT's format ``pspcod``, the first number of the third line, or None where the file has no such header."""
+    match = _HEADER.match(source.text)
+    return int(match[1]) if match else None

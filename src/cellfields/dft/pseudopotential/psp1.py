@@ -18,7 +18,11 @@ _POINTS = 2001
 
 
 def read_psp1(source: Source, local_channel: int | None = None) -> TabulatedPseudopotential:
-    """Read a format-1 file; ``local_channel`` None takes the file's own ``lloc``.
+    """Read a file of format 1.
+
+    Args:
+        source: the file.
+        local_channel: l of the local potential; None takes the file's ``lloc``.
 
     Raises:
         InputError: another element, several projectors of one l, or a missing local channel.

@@ -15,7 +15,11 @@ from cellfields.dft.pseudopotential.tabulated import TabulatedPseudopotential
 
 
 def read_psp5(source: Source, local_channel: int | None = None) -> TabulatedPseudopotential:
-    """Read a format-5 file; ``local_channel`` None takes the file's own ``lloc``.
+    """Read a file of format 5.
+
+    Args:
+        source: the file.
+        local_channel: l of the local potential; None takes the file's ``lloc``.
 
     Raises:
         InputError: another element, spin–orbit terms, several projectors of one l, or a missing local channel.
@@ -29,6 +33,6 @@ def read_psp5(source: Source, local_channel: int | None = None) -> TabulatedPseu
     if not (first > 0 and 0 < step < 1 and points >= 10):
         raise ValueError
     r = first * np.exp(step * np.arange(points))
-    weights = r * step  # trapezoidal rule in the exponent: the integrands vanish at the far end
+    weights = r * step  # trapezoidal rule in the exponent, as the integrands vanish at the far end
     weights[0] *= 0.5
     return read_semilocal(source, 4, r, weights, local_channel, every_wave=False)

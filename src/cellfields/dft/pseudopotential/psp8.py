@@ -1,4 +1,4 @@
-"""ABINIT's pseudopotential format 8: Hamann's ONCV files (.psp8, PseudoDojo), several projectors a channel.
+"""ABINIT's pseudopotential format 8: Hamann's ONCV files (.psp8, PseudoDojo), with several projectors in a channel.
 
 Format (ABINIT's manual, "psp8"): title; zatom zion date; pspcod pspxc lmax lloc mmax r2well; rchrg fchrg qchrg; nproj
 of each l; extension_switch; for each l with projectors a line "l ekb₁ ekb₂ …" and mmax rows "i r p₁ p₂ …", the p being

@@ -20,21 +20,25 @@ _FIRST_REACH = 120.0  # x that a table holds at first; it doubles on demand
 
 
 class SquareSpline:
-    """A smooth function of q² on a uniform grid that grows as far as it is asked for."""
+    """A smooth function of q², splined on a uniform grid that grows with the largest q at which it is evaluated."""
 
     def __init__(self, function: Callable[[FloatArray], FloatArray]) -> None:
-        """``function`` maps q (n,) > 0 to values (n,); it is called for the table only."""
+        """Prepare a spline.
+
+        Args:
+            function: q > 0 (n,) → values (n,); it is called for the table only.
+        """
         self._function = function
         self._coefficients = np.empty((4, 0))
 
     def __call__(self, q: FloatArray) -> FloatArray:
-        """Value at q (…)."""
+        """Values at q (…), 1/Bohr."""
         cell, t = self._locate(q)
         c = self._coefficients
         return np.asarray(((c[0, cell] * t + c[1, cell]) * t + c[2, cell]) * t + c[3, cell])
 
     def slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d/dq = 2 d/dx at q (…)."""
+        """Derivatives (1/q) d/dq = 2 d/dx at q (…), 1/Bohr."""
         cell, t = self._locate(q)
         c = self._coefficients
         return np.asarray(2 * ((3 * c[0, cell] * t + 2 * c[1, cell]) * t + c[2, cell]))
@@ -75,12 +79,18 @@ def gregory_weights(points: int) -> FloatArray:
 
 
 def bessel_transform(l: int, r: FloatArray, weighted: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """q ↦ 4π Σ_r j_l(qr)/q^l · weighted(r), with weighted = r² f(r) dr on the radial grid (n,)."""
+    """The spherical Bessel transform q ↦ 4π Σ_r j_l(qr)/q^l · weighted(r) of a radial function f.
+
+    Args:
+        l: angular momentum.
+        r: mesh (n,), Bohr.
+        weighted: r² f(r) dr (n,).
+    """
     return _BesselTransform(l, r, weighted)
 
 
 class _BesselTransform:
-    """Callable and picklable."""
+    """The transform as a callable that can be pickled."""
 
     def __init__(self, l: int, r: FloatArray, weighted: FloatArray) -> None:
         used = np.flatnonzero(weighted)

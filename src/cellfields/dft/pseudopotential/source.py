@@ -1,4 +1,4 @@
-"""The text of a pseudopotential file, the element it is meant for, and what every format needs to read it."""
+"""The text of a pseudopotential file, the element that it is named for, and helpers of all readers of formats."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ HIGHEST_L = 3
 
 @dataclass(frozen=True)
 class Source:
-    """What a reader gets.
+    """A pseudopotential file as the readers of formats take it.
 
     Attributes:
         symbol: the element that the file is named for.
-        where: how messages begin: the setting and the path.
+        where: the setting and the path, with which messages begin.
         text: the content.
     """
 
@@ -56,7 +56,7 @@ class Source:
 
     @classmethod
     def of_bytes(cls, symbol: str, content: bytes, where: str) -> Source:
-        """From the bytes of a file.
+        """The file of these bytes.
 
         Raises:
             InputError: they are not text.
@@ -68,29 +68,29 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines."""
+        """The lines of the text."""
         return self.text.splitlines()
 
     def refuse(self, why: str) -> InputError:
-        """An error to raise: one sentence that begins with the file, on one line whatever the file's words are."""
+        """An error to raise: one sentence that begins with the file, on one line and of limited length."""
         return InputError(f"{self.where} {textwrap.shorten(why, _LONGEST_SENTENCE, placeholder=' …')}")
 
     def numbers(self, row: int, count: int) -> list[float]:
         """The first ``count`` numbers of a line.
 
         Raises:
-            ValueError, IndexError: they are not there.
+            ValueError, IndexError: there are fewer numbers, or no such line.
         """
-        found = [parse_number(word) for word in self.lines[row].replace(",", " ").split()[:count]]
-        if len(found) < count:
+        numbers = [parse_number(word) for word in self.lines[row].replace(",", " ").split()[:count]]
+        if len(numbers) < count:
             raise ValueError
-        return found
+        return numbers
 
     def table(self, row: int, rows: int, columns: int) -> FloatArray:
-        """(rows, columns) of finite numbers, from lines that may hold more of them.
+        """A table (rows, columns) of finite numbers, from line ``row`` on; lines may hold further numbers.
 
         Raises:
-            ValueError: something else is there.
+            ValueError: lines or numbers are missing.
         """
         lines = self.lines[row : row + rows]
         if len(lines) < rows:
@@ -98,9 +98,10 @@ class Source:
         return finite([line.split()[:columns] for line in lines], (rows, columns))
 
     def require_element(self, atomic_number: float) -> None:
-        """
+        """Check that the file's atomic number is that of the element that it is named for.
+
         Raises:
-            InputError: the file is for another element.
+            InputError: it is another element's.
         """
         if round(atomic_number) != atomic_numbers[self.symbol]:
             raise self.refuse(
@@ -109,7 +110,14 @@ class Source:
 
     @contextmanager
     def complete(self, what: str) -> Iterator[None]:
-        """Turn whatever reading stumbles over into one sentence: the file is not a complete ``what``."""
+        """Turn errors of reading into one sentence.
+
+        Args:
+            what: name of the format, of which the file is not a complete one.
+
+        Raises:
+            InputError: reading failed.
+        """
         try:
             with np.errstate(over="raise", invalid="raise", divide="raise"):
                 yield
@@ -120,10 +128,10 @@ class Source:
 
 
 def finite(words: object, shape: tuple[int, ...]) -> FloatArray:
-    """An array of numbers of the given shape, none beyond any reason, from (nested) lists of words.
+    """An array of numbers below 1e15 of the given shape, from (nested) lists of words.
 
     Raises:
-        ValueError: it is not.
+        ValueError: another shape, a word that is no number, or a larger number.
     """
     try:
         array = np.array(words, dtype=float)

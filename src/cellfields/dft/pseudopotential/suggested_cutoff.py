@@ -1,10 +1,10 @@
-"""A cutoff that an ion needs, from its own pseudopotential: an isolated atom in spherical waves of limited energy.
+"""The cutoff that a pseudopotential needs, from an isolated atom in spherical waves of limited energy.
 
     φ_nl(r) = j_l(q_n r) in a sphere,   ½ q_n² < E_cut ;      Δ(E_cut) = Σ f_nl [ε_nl(E_cut) − ε_nl(∞)]
 
 The Hamiltonian is that of the neutral spherical atom without spin, self-consistent with exchange alone: local part,
-projectors, Hartree potential. What plane waves have to resolve sits inside the core radius and is nearly the same in
-the atom and in any crystal, so that Δ is about the error of F an atom in a crystal with the same cutoff.
+projectors, Hartree potential. The parts of orbitals that need high plane waves lie inside the core radius and are
+nearly the same in the atom and in any crystal, so that Δ is about the error of F per atom of a crystal at that cutoff.
 
 The suggestion is the lowest E_cut with Δ below 1e-3 Hartree; there the Pulay pressure of a dense crystal is of the
 order of 1 GPa. ``benchmarks/suggested_cutoffs.py`` compares it with crystals.
@@ -26,10 +26,10 @@ from cellfields.dft.pseudopotential._base import Pseudopotential
 from cellfields.errors import PhysicsWarning
 
 ERROR = 1e-3
-"""Hartree an atom: what a suggested cutoff leaves of F."""
+"""Error of F that a suggested cutoff leaves, Hartree per atom."""
 
 FAR_BELOW = 0.75
-"""A study whose cutoff is below this fraction of the suggestion is warned of."""
+"""Fraction of the suggested cutoff below which a calculation's cutoff gives a warning."""
 
 _RADIUS = 8.0  # Bohr, of the sphere
 _SMOOTH = 0.5  # Bohr: −Z erf(r/√2s)/r is taken out of the local part before it is transformed
@@ -55,23 +55,23 @@ def suggested_cutoff(pseudopotential: Pseudopotential) -> float:
         pseudopotential: of one ion, from a file or the built-in table.
 
     Returns:
-        Hartree, a multiple of 0.5; at most 640, where harder ones are not told apart.
+        Hartree, a multiple of 0.5, at most 640, also for pseudopotentials that need more.
     """
     return _suggested(_Hashed(pseudopotential))
 
 
 def atomic_error(pseudopotential: Pseudopotential, cutoffs: FloatArray) -> FloatArray:
-    """Δ (n,) at n cutoffs (Hartree) of at most 640: how much too high the isolated atom's energy is, Hartree."""
-    wanted = np.asarray(cutoffs, dtype=float)
-    reach = next((reach for reach in _REACH if _TRUSTED * reach >= wanted.max()), _REACH[-1])
-    return np.array([_atom(_Hashed(pseudopotential), reach).error(cutoff) for cutoff in wanted])
+    """Errors Δ (n,) of the isolated atom's energy, Hartree, at cutoffs (n,) of at most 640 Hartree."""
+    cutoffs = np.asarray(cutoffs, dtype=float)
+    reach = next((reach for reach in _REACH if _TRUSTED * reach >= cutoffs.max()), _REACH[-1])
+    return np.array([_atom(_Hashed(pseudopotential), reach).error(cutoff) for cutoff in cutoffs])
 
 
 def warn_of_low_cutoff(cutoff: float, pseudopotentials: Mapping[str, Pseudopotential]) -> None:
-    """Warn (PhysicsWarning) of a cutoff (Hartree) far below what the hardest of the pseudopotentials needs.
+    """Issue a PhysicsWarning where a cutoff is far below the one that the hardest pseudopotential needs.
 
     Args:
-        cutoff: of the calculation.
+        cutoff: of the calculation, Hartree.
         pseudopotentials: symbol → pseudopotential.
     """
     needs = {symbol: suggested_cutoff(ion) for symbol, ion in pseudopotentials.items()}
@@ -87,7 +87,7 @@ def warn_of_low_cutoff(cutoff: float, pseudopotentials: Mapping[str, Pseudopoten
 
 
 class _Hashed:
-    """A pseudopotential as a key: what its fingerprint says."""
+    """A pseudopotential as the key of a cache, equal to others of the same fingerprint."""
 
     def __init__(self, ion: Pseudopotential) -> None:
         self.ion = ion
@@ -156,7 +156,7 @@ class _Atom:
             density = density + _MIXING * (new - density)
 
     def error(self, cutoff: float) -> float:
-        """Σ f [ε(cutoff) − ε(reach)], Hartree."""
+        """Error Σ f [ε(cutoff) − ε(reach)] of the atom's energy at a cutoff, Hartree; inf without enough waves."""
         total = 0.0
         for q, h, energies, filling in zip(
             self.momenta, self.hamiltonians, self.energies, self.occupations, strict=True
@@ -172,24 +172,24 @@ class _Atom:
 
 
 def _zeros(l: int, highest: float) -> FloatArray:
-    """q up to ``highest`` with j_l(q R) = 0: between those of j_{l−1}."""
-    found = np.pi * np.arange(1, int(highest * _RADIUS / np.pi) + l + 2)
+    """The q (n,) up to ``highest`` (1/Bohr) with j_l(q R) = 0, each bracketed by two zeros of j_{l−1}."""
+    zeros = np.pi * np.arange(1, int(highest * _RADIUS / np.pi) + l + 2)
     for order in range(1, l + 1):
-        found = np.array([brentq(partial(spherical_jn, order), a, b) for a, b in pairwise(found)])
-    q = found / _RADIUS
+        zeros = np.array([brentq(partial(spherical_jn, order), a, b) for a, b in pairwise(zeros)])
+    q = zeros / _RADIUS
     return np.asarray(q[q <= highest])
 
 
 def _local(ion: Pseudopotential, r: FloatArray, highest: float) -> FloatArray:
-    """v_loc(r), Hartree: −Z erf(r/√2s)/r and the transform of what is left."""
+    """Local potential v_loc(r) (n,), Hartree: −Z erf(r/√2s)/r plus the transform of the rest."""
     q, dq = np.linspace(0, highest, _MOMENTA + 1)[1:], highest / _MOMENTA
-    left = ion.local(q) + 4 * np.pi * ion.valence / q**2 * np.exp(-((q * _SMOOTH) ** 2) / 2)
-    transform = np.sinc(np.outer(r, q) / np.pi) @ (q**2 * left) * (dq / (2 * np.pi**2))
+    rest = ion.local(q) + 4 * np.pi * ion.valence / q**2 * np.exp(-((q * _SMOOTH) ** 2) / 2)
+    transform = np.sinc(np.outer(r, q) / np.pi) @ (q**2 * rest) * (dq / (2 * np.pi**2))
     return np.asarray(transform - ion.valence * erf(r / (np.sqrt(2) * _SMOOTH)) / r)
 
 
 def _screening(density: FloatArray, r: FloatArray, dr: FloatArray) -> FloatArray:
-    """Hartree potential and that of exchange, −(3ρ/π)^⅓."""
+    """Hartree potential plus that of exchange, −(3ρ/π)^⅓, of a density (n,) on the mesh, Hartree."""
     inner = 4 * np.pi * density * r**2 * dr
     outer = 4 * np.pi * density * r * dr
     inside = np.cumsum(inner) - 0.5 * inner
@@ -198,7 +198,7 @@ def _screening(density: FloatArray, r: FloatArray, dr: FloatArray) -> FloatArray
 
 
 def _filled(energies: list[FloatArray], electrons: float) -> list[FloatArray]:
-    """Electrons in each state of each l: Fermi's distribution."""
+    """Electrons in each state of each l, by Fermi's distribution."""
     shells = [2.0 * (2 * l + 1) for l in range(len(energies))]
 
     def filling(level: float) -> list[FloatArray]:

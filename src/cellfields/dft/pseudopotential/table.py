@@ -2,7 +2,7 @@
 
 LDA: C. Hartwigsen, S. Goedecker, J. Hutter, Phys. Rev. B 58, 3641 (1998), Table I. PBE: M. Krack, Theor. Chem. Acc.
 114, 145 (2005). The spin–orbit parameters are left out. Of an element with several valences the first in the table is
-the default: with its semicore shell where bonding needs it and plane waves can bear it, without elsewhere.
+the default: with its semicore shell where bonding needs it at an affordable cutoff, without it elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _table(functional: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def builtin_elements(functional: str = "lda") -> dict[str, tuple[int, ...]]:
-    """Symbol → valences that the table holds, the default first."""
+    """Valences that the built-in table holds of each element, symbol → numbers of electrons, the default first."""
     return {symbol: tuple(entry["valence"] for entry in entries) for symbol, entries in _table(functional).items()}
 
 
@@ -34,22 +34,22 @@ def builtin_pseudopotential(symbol: str, functional: str = "lda", valence: int |
     Args:
         symbol: chemical symbol.
         functional: "lda" or "pbe".
-        valence: electrons the ion brings, where the element has several; None is the table's default.
+        valence: electrons that the ion brings, where the table has several; None takes its default.
 
     Raises:
         InputError: the element, or that valence of it, is not in the table.
     """
-    known = builtin_elements(functional)
-    if symbol not in known:
+    valences = builtin_elements(functional)
+    if symbol not in valences:
         raise InputError(
             f'pseudopotentials: there is no built-in one for {symbol} and functional = "{functional}" (built in: '
-            f"{', '.join(known)}); name a file"
+            f"{', '.join(valences)}); name a file"
         )
-    if valence is not None and valence not in known[symbol]:
+    if valence is not None and valence not in valences[symbol]:
         raise InputError(
-            f"valences.{symbol} = {valence}: the built-in pseudopotentials have {', '.join(map(str, known[symbol]))}"
+            f"valences.{symbol} = {valence}: the built-in pseudopotentials have {', '.join(map(str, valences[symbol]))}"
         )
-    entry = _table(functional)[symbol][0 if valence is None else known[symbol].index(valence)]
+    entry = _table(functional)[symbol][0 if valence is None else valences[symbol].index(valence)]
     return GTHPseudopotential(
         symbol,
         entry["valence"],

@@ -1,4 +1,4 @@
-"""Pseudopotentials given on a radial mesh, whatever the file they come from, and the way from semilocal to separable.
+"""Pseudopotentials on a radial mesh, for all file formats, and the separable form of semilocal ones.
 
 V_nl = Σ_l |δV_l u_l⟩ ⟨u_l δV_l| / ⟨u_l|δV_l|u_l⟩ ,   δV_l = V_l − V_loc        (Kleinman and Bylander 1982)
 """
@@ -21,12 +21,12 @@ _FAR, _NOISE = 20.0, 2e-8  # Bohr and Hartree; |V + Z/r| above it so far out is 
 
 @dataclass(frozen=True, eq=False)
 class TabulatedChannel:
-    """The projectors of angular momentum l.
+    """The tabulated projectors of one angular momentum.
 
     Attributes:
         l: angular momentum.
-        coupling: (n, n), Hartree.
-        splines: p_i(q)/q^l, n of them.
+        coupling: h (n, n), Hartree.
+        splines: p_i(q)/q^l, one for each of n projectors.
     """
 
     l: int
@@ -34,11 +34,11 @@ class TabulatedChannel:
     splines: tuple[SquareSpline, ...]
 
     def radial(self, q: FloatArray) -> FloatArray:
-        """p_i(q)/q^l, (n, …), see :class:`Channel`."""
+        """Projectors p_i(q)/q^l (n, …) at q (…), 1/Bohr."""
         return np.stack([spline(q) for spline in self.splines])
 
     def radial_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d/dq of :meth:`radial`."""
+        """Derivatives (1/q) d/dq of :meth:`radial` (n, …) at q (…), 1/Bohr."""
         return np.stack([spline.slope(q) for spline in self.splines])
 
 
@@ -48,14 +48,14 @@ class TabulatedPseudopotential:
 
     Attributes:
         symbol: chemical symbol.
-        valence: Z.
-        channels: non-local part.
-        short_range: v_loc(q) + 4πZ/q², a smooth function of q².
-        average: its limit at q = 0.
-        fingerprint: SHA-256 of the file's text and of what was chosen in it.
-        functional: what it was made with.
-        core_charge: of the non-linear core correction.
-        local_channel: the l whose potential is local, where one is.
+        valence: charge Z of the ion.
+        channels: the non-local part.
+        short_range: v_loc(q) + 4πZ/q², a smooth function of q², Hartree·Bohr³.
+        average: its limit at q = 0, Hartree·Bohr³.
+        fingerprint: SHA-256 of the file's text and of the chosen local channel.
+        functional: that it was made with.
+        core_charge: of the non-linear core correction, or None.
+        local_channel: the l whose potential is the local one, or None where it is no channel's.
     """
 
     symbol: str
@@ -69,15 +69,15 @@ class TabulatedPseudopotential:
     local_channel: int | None = None
 
     def local(self, q: FloatArray) -> FloatArray:
-        """v_loc(q) for q > 0, Hartree·Bohr³."""
+        """Local potential v_loc(q) at q > 0 (…), Hartree·Bohr³."""
         return np.asarray(self.short_range(q) - 4 * np.pi * self.valence / np.asarray(q) ** 2)
 
     def local_slope(self, q: FloatArray) -> FloatArray:
-        """(1/q) d v_loc/dq for q > 0."""
+        """Derivative (1/q) d v_loc/dq at q > 0 (…), Hartree·Bohr⁵."""
         return np.asarray(self.short_range.slope(q) + 8 * np.pi * self.valence / np.asarray(q) ** 4)
 
     def local_average(self) -> float:
-        """lim v_loc + 4πZ/q²."""
+        """Limit of v_loc(q) + 4πZ/q² at q → 0, Hartree·Bohr³."""
         return self.average
 
 
@@ -91,7 +91,7 @@ def local_part(
         potential: V (n,), Hartree.
         valence: Z.
         weights: (n,) of ∫ f dr ≈ Σ weights f.
-        noisy: far tails that are not −Z/r are left out of the limit, which weighs them most (as ABINIT does for UPF).
+        noisy: leave far tails that are not −Z/r out of the limit, which depends most on them (as ABINIT does for UPF).
     """
     tail = r * potential + valence
     tail[np.abs(tail) < _TAIL] = 0.0
@@ -104,7 +104,15 @@ def local_part(
 def projector_channel(
     l: int, coupling: FloatArray, r: FloatArray, projectors: Sequence[FloatArray], weights: FloatArray
 ) -> TabulatedChannel:
-    """A channel from projectors r p_i(r) on the mesh; their far tails, mere rounding, are cut."""
+    """A channel from projectors on a radial mesh; far tails within rounding are set to zero.
+
+    Args:
+        l: angular momentum.
+        coupling: h (n, n), Hartree.
+        r: mesh (m,), Bohr.
+        projectors: n arrays r p_i(r) (m,).
+        weights: (m,) of ∫ f dr ≈ Σ weights f.
+    """
     trimmed = (np.where(np.abs(p) > _ROUNDING * np.abs(p).max(), p, 0.0) for p in projectors)
     splines = tuple(SquareSpline(bessel_transform(l, r, r * p * weights)) for p in trimmed)
     return TabulatedChannel(l, coupling, splines)
@@ -113,7 +121,15 @@ def projector_channel(
 def kleinman_bylander(
     potentials: Sequence[FloatArray], waves: Mapping[int, FloatArray], local: int, r: FloatArray, weights: FloatArray
 ) -> tuple[TabulatedChannel, ...]:
-    """Channels from V_l (Hartree) and u_l = r R_l on a mesh, without those that do not differ from the local one."""
+    """Channels of a semilocal pseudopotential, one for each l whose potential differs from the local one.
+
+    Args:
+        potentials: V_l (n,), Hartree, for each l.
+        waves: l → u_l = r R_l (n,).
+        local: l of the local potential.
+        r: mesh (n,), Bohr.
+        weights: (n,) of ∫ f dr ≈ Σ weights f.
+    """
     channels = []
     for l, u in waves.items():
         if l == local:

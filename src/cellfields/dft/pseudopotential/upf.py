@@ -1,7 +1,7 @@
-"""Quantum ESPRESSO's UPF files, version 2 (attributes) and 1 (columns): norm-conserving ones.
+"""Quantum ESPRESSO's UPF files of norm-conserving pseudopotentials, version 2 (attributes) and 1 (columns).
 
 PP_R and PP_RAB: r_i and dr/di; PP_LOCAL: V_loc (Ry); PP_BETA: r β(r); PP_DIJ: D_ij (Ry), V_nl = Σ β_i D_ij β_j;
-PP_NLCC: ρ_c. Sections are found by their tags, not by an XML parser: what people write into PP_INFO is often no XML.
+PP_NLCC: ρ_c. Sections are found by their tags and not by an XML parser, as PP_INFO often is not valid XML.
 Source: Quantum ESPRESSO, "Unified Pseudopotential Format".
 """
 
@@ -38,7 +38,7 @@ _LONGEST_HEADER = 20_000
 
 @dataclass(frozen=True)
 class _Header:
-    """What both versions say first; ``kind`` is NC, US, PAW, SL or 1/r."""
+    """The header of either version; ``kind`` is NC, US, PAW, SL or 1/R."""
 
     element: str
     kind: str
@@ -77,11 +77,11 @@ def read_upf(source: Source) -> TabulatedPseudopotential:
 
     channels = []
     for l in sorted({beta.l for beta in betas}):
-        mine = [i for i, beta in enumerate(betas) if beta.l == l]
-        if len(mine) > MOST_PROJECTORS or not 0 <= l <= HIGHEST_L:
+        rows = [i for i, beta in enumerate(betas) if beta.l == l]
+        if len(rows) > MOST_PROJECTORS or not 0 <= l <= HIGHEST_L:
             raise ValueError
-        coupling = _RYDBERG * couplings[np.ix_(mine, mine)]
-        channels.append(projector_channel(l, coupling, r, [betas[i].values for i in mine], weights))
+        coupling = _RYDBERG * couplings[np.ix_(rows, rows)]
+        channels.append(projector_channel(l, coupling, r, [betas[i].values for i in rows], weights))
     return TabulatedPseudopotential(
         source.symbol,
         header.valence,
@@ -114,23 +114,23 @@ def _refuse(source: Source, header: _Header) -> None:
 
 def _attributes_header(text: str) -> _Header:
     start = text.index("<PP_HEADER")
-    found = _attributes(text[start:])
+    attributes = _attributes(text[start:])
 
     def true(name: str) -> bool:
-        return str(found.get(name, "F")).strip().strip(".").upper().startswith("T")
+        return str(attributes.get(name, "F")).strip().strip(".").upper().startswith("T")
 
-    kind = found["pseudo_type"].strip().upper() if "pseudo_type" in found else "NC"
+    kind = attributes["pseudo_type"].strip().upper() if "pseudo_type" in attributes else "NC"
     for flag, name in (("is_paw", "PAW"), ("is_ultrasoft", "US"), ("is_coulomb", "1/R")):
         if true(flag):
             kind = name
             break
     try:
         return _Header(
-            found["element"],
+            attributes["element"],
             kind,
-            found["functional"],
-            parse_number(found["z_valence"]),
-            int(found["number_of_proj"]),
+            attributes["functional"],
+            parse_number(attributes["z_valence"]),
+            int(attributes["number_of_proj"]),
             true("core_correction"),
             true("has_so"),
         )
@@ -158,16 +158,19 @@ def _modern_nonlocal(text: str, count: int, points: int) -> tuple[list[_Beta], F
     betas = []
     for i in range(1, count + 1):
         head, body = _section(text, f"PP_BETA.{i}")
-        found = _attributes(head)
-        if "angular_momentum" not in found:
+        attributes = _attributes(head)
+        if "angular_momentum" not in attributes:
             raise ValueError
-        end = int(found.get("cutoff_radius_index", "0")) or points
-        betas.append(_Beta(int(found["angular_momentum"]), _padded(body.split(), min(end, points), points)))
+        end = int(attributes.get("cutoff_radius_index", "0")) or points
+        betas.append(_Beta(int(attributes["angular_momentum"]), _padded(body.split(), min(end, points), points)))
     return betas, _values(text, "PP_DIJ", count * count).reshape(count, count)
 
 
 def _old_nonlocal(text: str, count: int, points: int) -> tuple[list[_Beta], FloatArray]:
-    """Each PP_BETA: "index l", then how many values there are, and the values; PP_DIJ: how many, then rows "i j D"."""
+    """Projectors and couplings D (n, n) of version 1.
+
+    Each PP_BETA holds "index l", the number of values, and the values; PP_DIJ a number of rows, and rows "i j D".
+    """
     if not 0 < count <= MOST_PROJECTORS * (HIGHEST_L + 1):
         raise ValueError
     rest = _section(text, "PP_NONLOCAL")[1]
@@ -189,7 +192,7 @@ def _old_nonlocal(text: str, count: int, points: int) -> tuple[list[_Beta], Floa
 
 
 def _padded(words: list[str], end: int, points: int) -> FloatArray:
-    """The first ``end`` numbers, zero from there on."""
+    """Values (points,): the first ``end`` numbers of the words, then zeros."""
     if not 0 < end <= min(points, len(words)):
         raise ValueError
     result = np.zeros(points)
@@ -203,18 +206,22 @@ def _core(r: FloatArray, values: FloatArray) -> CoreCharge | None:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """name = "value" pairs at the beginning of a text."""
+    """The attributes name = "value" at the beginning of a text."""
     return dict(re.findall(r"\b(\w{1,64})\s*=\s*[\"']([^\"']*)[\"']", text[:_LONGEST_HEADER]))
 
 
 def _values(text: str, tag: str, count: int | None = None) -> FloatArray:
-    """The numbers of a section; ``count`` None takes as many as there are."""
+    """The numbers (count,) of a section; all of them where ``count`` is None."""
     words = _section(text, tag)[1].split()
     return finite(words, (len(words) if count is None else count,))
 
 
 def _section(text: str, tag: str) -> tuple[str, str]:
-    """What stands in the first opening tag of that name, and what between it and the closing one."""
+    """The attributes' text in the first opening tag of that name, and the text between it and the closing tag.
+
+    Raises:
+        ValueError: there is no such section.
+    """
     opening = re.search(rf"<{re.escape(tag)}(?=[\s>])", text)
     if opening is None:
         raise ValueError

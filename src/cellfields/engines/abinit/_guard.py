@@ -1,10 +1,10 @@
-"""Runs a command, and ends it with all that it started as soon as the process that wanted it is gone.
+"""Runs a command, and ends it with all processes that it started as soon as the parent process is gone.
 
     python _guard.py keep|remove OUTPUT ERRORS COMMAND …     → one line of JSON: {"returncode": …, "cpu_seconds": …}
 
-Standard input is a pipe that nobody writes to: it ends when the parent closes it or dies, however that happens. The
-guard leads a session of its own, so that no signal meant for others ends it before it has done its duty; with
-"remove" the current folder goes as well, which a parent that died cannot see to.
+Standard input is a pipe that nobody writes to: it ends when the parent closes it or dies, for whatever reason. The
+guard leads its own session, so that signals to the parent's session do not end it first. With "remove" it removes the
+current folder as well, as a dead parent cannot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 
-_GRACE = 3.0  # seconds between asking and forcing; mpirun needs some to end its ranks
+_GRACE = 3.0  # seconds between SIGTERM and SIGKILL, in which mpirun ends its ranks
 
 
 def _end(process: subprocess.Popen[bytes], remove: bool) -> None:
@@ -35,7 +35,7 @@ def _end(process: subprocess.Popen[bytes], remove: bool) -> None:
 
 
 def main() -> None:
-    """Run, wait, report."""
+    """Run the command of the arguments, wait for its end or the parent's, and report in one line of JSON."""
     with open(sys.argv[2], "wb") as output, open(sys.argv[3], "wb") as errors:
         process = subprocess.Popen(sys.argv[4:], stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
     ended, notify = os.pipe()

@@ -1,9 +1,9 @@
-"""Reads netCDF arrays in a process of its own, which bad bytes may crash, hang or blow up without harm to the parent.
+"""Reads netCDF arrays in a separate process, which damaged files may crash or hang without harm to the parent.
 
     python _netcdf_child.py < {"memory": bytes, "seconds": CPU time, "files": [[path, [name, …]], …], "target": folder}
 
 Each array becomes <target>/<file number>.<name>.npy; names that a file lacks are left out. Exit code 0, or 3 with one
-sentence on standard error. It imports nothing of the package: it must start fast.
+sentence on standard error. It imports nothing of the package, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def _read(path: str, names: list[str], number: int, target: Path, memory: int) -
 
 
 def main() -> None:
-    """Do what standard input says."""
+    """Read the files that the JSON on standard input names, and write their arrays."""
     job = json.load(sys.stdin)
     _limit(job["memory"], job["seconds"])
     for number, (path, names) in enumerate(job["files"]):
         try:
             _read(path, names, number, Path(job["target"]), job["memory"])
-        except BaseException as error:  # whatever the C library makes of the bytes
+        except BaseException as error:  # the C library may raise anything on damaged files
             reason = getattr(error, "strerror", None) or error or type(error).__name__
             print(f"{Path(path).name}: {reason}", file=sys.stderr)
             sys.exit(3)

@@ -1,6 +1,6 @@
-"""ABINIT as an engine: the same map Φ_DFT and the same settings as the embedded engine, computed by the paper's code.
+"""ABINIT, the paper's code, as an engine: the map Φ_DFT, with the settings of the embedded plane-wave engine.
 
-evaluate(D, ξ) → one self-consistent run, atoms held;      solve(D) → ABINIT's own relaxation from the reference atoms
+evaluate(D, ξ) → one self-consistent run, atoms held;      solve(D) → ABINIT's relaxation from the reference atoms
 """
 
 from __future__ import annotations
@@ -50,17 +50,19 @@ from cellfields.state.fields import FourierBasis
 
 _NOT_CONVERGED = "was not enough SCF cycles to converge"
 _SAME_ENERGY = 1e-6  # Hartree, between the main output and the netCDF file
-# Settings of the embedded engine's own ways, which ABINIT has no part in.
+# Settings that concern the embedded engine alone.
 _EMBEDDED_ONLY = {"basis", "basis_tolerance", "plane_waves"}
 
 
 class AbinitEngine(Immutable):
-    """A :class:`~cellfields.state.FirstPrinciplesEngine` that runs the ABINIT executable (9.6 or newer). Immutable.
+    """An immutable engine that runs the ABINIT executable (9.6 or newer).
+
+    It is a :class:`~cellfields.engines.contract.PlaneWaveCode`.
 
     Attributes:
-        crystal: reference crystal, with an inversion centre or without.
-        settings: as of the embedded engine, and with the same meaning. ``basis`` and ``basis_tolerance`` have none
-            here; ``plane_waves`` must be "k_sphere".
+        crystal: the reference crystal, with an inversion centre or without.
+        settings: those of the embedded engine, with the same meaning. ``basis`` and ``basis_tolerance`` have no effect;
+            ``plane_waves`` must be "k_sphere".
         options: how ABINIT is launched, and further variables.
         pseudopotentials: symbol → the file that ABINIT reads.
     """
@@ -73,13 +75,19 @@ class AbinitEngine(Immutable):
         *,
         pseudopotentials: Mapping[str, PseudopotentialFile] | None = None,
     ) -> None:
-        """ABINIT itself is not looked for before the first run: it may be on another machine.
+        """Read the pseudopotentials and check the settings.
 
-        ``pseudopotentials`` (symbol → file as it was read) stand in for those that the settings name.
+        ABINIT itself is not looked for before the first run, as inputs may be written on another machine.
+
+        Args:
+            crystal: the reference crystal.
+            settings: of the calculation.
+            options: how ABINIT is launched, and further variables; the defaults unless given.
+            pseudopotentials: symbol → file that was read, used in place of those that the settings name.
 
         Raises:
-            InputError: an element without a usable pseudopotential, or one for an element not there; settings or
-                variables that ABINIT cannot follow.
+            InputError: a species without a usable pseudopotential, one for another element, or settings or variables
+                that are not possible with ABINIT.
         """
         settings.require_symbols(crystal.species)
         if settings.plane_waves != "k_sphere":
@@ -95,7 +103,7 @@ class AbinitEngine(Immutable):
             pseudopotentials = {s: pseudopotential_file(s, settings) for s in dict.fromkeys(crystal.species)}
         self.pseudopotentials: Mapping[str, PseudopotentialFile] = dict(pseudopotentials)
         bands = starting_bands(settings, self.electrons)
-        # Refuses here what the embedded engine refuses: an odd number of electrons in filled bands, too few bands.
+        # Refuses an odd number of electrons in filled bands, and too few bands, as the embedded engine does.
         occupy(np.arange(float(bands))[None], np.ones(1), self.electrons, settings.smearing, settings.smearing_width)
         self.input(Deformation.identity(crystal), np.zeros(crystal.n_internal))
 
@@ -106,7 +114,7 @@ class AbinitEngine(Immutable):
 
     @cached_property
     def field_basis(self) -> FourierBasis:
-        """Where the fields of every state are expanded."""
+        """Fourier basis in which the fields of every state are expanded."""
         return FourierBasis.for_crystal(self.crystal, self.settings.stored_cutoff)
 
     @property
@@ -116,14 +124,14 @@ class AbinitEngine(Immutable):
 
     @property
     def identity(self) -> EngineIdentity:
-        """What identifies the numbers that this engine makes; how ABINIT is launched is no part of it."""
+        """What this engine's numbers depend on: settings, pseudopotentials and variables, not the launch command."""
         settings = {name: value for name, value in self.settings.identity().items() if name not in _EMBEDDED_ONLY}
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
         table = {"engine": ABINIT, "settings": settings, "variables": dict(self.options.variables)}
         return EngineIdentity(table)
 
     def remedies(self) -> tuple[Remedy, ...]:
-        """What to try when a solve does not converge: slower mixing with twice the patience."""
+        """Engines to try when a solve does not converge: one with slower mixing and twice the steps."""
         settings = self.settings
         careful = settings.model_copy(
             update={
@@ -148,10 +156,18 @@ class AbinitEngine(Immutable):
         bands: int | None = None,
         start: DensityStart | DensityFile | CellState | None = None,
     ) -> AbinitInput:
-        """What ABINIT is given for a cell: complete, and with ``write`` a folder that is ready to run.
+        """The complete input of a run, whose ``write`` makes a folder that is ready to run.
+
+        Args:
+            deformation: of the cell.
+            internal: internal coordinates (n_int,), fractional.
+            relax: let ABINIT relax the atoms from there.
+            bands: number of bands at each k point; the settings' unless given.
+            start: a density to begin with, that of a state or prediction of any strain, or a density file of this cell.
 
         Raises:
-            InputError: as :meth:`evaluate` for ``internal`` and ``start``.
+            InputError: a wrong number of internal coordinates; a start of another crystal, with other
+                pseudopotentials, or a file of another cell, cutoff or grid.
         """
         lattice, settings, ions = deformation.lattice(self.crystal), self.settings, self.pseudopotentials
         run = make_input(
@@ -184,15 +200,15 @@ class AbinitEngine(Immutable):
 
         Args:
             deformation: of the cell.
-            internal: where the atoms are.
-            start: a density to begin with, a state's or a prediction's of any strain; or a density file, of this cell.
+            internal: internal coordinates (n_int,), fractional.
+            start: a density to begin with, that of a state or prediction of any strain, or a density file of this cell.
 
         Raises:
             InputError: a wrong number of internal coordinates, a metal with smearing "none", no netCDF4 library; a
                 start of another crystal, with other pseudopotentials, or a file of another cell, cutoff or grid.
             AbinitError: ABINIT is not there, was killed, found no room, took too long, or stopped for another reason.
-            SCFNotConverged: with its history.
-            CorruptFileError: what it wrote is damaged.
+            SCFNotConverged: the SCF ended at its limit of steps; the error carries its history.
+            CorruptFileError: a file that it wrote is damaged.
         """
         return self._state(deformation, np.asarray(internal, dtype=float), start, relax=False)
 
@@ -202,9 +218,10 @@ class AbinitEngine(Immutable):
         """Relaxed state: the minimum reached from the reference coordinates, or from those that ``start`` asks for.
 
         Raises:
-            InputError, AbinitError, SCFNotConverged, CorruptFileError: as :meth:`evaluate`; or the crystal's inversion
-                centre is free: ABINIT's relaxation would begin, and stay, on the symmetric saddle.
-            RelaxationNotConverged: with its history.
+            InputError: the crystal's inversion centre is free (ABINIT's relaxation would begin, and stay, on the
+                symmetric saddle), or for the reasons of :meth:`evaluate`.
+            AbinitError, SCFNotConverged, CorruptFileError: for the reasons of :meth:`evaluate`.
+            RelaxationNotConverged: the forces are above the tolerance at the end; the error carries the history.
         """
         if self.crystal.inversion == "free":
             raise InputError(
@@ -230,13 +247,13 @@ class AbinitEngine(Immutable):
         bands = starting_bands(self.settings, self.electrons)
         solves = steps = 0
         while True:
-            given = self.input(deformation, internal, relax=relax, bands=bands, start=start)
-            with finished_run(given, self.options) as run:
+            abinit_input = self.input(deformation, internal, relax=relax, bands=bands, start=start)
+            with finished_run(abinit_input, self.options) as run:
                 cycles = scf_history(run.main_output)
                 output = self._output(run, cycles, relax)
             spent += run.cpu_seconds
             solves, steps = solves + len(cycles), steps + sum(len(cycle) for cycle in cycles)
-            if relax:  # a second run, with more bands, has only a little way to go
+            if relax:  # a second run, with more bands, begins at the relaxed atoms
                 internal = self._internal(output)
             assert output.orbitals is not None
             occupations = occupations_of(output, self.settings)
@@ -277,7 +294,13 @@ class AbinitEngine(Immutable):
         )
 
     def _output(self, run: Run, cycles: list[list[dict[str, float]]], relax: bool) -> AbinitOutput:
-        """What a run wrote, if it converged and wrote all of it."""
+        """The output of a run that converged.
+
+        Raises:
+            AbinitOutputMissing: a file is missing, or the main output shows no SCF.
+            SCFNotConverged, RelaxationNotConverged: ABINIT ended at a limit of steps.
+            CorruptFileError: a file is damaged, or belongs to another run.
+        """
         if not cycles:
             raise AbinitOutputMissing(f"ABINIT ended without one step of self-consistency in its output{run.advice}")
         last = run.main_output.rsplit("--- !BeginCycle", 1)[-1]
@@ -305,7 +328,11 @@ class AbinitEngine(Immutable):
         return output
 
     def _enough_bands(self, orbitals: AbinitOrbitals, electrons: float, occupations: Occupations) -> bool:
-        """Whether the highest band is empty, where the engine is to find that out; refuses metals without smearing."""
+        """Whether no more bands are needed.
+
+        Raises:
+            InputError: filled bands overlap, and there is no smearing.
+        """
         if self.settings.smearing != "none":
             return has_enough_bands(self.settings, occupations.per_state)
         overlap = band_overlap(orbitals.energies, electrons)
@@ -314,14 +341,14 @@ class AbinitEngine(Immutable):
         return True
 
     def _internal(self, output: AbinitOutput) -> FloatArray:
-        """Internal coordinates of the atoms that ABINIT relaxed."""
+        """Internal coordinates (n_int,) of the atoms in a run's output."""
         crystal = self.crystal
         _, reference = crystal.to_primitive(np.eye(3), crystal.positions_ref)
         moved = (output.positions - reference) @ crystal.primitive  # x_c = x_p P, fractional
         return crystal.internal(crystal.positions_ref + self._on_all_atoms(moved))
 
     def _on_all_atoms(self, primitive: FloatArray) -> FloatArray:
-        """(N, 3) from vectors on the primitive cell's atoms: translation images have the same."""
+        """Vectors (N, 3) on the crystal's atoms equal on translation images, from the primitive cell's (n, 3)."""
         result = np.zeros((self.crystal.n_atoms, 3))
         for vector, atom in zip(primitive, self.crystal.primitive_atoms, strict=True):
             result[self.crystal.translation_images[:, atom]] = vector

@@ -11,8 +11,8 @@
     6  title (132) znucl zion pspso pspdat pspcod pspxc lmn_size md5 (32)               one a pseudopotential
     7  ρ, electrons/Bohr³ on the FFT grid, the first index running fastest
 
-What concerns wavefunctions (k points, bands, symmetries) ABINIT does not look at when it reads a density: one state at
-Γ stands for them. Nor does it look at the cell, the cutoff or the pseudopotentials: so that is done here.
+When ABINIT reads a density it ignores k points, bands and symmetries, for which one state at Γ is written. It does not
+check the cell, the cutoff or the pseudopotentials either; :meth:`DensityFile.require` does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MOST_POINTS = 2**28  # k points × bands and grid points: 2 GiB
 
 @dataclass(frozen=True)
 class IonHeader:
-    """What a density file says of a pseudopotential.
+    """The record of a pseudopotential in a density file.
 
     Attributes:
         title: first line of its file.
@@ -54,10 +54,10 @@ class IonHeader:
 
 @dataclass(frozen=True, eq=False)
 class DensityFile:
-    """A density on ABINIT's FFT grid, and what it is the density of; a start of :class:`AbinitEngine`.
+    """A density on ABINIT's FFT grid with its cell, atoms and settings; a start of :class:`AbinitEngine`.
 
     Attributes:
-        density: (n1, n2, n3) electrons/Bohr³; point (0, 0, 0) is the origin that ``positions`` are counted from.
+        density: (n1, n2, n3) electrons/Bohr³; point (0, 0, 0) is the origin of ``positions``.
         lattice: (3, 3) rows of the primitive cell, Bohr, as in ``rprim``.
         positions: (n, 3) fractional, as in ``xred``.
         kinds: (n,) index of each atom's pseudopotential, from 0.
@@ -77,19 +77,23 @@ class DensityFile:
     electrons: float
 
     def require(self, other: DensityFile) -> None:
-        """Refuse to be the start of a run that another file would belong to; the atoms may be elsewhere.
+        """Check that the density can start the run that another file describes; atom positions may differ.
+
+        Args:
+            other: the density file of the run.
 
         Raises:
-            InputError: naming what does not match: pseudopotential, atoms, cell, cutoff, functional, or grid.
+            InputError: pseudopotentials, atoms, cell, cutoff, functional or grid differ; it names the first of them.
         """
-        mine = [self.ions[kind] for kind in self.kinds]
-        theirs = [other.ions[kind] for kind in other.kinds]
-        if [ion.atomic_number for ion in mine] != [ion.atomic_number for ion in theirs]:
-            raise InputError(_differs("atoms", [i.atomic_number for i in mine], [i.atomic_number for i in theirs]))
-        for ion, wanted in zip(mine, theirs, strict=True):
-            known = ion.md5 and wanted.md5
-            if abs(ion.valence - wanted.valence) > 1e-6 or (known and ion.md5 != wanted.md5):
-                raise InputError(_differs("pseudopotential", _ion(ion), _ion(wanted)))
+        atoms = [self.ions[kind] for kind in self.kinds]
+        run_atoms = [other.ions[kind] for kind in other.kinds]
+        numbers, run_numbers = [ion.atomic_number for ion in atoms], [ion.atomic_number for ion in run_atoms]
+        if numbers != run_numbers:
+            raise InputError(_differs("atoms", numbers, run_numbers))
+        for ion, run_ion in zip(atoms, run_atoms, strict=True):
+            both_md5 = ion.md5 and run_ion.md5
+            if abs(ion.valence - run_ion.valence) > 1e-6 or (both_md5 and ion.md5 != run_ion.md5):
+                raise InputError(_differs("pseudopotential", _ion(ion), _ion(run_ion)))
         if np.abs(self.lattice - other.lattice).max() > 1e-6:
             raise InputError(_differs("cell", _rows(self.lattice), _rows(other.lattice)))
         if abs(self.cutoff - other.cutoff) > 1e-6:
@@ -100,7 +104,7 @@ class DensityFile:
             raise InputError(_differs("grid", self.density.shape, other.density.shape))
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
+        """The content of the file, as ABINIT reads it."""
         n, kinds = len(self.positions), len(self.ions)
         numbers = [ion.atomic_number for ion in self.ions]
         sizes = (1, 0, 0, self.functional, n, *self.density.shape, 1, 1, 1, 1, 1, kinds, kinds, 1, 0, 0)
@@ -122,7 +126,7 @@ class DensityFile:
 
     @classmethod
     def read(cls, path: str | Path) -> DensityFile:
-        """From a file that ABINIT or :meth:`to_bytes` wrote.
+        """The density in a file that ABINIT or :meth:`to_bytes` wrote.
 
         Raises:
             InputError: there is no such file, or it is of a kind that is not supported (netCDF, spin, PAW).
@@ -177,7 +181,7 @@ class DensityFile:
 
 
 class _Records:
-    """Records of a Fortran file, one after the other."""
+    """A reader of the records of a Fortran file, one after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -208,8 +212,8 @@ def _read_ion(record: bytes) -> IonHeader:
     return IonHeader(title.decode("ascii", "replace").strip(), float(number), float(valence), text if is_md5 else "")
 
 
-def _differs(what: str, found: object, wanted: object) -> str:
-    return f"start: the {what} of the density file does not match: {found} there, {wanted} in this calculation"
+def _differs(what: str, in_file: object, in_run: object) -> str:
+    return f"start: the {what} of the density file does not match: {in_file} there, {in_run} in this calculation"
 
 
 def _ion(ion: IonHeader) -> str:

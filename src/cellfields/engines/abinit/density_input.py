@@ -1,14 +1,14 @@
-"""Any density → the file that an ABINIT run begins with (``getden_filepath``).
+"""The density file that an ABINIT run begins with (``getden_filepath``), made from any density.
 
     ρ(r) = Σ_m ρ̄_m exp(2πi P m·x) + Σ (Gaussians at the run's atoms − Gaussians at the density's atoms)
 
 x are fractional coordinates of the primitive cell from the crystal's origin, P its vectors in terms of the crystal's:
 G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c.
 
-ABINIT begins with random wavefunctions all the same, and by default the first density that it makes of them is worse
-than the one it was given: an SCF from its own converged density takes more steps than one from superposed atoms. With a
-negative ``nnsclo`` the wavefunctions belong to the given potential before a density is made of them, and the same SCF
-is over in one or two steps, with −1 as with −5, which costs more (9.6.2; docs/predicted_starts.md).
+ABINIT begins with random wavefunctions in any case, and by default the first density that it makes of them is worse
+than the given one: an SCF from a converged density takes more steps than one from superposed atoms. With a negative
+``nnsclo`` the wavefunctions first converge in the given potential, and the SCF ends after one or two steps, with −1 as
+with −5, which costs more (9.6.2; docs/predicted_starts.md).
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _ABINITS_OWN = ("getden_filepath", "getden", "irdden", "getwfk", "getwfk_filepat
 
 
 def with_density(run: AbinitInput, file: DensityFile) -> AbinitInput:
-    """A run that begins with this density.
+    """The input of a run that begins with a density file.
 
     Raises:
-        InputError: its variables name a file to begin with already.
+        InputError: the variables of the run already name a file to begin with.
     """
     for name in _ABINITS_OWN:
         if name in run.variables:
             raise InputError(f"abinit.variables.{name} cannot be given where the calculation has a start")
-    own = {"getden_filepath": f'"{DENSITY_NAME}"'}
+    variables = {"getden_filepath": f'"{DENSITY_NAME}"'}
     if "nnsclo" not in run.variables:
-        own["nnsclo"] = str(_PASSES)
-    return replace(run, files={**run.files, DENSITY_NAME: file.to_bytes()}).with_variables(own)
+        variables["nnsclo"] = str(_PASSES)
+    return replace(run, files={**run.files, DENSITY_NAME: file.to_bytes()}).with_variables(variables)
 
 
 def empty_file(
@@ -59,9 +59,14 @@ def empty_file(
     settings: PlaneWaveSettings,
     pseudopotentials: Mapping[str, PseudopotentialFile],
 ) -> DensityFile:
-    """The density file of a run, its density still zero.
+    """The density file of a run with a density of zero.
 
-    The arguments are those of :func:`~cellfields.engines.abinit.input.make_input`.
+    Args:
+        crystal: the reference crystal.
+        lattice: (3, 3) rows of the deformed crystal's cell, Bohr.
+        internal: (n_int,) internal coordinates, fractional.
+        settings: of the calculation.
+        pseudopotentials: symbol → file.
     """
     primitive, positions = crystal.to_primitive(lattice, crystal.positions(internal))
     species = [crystal.species[i] for i in crystal.primitive_atoms]
@@ -79,11 +84,16 @@ def empty_file(
 
 
 def started(empty: DensityFile, start: DensityStart | DensityFile, crystal: Crystal) -> DensityFile:
-    """The file of a run, with the density that ``start`` gives its cell and atoms.
+    """The density file of a run, filled with the density of a start.
+
+    Args:
+        empty: the file of the run, of which cell, atoms and grid are taken.
+        start: a density of any strain, or a density file of this cell.
+        crystal: the reference crystal.
 
     Raises:
-        InputError: the density belongs to another crystal, or was made with other pseudopotentials; a file's cell,
-            cutoff, functional or grid is another.
+        InputError: the density belongs to another crystal or other pseudopotentials, or a density file to another
+            cell, cutoff, functional or grid.
     """
     if isinstance(start, DensityFile):
         start.require(empty)
@@ -100,22 +110,22 @@ def started(empty: DensityFile, start: DensityStart | DensityFile, crystal: Crys
 
 
 def _spectrum(start: DensityStart, crystal: Crystal, empty: DensityFile) -> Array:
-    """Coefficients of the density on the FFT grid's integer vectors, for the run's volume."""
+    """Coefficients (n1, n2, n3) of a start's density on the run's FFT grid, scaled to the run's volume."""
     fields, shape = start.fields, np.array(empty.density.shape)
     m_c = fields.basis.indices
     turn = np.exp(2j * np.pi * (m_c @ (crystal.origin - fields.basis.origin)))
     values = fields.coefficients["density"] * turn / fields.integral("density")
     m = np.rint(m_c @ crystal.primitive.T).astype(np.int64)
-    known = (2 * np.abs(m) < shape).all(axis=1)
+    resolved = (2 * np.abs(m) < shape).all(axis=1)
     spectrum = np.zeros(empty.density.shape, dtype=complex)
-    values = values[known] * empty.electrons / np.linalg.det(empty.lattice)
-    spectrum[tuple((m[known] % shape).T)] = values
-    spectrum[tuple((-m[known] % shape).T)] = values.conj()
+    values = values[resolved] * empty.electrons / np.linalg.det(empty.lattice)
+    spectrum[tuple((m[resolved] % shape).T)] = values
+    spectrum[tuple((-m[resolved] % shape).T)] = values.conj()
     return spectrum
 
 
 def _gaussians(empty: DensityFile, positions: FloatArray) -> Array:
-    """A Gaussian of the valence charge at each atom, on the FFT grid's integer vectors, without those at its edge."""
+    """Coefficients (n1, n2, n3) on the FFT grid of Gaussian valence charges at the atoms; 0 at the grid's edge."""
     shape = empty.density.shape
     axes = [np.rint(np.fft.fftfreq(n, 1 / n)) for n in shape]
     m = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

@@ -1,11 +1,11 @@
-"""A deformed crystal and plane-wave settings → ABINIT's input: everything that is needed to run it, as data.
+"""ABINIT's input for a deformed crystal and plane-wave settings: everything that a run needs, as data.
 
     rprim = P a(D),  xred = atoms of the primitive cell from the inversion centre,  kptrlatt = diag(n) P⁻¹
 
-P are the primitive vectors in terms of the crystal's own, so that the mesh n is the one of the crystal's own cell with
-the same k points. Symmetries that survive every deformation are given by hand (the identity, and inversion where the
-crystal has it): ABINIT must find no others, or u and s would have to be symmetrised, and strained and unstrained cells
-would be treated differently.
+P are the primitive vectors in terms of the crystal's, so that the mesh n has the same k points as on the crystal's
+cell. The input names the symmetries that every deformation keeps: the identity, and inversion where there is a centre.
+ABINIT must find no others, or u and s would have to be symmetrised, and strained and unstrained cells would be treated
+differently.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOLERANCES = ("toldfe", "toldff", "tolrff", "tolvrs", "tolwfr")
 # ABINIT's vres2, the squared residual of the potential, at which its F, U and fields are as close to self-consistency
 # as the embedded engine's at the same scf_tolerance, with two orders of magnitude to spare (docs/engines.md).
 _POTENTIAL_RESIDUAL = 1e-2
-# Other names for what is set here, and variables that make the run another one than it is read as.
+# Other names for variables that are set here, and variables that would change the kind of the run.
 _NOT_FOR_USERS = (
     *("xcart", "xangst", "angdeg", "scalecart", "spgroup", "charge", "occ", "nsppol", "nspinor", "nspden", "usepaw"),
     *("kpt", "nkpt", "ngkpt", "kptnrm", "kptbounds", "wtk", "ngfft", "boxcutmin", "iscf", "optdriver", "optcell"),
@@ -42,11 +42,11 @@ _NOT_FOR_USERS = (
 
 @dataclass(frozen=True)
 class AbinitInput:
-    """What a run folder must hold.
+    """The input file of a run and the files that it names.
 
     Attributes:
         variables: name → value as it stands in the input file, in order.
-        files: name → content of the files that it names, pseudopotentials above all.
+        files: name → content of the files that it names: pseudopotentials, and a density to begin with.
     """
 
     variables: Mapping[str, str]
@@ -54,17 +54,21 @@ class AbinitInput:
 
     @property
     def text(self) -> str:
-        """The input file; a value of several lines begins on a line of its own."""
+        """The text of the input file; a value of several lines begins on a new line."""
         return "".join(
             f"{name}{chr(10) if chr(10) in value else ' '}{value}\n" for name, value in self.variables.items()
         )
 
     def with_variables(self, variables: Mapping[str, object]) -> AbinitInput:
-        """The same with further variables, or with other values of those that it has."""
+        """An input in which these variables are added or replaced."""
         return replace(self, variables={**self.variables, **{name: str(value) for name, value in variables.items()}})
 
     def write(self, folder: Path) -> Path:
-        """Write input and files into an existing folder, ready to run; returns the path of the input."""
+        """Write input and files into an existing folder, and return the path of the input.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
         for name, content in self.files.items():
             (folder / name).write_bytes(content)
         path = folder / INPUT_NAME
@@ -86,22 +90,23 @@ def make_input(
     """The input of one self-consistent solution at fixed atoms, or of a relaxation from them, with all field files.
 
     Args:
-        crystal: reference crystal.
-        lattice: (3, 3) rows of the deformed crystal cell, Bohr.
-        internal: (n_int,) fractional.
-        settings: as of the embedded engine.
+        crystal: the reference crystal.
+        lattice: (3, 3) rows of the deformed crystal's cell, Bohr.
+        internal: (n_int,) internal coordinates, fractional.
+        settings: of the calculation.
         pseudopotentials: symbol → file.
-        bands: a k point.
-        relax: let the atoms go where the forces vanish.
-        variables: further ones of the user.
+        bands: number of bands at each k point.
+        relax: let ABINIT relax the atoms.
+        variables: further variables that the user gives.
 
     Raises:
-        InputError: a variable that follows from the crystal and the settings.
+        InputError: a further variable that follows from the crystal and the settings, or a wrong number of internal
+            coordinates.
     """
     primitive, positions = crystal.to_primitive(lattice, crystal.positions(internal))
     species = [crystal.species[i] for i in crystal.primitive_atoms]
     symbols = list(dict.fromkeys(species))
-    own: dict[str, str] = {
+    input_variables: dict[str, str] = {
         "pseudos": '"' + ", ".join(pseudopotentials[s].name for s in symbols) + '"',
         "acell": "3*1.0",
         "rprim": _rows(primitive),
@@ -125,17 +130,17 @@ def make_input(
         "prtebands": "0",
     }
     for name in variables or {}:
-        if name in own or name in _NOT_FOR_USERS:
+        if name in input_variables or name in _NOT_FOR_USERS:
             raise InputError(
                 f"abinit.variables.{name} cannot be given: the crystal, the settings of [engine] and what is read from "
                 "ABINIT's files decide it"
             )
     files = {pseudopotentials[s].name: pseudopotentials[s].content for s in symbols}
-    return AbinitInput(own, files).with_variables(variables or {})
+    return AbinitInput(input_variables, files).with_variables(variables or {})
 
 
 def functional_number(settings: PlaneWaveSettings) -> int:
-    """ABINIT's ``ixc``."""
+    """ABINIT's number ``ixc`` of the settings' functional."""
     return int(_IXC[settings.functional])
 
 
@@ -175,10 +180,14 @@ def _self_consistency(settings: PlaneWaveSettings, variables: Mapping[str, objec
 
 
 def _relaxation(crystal: Crystal, settings: PlaneWaveSettings) -> dict[str, str]:
-    """L-BFGS: it converges in fewer steps than ABINIT's BFGS (ionmov 2, 3) where one mode is soft (docs/engines.md)."""
+    """Variables of a relaxation by L-BFGS.
+
+    It converges in fewer steps than ABINIT's BFGS (ionmov 2, 3) where one mode is soft (docs/engines.md).
+    """
     table = {"ionmov": "22", "ntime": str(settings.max_relaxation_steps), "tolmxf": repr(settings.force_tolerance)}
     if crystal.inversion_centre is None:
-        # The crystal as a whole would drift: internal coordinates hold the first atom; it feels minus the others' sum.
+        # The first atom is held, as in internal coordinates, so that the crystal does not drift; the force on it is
+        # minus the sum of the others'.
         others = max(1, len(crystal.primitive_atoms) - 1)
         table |= {"natfix": "1", "iatfix": "1", "tolmxf": repr(settings.force_tolerance / others)}
     return table

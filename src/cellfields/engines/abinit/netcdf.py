@@ -1,7 +1,7 @@
-"""netCDF files, read safely: any bytes give arrays or one typed error.
+"""Safe reading of netCDF files: any content gives arrays or one typed error.
 
-The C libraries under netCDF (HDF5 above all) crash, loop or allocate without bounds on some damaged files. So they run
-in a child process with a limit on memory and time, and only plain arrays come back.
+The C libraries under netCDF (HDF5 above all) crash, loop or allocate without bounds on some damaged files. They run in
+a child process with limits on memory and time, which returns plain arrays.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from cellfields.errors import CorruptFileError, InputError
 
 _CHILD = Path(__file__).with_name("_netcdf_child.py")
 _MEMORY = 2**30  # bytes that Python, NumPy and the netCDF library may take beside the file's content
-_COPIES = 8  # of a file's content that may be in memory at a time
-_SECONDS, _BYTES_A_SECOND = 60.0, 5e6  # time limit: a constant, and what a slow disk takes
+_COPIES = 8  # copies of a file's content that may be in memory at a time
+_SECONDS, _BYTES_A_SECOND = 60.0, 5e6  # time limit: a constant, and the speed of a slow disk
 
 
 def require_netcdf() -> None:
-    """Refuse to begin what cannot be read in the end.
+    """Check that ABINIT's files can be read, before a run is begun.
 
     Raises:
         InputError: the netCDF4 library is not installed.
@@ -40,7 +40,7 @@ def read_netcdf(files: Mapping[Path, Sequence[str]], *, timeout: float | None = 
     """Arrays of several files (netCDF classic or netCDF-4), all read by one child process.
 
     Args:
-        files: path → names of variables. Numbers and characters only.
+        files: path → names of variables, which hold numbers or characters.
         timeout: seconds that reading may take; None means a minute, and more for large files.
 
     Returns:

@@ -1,11 +1,11 @@
-"""What ABINIT wrote, as arrays: energies, forces, stress, density, Coulomb potential and wavefunctions.
+"""ABINIT's output files as arrays: energies, forces, stress, density, Coulomb potential and wavefunctions.
 
     *_GSR.nc   energies, forces, stress, atoms          *_DEN.nc    ρ on the FFT grid
-    *_HIST.nc  one entry a step of a relaxation         *_VCLMB.nc  V_H + V_loc on the FFT grid
+    *_HIST.nc  one entry for each relaxation step       *_VCLMB.nc  V_H + V_loc on the FFT grid
                                                         *_WFK.nc    c_nk(G), E_nk, occupations
 
-Everything is per primitive cell, in Hartree atomic units, and checked as far as it can be: shapes, the sum of the
-density, the norms of the wavefunctions. The main output (text) is read for the history of self-consistency only.
+Everything is per primitive cell, in Hartree atomic units. Shapes, the integral of the density and the norms of the
+wavefunctions are checked. The main output (text) is read for the history of self-consistency only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENERGY_TERMS = {
     "entropic": "e_entropy",
 }
 _ENERGIES = {**ENERGY_TERMS, "free_energy": "etotal", "band_energy": "e_eigenvalues", "fermi_energy": "fermie"}
-_FORMERLY = {"e_nlpsp_vfock": "e_nonlocalpsp"}  # what ABINIT called a variable before version 9
+_FORMERLY = {"e_nlpsp_vfock": "e_nonlocalpsp"}  # names of variables before ABINIT 9
 _RESIDUALS = {"energy_change": "deltae", "potential_residual": "res2", "eigenvalue_residual": "residm"}
 _CELL = ("primitive_vectors", "reduced_atom_positions", "atom_species", "atomic_numbers", "codvsn", "nelect", "usepaw")
 _GROUND = (
@@ -56,12 +56,12 @@ _ORBITALS = (
     "coefficients_of_wavefunctions",
 )
 _MOST_WAVE = 10_000  # |G| in reciprocal lattice vectors, beyond any FFT grid
-_HUGE = 1e100  # padding holds 1e37; squares and sums of numbers below this do not overflow
+_HUGE = 1e100  # larger numbers are refused; squares and sums of smaller ones, as of the padding's 1e37, are finite
 
 
 @dataclass(frozen=True, eq=False)
 class AbinitOrbitals:
-    """Wavefunctions of every k point.
+    """The wavefunctions of a run at every k point.
 
     Attributes:
         k_points: (K, 3) in reciprocal coordinates.
@@ -82,7 +82,7 @@ class AbinitOrbitals:
 
 @dataclass(frozen=True, eq=False)
 class AbinitOutput:
-    """A finished run, per primitive cell, in ABINIT's frame.
+    """The results of a finished run, per primitive cell, in ABINIT's frame.
 
     Attributes:
         version: of ABINIT.
@@ -92,13 +92,14 @@ class AbinitOutput:
         electrons: valence electrons.
         energies: name → Hartree: the terms of F (:data:`ENERGY_TERMS`), free_energy, band_energy, fermi_energy; only
             those that were asked for.
-        residuals: energy_change, potential_residual, eigenvalue_residual: what was left at the end.
+        residuals: energy_change, potential_residual and eigenvalue_residual at the end of the SCF.
         forces: (n, 3) Hartree/Bohr.
         stress: (3, 3) Hartree/Bohr³, tension positive.
         density: (n1, n2, n3) electrons/Bohr³, or None where there is no such file.
         coulomb_potential: (n1, n2, n3) Hartree, or None.
         orbitals: wavefunctions, or None.
-        relaxation: one mapping a step of a relaxation (free_energy, force), empty at fixed atoms.
+        relaxation: for each step of a relaxation ``free_energy`` (Hartree) and the largest ``force`` (Hartree/Bohr);
+            empty at fixed atoms.
     """
 
     version: str
@@ -117,23 +118,23 @@ class AbinitOutput:
 
 
 def output_files(folder: Path, prefix: str | None = None) -> dict[str, Path]:
-    """Kind ("GSR", "DEN", "VCLMB", "WFK", "HIST") → file, of those that a run left in a folder.
+    """The netCDF files that a run left in a folder, kind ("GSR", "DEN", "VCLMB", "WFK", "HIST") → file.
 
-    A relaxation writes densities and potentials at every step (``_TIM1_DEN.nc`` …): the last counts.
+    A relaxation writes densities and potentials at every step (``_TIM1_DEN.nc`` …), of which the last is taken.
 
     Args:
         folder: of the run.
-        prefix: what the files' names begin with; None where the folder holds one run only.
+        prefix: beginning of the files' names; None where the folder holds one run only.
 
     Raises:
         InputError: no ``*_GSR.nc``, or several of them and no prefix.
     """
     if prefix is None:
-        found = sorted(path.name.removesuffix("_GSR.nc") for path in folder.glob("*_GSR.nc"))
-        if len(found) != 1:
-            there = f"several of them ({', '.join(found)})" if found else "none"
+        prefixes = sorted(path.name.removesuffix("_GSR.nc") for path in folder.glob("*_GSR.nc"))
+        if len(prefixes) != 1:
+            there = f"several of them ({', '.join(prefixes)})" if prefixes else "none"
             raise InputError(f"{folder} must hold one ABINIT output *_GSR.nc; it holds {there}")
-        prefix = found[0]
+        prefix = prefixes[0]
     files = {kind: folder / f"{prefix}_{kind}.nc" for kind in ("GSR", "DEN", "VCLMB", "WFK", "HIST")}
     for kind in ("DEN", "VCLMB"):
         pattern = re.compile(rf"{re.escape(prefix)}_TIM(\d{{1,9}})_{kind}\.nc")
@@ -149,7 +150,7 @@ def read_output(files: Mapping[str, Path], *, energies: Collection[str] = tuple(
     Args:
         files: kind → file.
         energies: names of the energies that are needed (of :class:`AbinitOutput`), all of them unless given. Only these
-            are read, so that a file of another version that lacks a term nobody asks for is no obstacle.
+            are read, so that files of other versions that lack the others can be read too.
 
     Raises:
         InputError: the netCDF4 library is missing, or the run is of a kind that has no such fields (spin, PAW).
@@ -180,8 +181,8 @@ def read_output(files: Mapping[str, Path], *, energies: Collection[str] = tuple(
         positions=positions,
         atomic_numbers=numbers,
         electrons=electrons,
-        energies={ours: ground.number(_ENERGIES[ours], _FORMERLY.get(_ENERGIES[ours])) for ours in energies},
-        residuals={ours: ground.number(theirs) for ours, theirs in _RESIDUALS.items()},
+        energies={name: ground.number(_ENERGIES[name], _FORMERLY.get(_ENERGIES[name])) for name in energies},
+        residuals={name: ground.number(variable) for name, variable in _RESIDUALS.items()},
         forces=ground.floats("cartesian_forces", (atoms, 3)),
         stress=from_voigt(ground.floats("cartesian_stress_tensor", (6,))),
         density=density,
@@ -192,7 +193,11 @@ def read_output(files: Mapping[str, Path], *, energies: Collection[str] = tuple(
 
 
 def scf_history(text: str) -> list[list[dict[str, float]]]:
-    """One list of steps for each self-consistency in ABINIT's main output, from its ``ETOT`` lines."""
+    """The steps of each self-consistency in ABINIT's main output, from its ``ETOT`` lines.
+
+    Each step has ``step``, ``free_energy``, ``energy_change`` (Hartree), ``eigenvalue_residual`` and
+    ``potential_residual`` as far as they can be read.
+    """
     cycles: list[list[dict[str, float]]] = []
     for line in re.findall(r"^ ETOT\s*(\d+)((?:[ \t]+\S+){2,4})", text, re.MULTILINE):
         try:
@@ -208,7 +213,7 @@ def scf_history(text: str) -> list[list[dict[str, float]]]:
 
 
 class _Arrays:
-    """Arrays of one file, and what is demanded of them."""
+    """The arrays of one file, with checks of their shapes and values."""
 
     def __init__(self, name: str, arrays: Mapping[str, Array]) -> None:
         self.name = name
@@ -218,7 +223,11 @@ class _Arrays:
         return CorruptFileError(f"netCDF file {self.name}: {reason}")
 
     def array(self, name: str, shape: tuple[int | None, ...]) -> Array:
-        """None in ``shape`` stands for any length but 0."""
+        """A variable of that shape, in which None stands for any length but 0.
+
+        Raises:
+            CorruptFileError: the variable is missing, or of another shape.
+        """
         if name not in self._arrays:
             raise self.fail(f"variable {name} is missing")
         array = self._arrays[name]
@@ -241,7 +250,15 @@ class _Arrays:
         return np.asarray(array, dtype=np.int64)
 
     def number(self, name: str, formerly: str | None = None) -> float:
-        """``formerly`` is what older versions of ABINIT call it."""
+        """A variable that holds one number.
+
+        Args:
+            name: of the variable.
+            formerly: its name in older versions of ABINIT.
+
+        Raises:
+            CorruptFileError: the variable is missing, or no finite number.
+        """
         old = formerly is not None and name not in self._arrays and formerly in self._arrays
         return float(self.floats(formerly if old and formerly else name, ()))
 
@@ -272,15 +289,15 @@ def _atoms(file: _Arrays) -> tuple[FloatArray, FloatArray, IntArray]:
 
 
 def _require_same_cell(file: _Arrays, lattice: FloatArray, positions: FloatArray) -> None:
-    theirs, atoms, _ = _atoms(file)
-    if not np.allclose(theirs, lattice, atol=1e-8) or atoms.shape != positions.shape:
+    file_lattice, atoms, _ = _atoms(file)
+    if not np.allclose(file_lattice, lattice, atol=1e-8) or atoms.shape != positions.shape:
         raise file.fail("it belongs to another cell than the energies")
     if not np.allclose(atoms, positions, atol=1e-8):
         raise file.fail("its atoms are in other places than those of the energies")
 
 
 def _grid(file: _Arrays, name: str) -> FloatArray:
-    """(n1, n2, n3); ABINIT's first index runs fastest."""
+    """Values (n1, n2, n3) of a variable on the FFT grid; in the file the first index runs fastest."""
     array = file.array(name, (None, None, None, None, None))
     if array.shape[0] != 1 or array.shape[4] != 1:
         raise InputError(f"{file.name}: spin polarisation is not supported")

@@ -1,7 +1,7 @@
-"""Pseudopotential files as ABINIT wants them: the user's own, or numbers written out in ABINIT's format 10.
+"""Pseudopotential files for ABINIT: the user's, or parameters written out in ABINIT's format 10.
 
-ABINIT's own formats are handed on as they are, also those that only ABINIT knows, except for the local channel of
-format 5, which the header names: another choice is written there. The built-in table, and files of analytic
+Files in ABINIT's formats are passed on unchanged, also those that the embedded engine cannot read, except that the
+header of format 5 names the local channel, where another choice is written. The built-in table, and files of analytic
 pseudopotentials in CP2K's format, are written in format 10 from the numbers that the embedded engine uses.
 """
 
@@ -20,19 +20,19 @@ from cellfields.dft.pseudopotential.source import Source
 from cellfields.dft.settings import PlaneWaveSettings
 
 _NORM_CONSERVING = (1, 2, 3, 4, 5, 6, 8, 9, 10)
-_LOCAL_CHANNEL_IS_A_CHOICE = 5  # format 1 names the projectors too: with another local channel one would be missing
+_LOCAL_CHANNEL_IS_A_CHOICE = 5  # in format 1, which names the projectors too, one would be missing
 _PSPXC = {"lda": 1, "pbe": 11}
 
 
 @dataclass(frozen=True)
 class PseudopotentialFile:
-    """One file for ABINIT.
+    """A pseudopotential file that ABINIT reads.
 
     Attributes:
         symbol: chemical symbol.
         name: of the file in a run folder.
         content: its bytes.
-        valence: charge of the ion, electrons it brings.
+        valence: charge of the ion, the number of electrons that it brings.
     """
 
     symbol: str
@@ -47,11 +47,11 @@ class PseudopotentialFile:
 
 
 def pseudopotential_file(symbol: str, settings: PlaneWaveSettings) -> PseudopotentialFile:
-    """What ABINIT is to read for an element.
+    """The pseudopotential file that ABINIT reads for an element.
 
     Raises:
-        InputError: no built-in one; a file that is missing, of another element or functional, PAW, or of an unknown
-            kind; a local channel that cannot be chosen.
+        InputError: no built-in pseudopotential; a file that is missing, of another element or functional, PAW, or of an
+            unknown format; or a local channel that cannot be chosen.
     """
     path = settings.pseudopotentials.get(symbol)
     source = None if path is None else Source.of_file(symbol, path)
@@ -93,7 +93,7 @@ def _has_header(source: Source) -> bool:
 
 
 def format_10(ion: GTHPseudopotential) -> str:
-    """ABINIT's format 10 ("HGHK"): every coefficient of the local part and the full coupling matrices h, no k terms.
+    """A pseudopotential in ABINIT's format 10 ("HGHK"): local coefficients and full coupling matrices h.
 
     r_loc n C₁ … C_n; number of channels; for each l: r_l n h₁₁ … h₁n, then the rest of the upper triangle row by row,
     and for l > 0 the upper triangle of the spin–orbit coupling k, which is zero here.
@@ -124,7 +124,11 @@ def _row(values: Sequence[float]) -> str:
 
 
 def _with_local_channel(source: Source, header: Header, local: int) -> str:
-    """The same file, its header naming another local channel."""
+    """The text of a file with another local channel in its header.
+
+    Raises:
+        InputError: the format leaves no choice, or the file lacks the channel.
+    """
     if header.format != _LOCAL_CHANNEL_IS_A_CHOICE:
         raise source.refuse("has a local part of its own for ABINIT; only its format 5 leaves local_channels a choice")
     if not 0 <= local <= header.highest_l:

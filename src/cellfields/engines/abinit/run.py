@@ -1,9 +1,9 @@
-"""ABINIT as a process: a folder of its own, a limit on time, no orphans, and its failures as typed errors.
+"""Runs of ABINIT: each in a new folder, with a limit on time, no orphaned processes, and failures as typed errors.
 
-    with finished_run(input, options) as run:   →  run.folder holds what ABINIT wrote; it is removed afterwards
+    with finished_run(input, options) as run:   →  run.folder holds ABINIT's files; it is removed afterwards
 
-A supervisor (_guard.py) stands between this process and ABINIT: when this process dies, be it by kill -9, the
-supervisor sees its pipe end, and ends ABINIT with all its ranks.
+A supervisor (_guard.py) stands between this process and ABINIT. When this process dies, even by kill -9, the
+supervisor's pipe ends, and it ends ABINIT with all its ranks.
 """
 
 from __future__ import annotations
@@ -39,21 +39,22 @@ from cellfields.errors import (
 LOG, ERRORS, MAIN_OUTPUT = "log", "errors", "run.abo"
 _GUARD = Path(__file__).with_name("_guard.py")
 _PATIENCE = 10.0  # seconds until the supervisor itself is ended
-_TAIL = 64 * 1024  # bytes of a log that are looked at
+_TAIL = 64 * 1024  # bytes at the end of a log that are read
 _LINES = 40  # lines of it that an error keeps
-_SENTENCE = 300  # characters of ABINIT's own words in a message
+_SENTENCE = 300  # characters of ABINIT's message that an error quotes
 _FULL = ("no space left on device", "disk quota exceeded", "file too large")
 _ROOM = 2**20  # bytes; a disk with less is full
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that ended well.
+    """A run that ended without failure.
 
     Attributes:
-        folder: where its files are.
-        wall_seconds, cpu_seconds: of ABINIT with all its ranks on this machine.
-        advice: where to look, for messages about what it wrote.
+        folder: with its files.
+        wall_seconds: of ABINIT.
+        cpu_seconds: of ABINIT with all its ranks on this machine.
+        advice: end of messages about its files, which says where they are.
     """
 
     folder: Path
@@ -63,7 +64,7 @@ class Run:
 
     @property
     def main_output(self) -> str:
-        """ABINIT's main output file, empty where there is none."""
+        """Text of ABINIT's main output file, empty where there is none."""
         path = self.folder / MAIN_OUTPUT
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
@@ -73,8 +74,8 @@ def finished_run(abinit_input: AbinitInput, options: AbinitOptions) -> Iterator[
     """Run ABINIT to its end in a new folder, which is removed afterwards unless the options keep it.
 
     Raises:
-        InputError: the scratch folder cannot be made.
-        AbinitError: of the kind that the failure is of, with the last lines of the log.
+        InputError: the scratch folder cannot be made, or ABINIT refuses a variable that the user gave.
+        AbinitError: ABINIT failed; the subclass names the kind of failure, and the error carries the end of the log.
     """
     folder = _new_folder(options)
     advice = f"; see {folder}" if options.keep else "; abinit.keep = true keeps the files to look at"
@@ -112,7 +113,11 @@ def _new_folder(options: AbinitOptions) -> Path:
 
 
 def _run(folder: Path, command: list[str], timeout: float | None, advice: str) -> tuple[float, float, int]:
-    """Run the supervisor with these arguments: wall and CPU seconds, exit code (negative: the signal that ended it)."""
+    """Run the supervisor, and return wall seconds, CPU seconds and the command's exit code (negative for a signal).
+
+    Raises:
+        AbinitError: a time-out, a killed supervisor, no room on the disk, or a command that cannot be launched.
+    """
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     start = time.perf_counter()
     guard = subprocess.Popen(
@@ -139,8 +144,8 @@ def _run(folder: Path, command: list[str], timeout: float | None, advice: str) -
         guard.stdout.close()
         guard.stderr.close()
     try:
-        told = json.loads(report)
-        return time.perf_counter() - start, float(told["cpu_seconds"]), int(told["returncode"])
+        usage = json.loads(report)
+        return time.perf_counter() - start, float(usage["cpu_seconds"]), int(usage["returncode"])
     except ValueError:
         if guard.returncode < 0:
             raise _killed(-guard.returncode, folder, advice) from None
@@ -152,7 +157,7 @@ def _run(folder: Path, command: list[str], timeout: float | None, advice: str) -
 
 def _end(guard: subprocess.Popen[bytes]) -> None:
     assert guard.stdin is not None
-    guard.stdin.close()  # the supervisor's sign to end everything
+    guard.stdin.close()  # the supervisor then ends everything
     with suppress(subprocess.TimeoutExpired):
         guard.wait(_PATIENCE)
         return
@@ -161,17 +166,22 @@ def _end(guard: subprocess.Popen[bytes]) -> None:
     guard.wait()
 
 
-# -- what went wrong ------------------------------------------------------------------------------------------------
+# -- failures -------------------------------------------------------------------------------------------------------
 
 
 def _refuse_failure(folder: Path, code: int, abinit_input: AbinitInput, options: AbinitOptions, advice: str) -> None:
-    """Raise the error that an exit code and the log tell of; nothing when ABINIT ended well."""
+    """Do nothing where ABINIT ended without failure, else raise the error that its exit code and log describe.
+
+    Raises:
+        InputError: ABINIT refuses a variable that the user gave.
+        AbinitError: any other failure.
+    """
     if code == 0:
         return
     everything = _tail(folder / LOG) + "\n" + _tail(folder / ERRORS)
     log = _last_lines(folder)
-    said = [line.strip() for line in log.splitlines() if re.search(r"[A-Za-z]", line)]
-    reason = _own_words(everything) or (said or ["it does not say why"])[-1]
+    log_lines = [line.strip() for line in log.splitlines() if re.search(r"[A-Za-z]", line)]
+    reason = _abinit_message(everything) or (log_lines or ["it does not say why"])[-1]
     if any(text in everything.lower() for text in _FULL) or shutil.disk_usage(folder).free < _ROOM:
         raise AbinitDiskFull(f"there was no room for ABINIT's files in {folder.parent}{advice}", log)
     if code == 127 or "unable to find the specified executable" in everything:
@@ -199,17 +209,17 @@ def _killed(number: int, folder: Path, advice: str) -> AbinitError:
     return AbinitKilled(f"ABINIT was killed by {name}{hint}{advice}", _last_lines(folder))
 
 
-def _own_words(text: str) -> str:
-    """ABINIT's own message: its last ERROR block, what its input check found, or the Fortran library's complaint."""
+def _abinit_message(text: str) -> str:
+    """ABINIT's message in a log: its last ERROR block, its check of the input, or the Fortran library's error."""
     for pattern in (
-        r": ERROR -\s*\n(.*?)\n\s*\n",  # the check of the input says here what its ERROR block keeps to itself
+        r": ERROR -\s*\n(.*?)\n\s*\n",  # the check of the input gives details here that its ERROR block leaves out
         r"--- !ERROR\n.*?message: \|\n(.*?)\n\.\.\.",
         r"((?:At line [^\n]*\n)?Fortran runtime error: [^\n]*)",
     ):
-        found = re.findall(pattern, text, re.DOTALL)
-        if found:
-            words = " ".join(found[-1].split())
-            return words if len(words) <= _SENTENCE else words[: _SENTENCE - 1] + "…"
+        messages = re.findall(pattern, text, re.DOTALL)
+        if messages:
+            sentence = " ".join(messages[-1].split())
+            return sentence if len(sentence) <= _SENTENCE else sentence[: _SENTENCE - 1] + "…"
     return ""
 
 

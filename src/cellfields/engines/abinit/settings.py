@@ -1,4 +1,4 @@
-"""How ABINIT is launched, and what it is told beyond the settings that it shares with the embedded engine."""
+"""How ABINIT is launched, and further variables of its input besides the settings shared with the embedded engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _VALUE = re.compile(r"[ -~\n]*")  # printable ASCII; several lines for arrays
 
 
 class AbinitOptions(Table):
-    """``[abinit]``: its presence in a configuration makes ABINIT the engine.
+    """The table ``[abinit]`` of a study file, whose presence makes ABINIT the engine.
 
-    Only ``variables`` changes numbers; the rest says where and how ABINIT runs.
+    Only ``variables`` changes numbers; the others say where and how ABINIT runs.
 
     Attributes:
         command: how ABINIT is launched, words as in a shell: "abinit", "mpirun -n 8 abinit".
-        scratch: folder in which every run makes a folder of its own; None means the system's temporary folder.
+        scratch: folder in which every run makes a new folder; None means the system's temporary folder.
         timeout: seconds after which a run is ended; None means never.
-        keep: keep run folders, to look at; they are large.
-        variables: further variables of ABINIT's input, by their names there; text is passed on as it is. Those that
+        keep: keep run folders after the runs; they are large.
+        variables: further variables of ABINIT's input, name → number, or text that is passed on as it is. Those that
             follow from the crystal and the settings cannot be given. A tolerance on self-consistency (``toldfe``,
             ``toldff``, ``tolrff``, ``tolvrs``, ``tolwfr``) takes the place of the one that follows from
             ``scf_tolerance``.
@@ -68,5 +68,5 @@ class AbinitOptions(Table):
 
     @property
     def words(self) -> list[str]:
-        """The launch command in words."""
+        """The launch command, split into words as by a shell."""
         return shlex.split(self.command)

@@ -1,10 +1,10 @@
-"""A folder in which ABINIT begins with a prediction: whose settings, and do they fit the states that taught it?
+"""Folders in which ABINIT begins with a prediction: the engine's settings, checked against the training states.
 
     identity of the labels     →  AbinitEngine            (pseudopotentials must be those of the built-in table)
-    study + identity           →  AbinitEngine            what makes a density another one must be the same
+    study + identity           →  AbinitEngine            settings that a density depends on must agree
 
-A density belongs to pseudopotentials, cutoff, functional and FFT grid. The k mesh, the smearing and the rest move it a
-little: those may differ, and are told.
+A density depends strongly on pseudopotentials, cutoff, functional and FFT grid, which must agree. It depends little on
+k mesh, smearing and the other settings, which may differ and are reported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def engine_of_identity(crystal: Crystal, identity: EngineIdentity | None) -> Abi
     """The ABINIT engine that the identity of a model's training states describes.
 
     Raises:
-        InputError: there is none, it is another code's, or its pseudopotentials are not those of the built-in table.
+        InputError: the identity is missing or of another code, or its pseudopotentials are not the built-in table's.
     """
     settings = _settings_of(identity)
     if identity is None or settings is None:
@@ -63,8 +63,8 @@ def engine_of_study(
 
     Args:
         crystal: the model's.
-        identity: of the engine that made the training states, or None where nothing is known of it; then the density
-            itself is all that is checked.
+        identity: of the engine that made the training states, or None where it is not known; then no settings are
+            compared.
         other: the study's crystal.
         settings: its ``[engine]``.
         options: its ``[abinit]``.
@@ -80,22 +80,22 @@ def engine_of_study(
     if identity is None or trained is None:
         return engine, []
     for name in _MUST_AGREE:
-        mine, theirs = getattr(settings, name, None), getattr(trained, name, None)
+        in_study, in_training = getattr(settings, name, None), getattr(trained, name, None)
         if name == "pseudopotentials":
-            mine, theirs = _pseudopotentials(crystal, settings, identity), identity.pseudopotentials
-        if mine != theirs:
+            in_study, in_training = _pseudopotentials(crystal, settings, identity), identity.pseudopotentials
+        if in_study != in_training:
             raise SettingsMismatchError(
-                f"engine.{name} = {_told(mine)} in the study does not match the model's training states: "
-                f"{_told(theirs)} there"
+                f"engine.{name} = {_shown(in_study)} in the study does not match the model's training states: "
+                f"{_shown(in_training)} there"
             )
     return engine, [name for name in _MAY_DIFFER if getattr(settings, name) != getattr(trained, name)]
 
 
 def write_folder(folder: Path, run: AbinitInput) -> None:
-    """Write a run into a folder that does not exist yet, or is empty: all of it or nothing.
+    """Write a run into a new or empty folder; after a failure none of it is there.
 
     Raises:
-        InputError: the folder holds something, or cannot be made.
+        InputError: the folder is not empty, or cannot be made.
     """
     folder = folder.absolute()
     try:
@@ -115,12 +115,16 @@ def write_folder(folder: Path, run: AbinitInput) -> None:
 
 
 def _settings_of(identity: EngineIdentity | None) -> PlaneWaveSettings | None:
-    """Settings of an identity, without pseudopotentials; None where it is not of one of our engines."""
+    """Settings of an identity, without pseudopotentials; None where it is of another code.
+
+    Raises:
+        InputError: this version does not accept the settings.
+    """
     if identity is None or identity.kind not in (PLANE_WAVES, ABINIT):
         return None
     settings = {**identity.settings, "pseudopotentials": {}, "plane_waves": "k_sphere"}
     try:
-        # Settings that came later than the model are not in its table, and have their default.
+        # Settings that were introduced after the model was made are not in its table; they take their defaults.
         return PlaneWaveSettings.model_validate(settings)
     except ValueError as error:
         raise InputError(
@@ -129,7 +133,10 @@ def _settings_of(identity: EngineIdentity | None) -> PlaneWaveSettings | None:
 
 
 def _pseudopotentials(crystal: Crystal, settings: PlaneWaveSettings, identity: EngineIdentity) -> dict[str, str] | None:
-    """Fingerprints as the engine that made the training states takes them; None: it cannot read these files."""
+    """Fingerprints of the settings' pseudopotentials, computed as the engine of the training states computes them.
+
+    None where that engine cannot read the files.
+    """
     try:
         if identity.kind == PLANE_WAVES:
             return {symbol: ion.fingerprint for symbol, ion in load_pseudopotentials(crystal.species, settings).items()}
@@ -138,7 +145,8 @@ def _pseudopotentials(crystal: Crystal, settings: PlaneWaveSettings, identity: E
         return None
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
+    """A setting as text for a message; fingerprints are shortened."""
     if isinstance(value, Mapping):
         return ", ".join(f"{symbol} {str(text)[:12]}" for symbol, text in value.items())
     return str(value)

@@ -1,7 +1,6 @@
 """The embedded Kohn–Sham engine in plane waves (NumPy and SciPy only, never JAX).
 
-May import the language of the package (crystal, deformation, fields, state, errors). Datasets, surrogates and files
-do not belong here; pseudopotential file formats live in ``pseudopotential/``, energy terms in ``terms/``.
+Energy terms live in ``terms/``, the reduced Bloch basis in ``reduced/``.
 """
 
 from cellfields.engines.planewave.continuation import PlaneWaveStart

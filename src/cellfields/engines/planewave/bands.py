@@ -1,7 +1,6 @@
-"""Band solvers: given V_eff on the grid, the lowest eigenpairs at every k point.
+"""Band solvers: the lowest eigenpairs at every k point for V_eff on the grid.
 
-Self-consistency (scf.py) does not care whether they live in full plane waves (here) or in a reduced Bloch basis
-(reduced/).
+Self-consistency (scf.py) takes any of them: the one in full plane waves, here, or in a reduced Bloch basis (reduced/).
 """
 
 from __future__ import annotations
@@ -22,38 +21,56 @@ from cellfields.engines.planewave.orbitals import Orbitals, PlaneWaveOrbitals
 from cellfields.errors import InputError
 
 _START_EXTRA = 4  # start vectors beyond the wanted bands
-_SLOW = 8  # times so many plane waves are what start vectors are made of
+_SLOW = 8  # plane waves for each start vector, of which it is made
 
 
 class BandSolver(Protocol):
-    """Eigenpairs at the k points of a mesh, warm-started from the previous call."""
+    """A solver for the lowest eigenpairs at the k points of a mesh, each call of which begins where the last ended."""
 
     @property
     def bands(self) -> int:
-        """Bands a k point."""
+        """Number of bands n at each k point."""
 
     @property
     def k_weights(self) -> FloatArray:
-        """(K,), summing to 1."""
+        """Weights (K,) of the k points, summing to 1."""
 
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
-        """Eigenvalues (K, n) and the largest residual norm that matters, for V_eff on the grid (n1·n2·n3,)."""
+        """Eigenvalues (K, n) and the largest residual norm of the needed bands, Hartree.
+
+        Args:
+            potential: V_eff on the grid (n1·n2·n3,), Hartree.
+            tolerance: residual norm at which a band has converged, Hartree.
+        """
 
     def learn(self, per_state: FloatArray) -> None:
-        """Take note of the occupations (K, n): empty bands need not converge."""
+        """Take over the occupations (K, n), as empty bands need not converge."""
 
     def grow(self, bands: int) -> None:
-        """Solve for more bands from now on."""
+        """Solve for this larger number of bands from now on.
+
+        Raises:
+            InputError: there are fewer basis functions than bands.
+        """
 
     def orbitals(self) -> Orbitals:
-        """The orbitals of the last call."""
+        """The orbitals of the last call of :meth:`solve`."""
 
 
 class PlaneWaveBands:
-    """Davidson at each k point in full plane waves."""
+    """The :class:`BandSolver` in full plane waves, by Davidson's method at each k point."""
 
     def __init__(self, problem: KohnShamProblem, bands: int, vectors: Sequence[Coefficients] | None = None) -> None:
-        """``vectors``: start orbitals (P_k, ≥ 1) for each k point, or None to make some from the first potential."""
+        """Prepare for a number of bands.
+
+        Args:
+            problem: the cell.
+            bands: number of bands at each k point.
+            vectors: start orbitals (P_k, ≥ 1) for each k point, or None to make them from the first potential.
+
+        Raises:
+            InputError: there are fewer plane waves than bands at some k point.
+        """
         self._problem = problem
         self.bands = possible_bands(problem, bands)
         self.k_weights = problem.basis.k_weights
@@ -66,7 +83,7 @@ class PlaneWaveBands:
         self._needed = [bands] * len(problem.blocks)
 
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.solve`."""
         grid = potential.reshape(self._problem.basis.shape)
         if not self._vectors:
             self._vectors = [start_vectors(block, grid, self.bands) for block in self._problem.blocks]
@@ -86,12 +103,12 @@ class PlaneWaveBands:
         return values, worst
 
     def learn(self, per_state: FloatArray) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.learn`."""
         filled = (np.abs(per_state) > EMPTY).sum(axis=1)
         self._needed = [max(1, min(int(n) + 1, self.bands)) for n in filled]
 
     def grow(self, bands: int) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.grow`."""
         blocks = self._problem.blocks
         bands = possible_bands(self._problem, bands)
         if self._vectors:
@@ -100,15 +117,15 @@ class PlaneWaveBands:
         self._needed = [bands] * len(blocks)
 
     def orbitals(self) -> PlaneWaveOrbitals:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.orbitals`."""
         return PlaneWaveOrbitals(self._problem, tuple(self._vectors))
 
 
 def possible_bands(problem: KohnShamProblem, bands: int) -> int:
-    """The number of bands, if there are as many plane waves at every k point.
+    """The number of bands, once it is clear that every k point has as many plane waves.
 
     Raises:
-        InputError: there are not.
+        InputError: some k point has fewer.
     """
     fewest = min(len(m) for m in problem.basis.wave_m)
     if bands > fewest:
@@ -119,10 +136,15 @@ def possible_bands(problem: KohnShamProblem, bands: int) -> int:
 
 
 def start_vectors(block: BlochHamiltonian, potential: FloatArray, bands: int) -> Coefficients:
-    """Start vectors (P, bands + a few): the lowest orbitals that the slowest plane waves allow.
+    """Start vectors (P, bands + a few): the lowest eigenvectors of H among the plane waves of lowest kinetic energy.
 
-    The slowest plane waves alone would not do: in a crystal of high symmetry none of so few may have anything in common
-    with some band, and Davidson's method never finds what is orthogonal to all that it starts with.
+    The few lowest plane waves themselves would not do: in a crystal of high symmetry a band may be orthogonal to all of
+    them, and Davidson's method does not find such a band.
+
+    Args:
+        block: H at a k point.
+        potential: V_eff on the grid, shaped (n1, n2, n3), Hartree.
+        bands: number of bands.
     """
     count = min(bands + _START_EXTRA, len(block.kinetic))
     slow = np.argsort(block.kinetic, kind="stable")[: _SLOW * count]
@@ -143,7 +165,7 @@ def slowest_plane_waves(block: BlochHamiltonian, bands: int) -> Coefficients:
 
 
 def _grown(block: BlochHamiltonian, vectors: Coefficients, bands: int) -> Coefficients:
-    """More start vectors: the slowest plane waves, made orthogonal to the orbitals, those that keep most norm."""
+    """Orbitals and more start vectors: plane waves made orthogonal to them, those that keep most of their norm."""
     extra = slowest_plane_waves(block, bands)
     extra = extra - vectors @ overlap(vectors, extra)
     norms = np.linalg.norm(extra, axis=0)

@@ -1,4 +1,4 @@
-"""Plane waves, FFT grid, and the transforms between them.
+"""Plane waves of the orbitals and of the density, the FFT grid, and the transforms between them.
 
     wavefunctions  u_k(r) = V^{−½} Σ_G c_k(G) e^{iG·r},  ½|k+G|² < E_cut
     ρ, V           f(r) = Σ_G f(G) e^{iG·r},             ½|G|² < 4 E_cut
@@ -24,17 +24,17 @@ from cellfields.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class PlaneWaveBasis:
-    """Index sets of one cell shape; atoms may move, the lattice may not.
+    """Plane waves of one lattice, for any positions of its atoms.
 
     Attributes:
-        volume: Bohr³.
+        volume: of the primitive cell, Bohr³.
         shape: FFT grid (n1, n2, n3).
         density_m: (D, 3) integer G of the density sphere, G = 0 first.
-        density_g: (D, 3) the same in Cartesian coordinates, 1/Bohr.
-        k_cartesian: (K, 3).
-        k_weights: (K,).
+        density_g: (D, 3) Cartesian G of the density sphere, 1/Bohr.
+        k_points: (K, 3) in reciprocal coordinates; the shortest equivalents where the plane waves are a union.
+        k_cartesian: (K, 3), 1/Bohr.
+        k_weights: (K,), summing to 1.
         wave_m: for each k the (P_k, 3) integer G of its sphere.
-        k_points: (K, 3) in reciprocal coordinates; of a union the shortest equivalents.
         reciprocal: (3, 3) rows, 1/Bohr.
         arithmetic: of the coefficients.
         kinetic: energy of a plane wave, which may be smooth where the spheres end.
@@ -66,11 +66,11 @@ class PlaneWaveBasis:
         """Index sets of a cell.
 
         Args:
-            geometry: lattice and ions.
-            mesh: of k points.
-            cutoff: of the spheres, Hartree.
+            geometry: the primitive cell.
+            mesh: its k points.
+            cutoff: of the orbitals, Hartree; the density's is four times as high.
             smoothing: width, Hartree, in which the kinetic energy rises at the spheres' surface; only of "k_sphere".
-            plane_waves: "k_sphere" or "union".
+            plane_waves: "k_sphere" for a sphere around each −k, or "union" for the union of them at every k.
             shape: of the FFT grid; None means the smallest without aliasing.
 
         Raises:
@@ -79,7 +79,7 @@ class PlaneWaveBasis:
         kinetic = KineticEnergy(cutoff, smoothing)
         reciprocal = geometry.reciprocal
         k_points = mesh.points
-        if plane_waves == "union":  # of spheres around the shortest equivalents: the smallest, roundest union
+        if plane_waves == "union":  # the shortest equivalents of k give the smallest and roundest union
             k_points = shortest_equivalents(k_points, reciprocal)
         k_cartesian = k_points @ reciprocal
         m = _candidates(geometry.lattice, 4 * cutoff)
@@ -137,12 +137,12 @@ class PlaneWaveBasis:
 
     @cached_property
     def density_g2(self) -> FloatArray:
-        """|G|² of the density sphere (D,)."""
+        """|G|² of the density sphere (D,), Bohr⁻²."""
         return np.asarray((self.density_g**2).sum(axis=1))
 
     @cached_property
     def inverse_g2(self) -> FloatArray:
-        """1/|G|², with 0 at G = 0 (D,)."""
+        """1/|G|² of the density sphere (D,), Bohr², with 0 at G = 0."""
         g2 = self.density_g2.copy()
         g2[0] = np.inf
         return 1 / g2
@@ -203,7 +203,11 @@ def _union(m: IntArray, g: FloatArray, images: FloatArray, cutoff: float) -> Int
 
 
 def _refuse_small_grid(shape: tuple[int, int, int], density_m: IntArray) -> None:
-    """One that is too small folds parts of the density onto others: 1 mHa in F, silently."""
+    """Refuse an FFT grid so small that it folds parts of the density onto others, which may change F by 1 mHa unseen.
+
+    Raises:
+        InputError: the grid is too small along some axis.
+    """
     reach = np.abs(density_m).max(axis=0)
     if (np.array(shape) < 2 * reach + 1).any():
         least = ", ".join(str(int(2 * r + 1)) for r in reach)
@@ -211,7 +215,7 @@ def _refuse_small_grid(shape: tuple[int, int, int], density_m: IntArray) -> None
 
 
 def _mirror_ordered(m: IntArray) -> IntArray:
-    """Integer vectors closed under m → −m, sorted as 0, some half of them, their negatives in the same order."""
+    """Integer vectors (P, 3) closed under m → −m, sorted as 0, one of each pair ±m, and the others in that order."""
     first, second, third = m.T
     upper = (first > 0) | ((first == 0) & (second > 0)) | ((first == 0) & (second == 0) & (third > 0))
     return np.concatenate([np.zeros((1, 3), dtype=m.dtype), m[upper], -m[upper]])

@@ -1,4 +1,4 @@
-"""One cell with its atoms in place, and how its ground state is reached: from a start or cold, reduced basis or not."""
+"""One cell with its atoms in place, and its ground state: from a start or none, in plane waves or a reduced basis."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from cellfields.engines.planewave.reduced.solver import (
 from cellfields.engines.planewave.scf import GroundState, one_step, self_consistent
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 1e-2, 1e-3  # Hartree, eigensolver tolerance of the first self-consistency step
-_DENSITY_ONLY_RESIDUAL = 1e-5  # the same: rough orbitals would spoil a density that is better than they are
+_DENSITY_ONLY_RESIDUAL = 1e-5  # Hartree, as above, where only a density is given, which rough orbitals would spoil
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """What is solved, and how.
+    """The Kohn–Sham problem of one cell with its atoms in place, and the way in which it is solved.
 
     Attributes:
-        problem: what is solved.
-        settings: how.
+        problem: lattice, ions and plane waves.
+        settings: of the engine.
         meshes: k points of the reduced basis, or None for full plane waves.
     """
 
@@ -46,12 +46,16 @@ class Cell:
         accuracy: float = 1.0,
         on_step: ScfCallback | None = None,
     ) -> tuple[GroundState, AndersonMixer]:
-        """Self-consistent solution, from a start or cold, and the mixer that has learned on the way.
+        """Self-consistent solution, and the density mixer with the history of its steps.
 
         Args:
-            start: density, orbitals, reduced basis to begin with.
-            accuracy: times the settings' SCF tolerance is where self-consistency is reached.
+            start: density, orbitals and reduced basis to begin with; None begins with superposed atoms.
+            accuracy: factor on the settings' SCF tolerance.
             on_step: called after every step of self-consistency.
+
+        Raises:
+            InputError: a cutoff too low for the bands, or a metal with smearing "none".
+            SCFNotConverged: the SCF ended at its limit of steps; the error carries its history.
         """
         problem, settings = self.problem, self.settings
         if accuracy != 1:
@@ -62,17 +66,21 @@ class Cell:
         else:
             mixer, density = start.mixer_for(problem, settings), start.density_for(problem)
         if self.meshes is not None:
-            begin = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
-            return solve_reduced(problem, settings, self.meshes, mixer, begin, on_step=on_step), mixer
+            reduced = None if start is None else ReducedStart(density, start.bloch, *start.reduced_guess(problem))
+            return solve_reduced(problem, settings, self.meshes, mixer, reduced, on_step=on_step), mixer
         orbitals = None if start is None else start.orbitals_for(problem)
         solver = PlaneWaveBands(problem, starting_bands(settings, problem.electrons), orbitals)
-        without = _COLD_RESIDUAL if start is None else _DENSITY_ONLY_RESIDUAL
-        first = without if orbitals is None else _WARM_RESIDUAL
+        without_orbitals = _COLD_RESIDUAL if start is None else _DENSITY_ONLY_RESIDUAL
+        first = without_orbitals if orbitals is None else _WARM_RESIDUAL
         ground = self_consistent(problem, settings, solver, density, mixer=mixer, first_residual=first, on_step=on_step)
         return ground, mixer
 
     def final(self, ground: GroundState, *, on_step: ScfCallback | None = None) -> GroundState:
-        """With the reduced basis' correction, where there is one; ``on_step`` as in :meth:`ground`, if it solves again.
+        """A ground state with the correction for the reduced basis; unchanged in full plane waves.
+
+        Args:
+            ground: of this cell, self-consistent.
+            on_step: called after every step of self-consistency, where the basis must be extended and it solves again.
 
         Raises:
             ConvergenceError: the basis is still too small after a few extensions.
@@ -82,7 +90,9 @@ class Cell:
         return corrected(self.problem, self.settings, self.meshes, ground, on_step=on_step)
 
     def one_step(self, density: Coefficients) -> GroundState:
-        """What the potential of a density (D,) makes, without mixing; with the reduced basis' correction.
+        """Orbitals, density and energies in the potential of a density (D,): one SCF step, without mixing.
+
+        In a reduced basis they have the correction for it.
 
         Raises:
             InputError: a cutoff too low for the bands.

@@ -1,6 +1,6 @@
-"""What a solve may begin with: an earlier solve's density, orbitals and curvature, or a density from anywhere.
+"""Starts of a solve: the density, orbitals and curvature of an earlier solve, or a density from another source.
 
-Everything is keyed by integer reciprocal vectors, so it carries over between strains and atom positions alike.
+All are expanded in integer reciprocal vectors, so that they carry over to other strains and atom positions.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from cellfields.engines.planewave.reduced.solver import carried_basis
 from cellfields.engines.planewave.scf import GroundState
 from cellfields.state.density_start import DensityStart
 
-_CLOSE = 0.05  # Bohr
+_CLOSE = 0.05  # Bohr: if no atom moved further, the reduced basis needs no new test
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneWaveStart:
-    """A continuation object; never stored in a state.
+    """The start that one solve hands to the next; it is never stored in a state.
 
     Attributes:
         ground: the solution to continue from.
-        hessian: (n, n) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
+        hessian: (n_int, n_int) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
         bloch: reduced basis to extend from, or None.
-        mixer: history of density mixing: the response of the density, which a small step does not change.
+        mixer: density mixer with its history, which describes the response of the density, or None.
     """
 
     ground: GroundState
@@ -50,11 +50,18 @@ class PlaneWaveStart:
         compress: bool = True,
         mixer: AndersonMixer | None = None,
     ) -> PlaneWaveStart:
-        """From a solution, with its reduced basis: the part worth keeping, or all of it."""
+        """A start from a solution.
+
+        Args:
+            ground: the solution, in plane waves or in a reduced basis.
+            settings: of the engine.
+            compress: keep only the part of a reduced basis that the occupied orbitals use.
+            mixer: density mixer with its history.
+        """
         return cls(ground, bloch=carried_basis(ground, settings if compress else None), mixer=mixer)
 
     def reduced_guess(self, problem: KohnShamProblem) -> tuple[ReducedOrbitals | None, bool]:
-        """Orbitals in the reduced basis, and whether the new atoms are so close that its basis holds for them too."""
+        """Orbitals in the reduced basis, or None, and whether the atoms are close enough to keep that basis."""
         old = self.ground.problem
         if not isinstance(self.ground.orbitals, ReducedOrbitals) or old.basis is not problem.basis:
             return None, False
@@ -62,7 +69,7 @@ class PlaneWaveStart:
         return self.ground.orbitals, float(np.linalg.norm(moved, axis=1).max()) < _CLOSE
 
     def mixer_for(self, problem: KohnShamProblem, settings: PlaneWaveSettings) -> AndersonMixer:
-        """A mixer for another problem; it remembers when the density's plane waves are the same."""
+        """A density mixer for another problem, with this one's history where the density's plane waves are the same."""
         old, new = self.ground.problem.basis, problem.basis
         same = old is new or np.array_equal(old.density_m, new.density_m)
         if self.mixer is None or not same:
@@ -70,7 +77,7 @@ class PlaneWaveStart:
         return self.mixer.for_next_problem(new.inverse_g2)
 
     def density_for(self, problem: KohnShamProblem) -> Coefficients:
-        """Start density (D,) for another problem: the old one, its ions' Gaussians moved to the new places."""
+        """Start density (D,) for another problem: the old one, with Gaussians of the ions moved along with them."""
         old = self.ground.problem
         carried = _carry(old.basis, problem.basis, self.ground.density * old.basis.volume) / problem.basis.volume
         before = _carry(old.basis, problem.basis, old.superposed_density() * old.basis.volume) / problem.basis.volume
@@ -79,7 +86,7 @@ class PlaneWaveStart:
         return density
 
     def orbitals_for(self, problem: KohnShamProblem) -> tuple[Coefficients, ...] | None:
-        """Start orbitals for each k, or None when the k meshes differ."""
+        """Start orbitals (P_k, n) for each k point; None where the k meshes differ, or from a reduced basis."""
         old, new = self.ground.problem.basis, problem.basis
         orbitals = self.ground.orbitals
         if not isinstance(orbitals, PlaneWaveOrbitals):
@@ -96,12 +103,13 @@ class PlaneWaveStart:
 
 @dataclass(frozen=True, eq=False)
 class FieldStart:
-    """A density on the crystal's own cell, as a start of the plane-wave engine.
+    """A density on the crystal's cell, as a start of the plane-wave engine.
 
     Attributes:
         crystal: the reference crystal.
         source: the density and the atoms that it belongs to.
-        hessian: as in :class:`PlaneWaveStart`.
+        hessian: (n_int, n_int) second derivatives along the relaxation's coordinates, Hartree/Bohr², or None.
+        bloch: None, as there is no reduced basis.
     """
 
     crystal: Crystal
@@ -110,18 +118,18 @@ class FieldStart:
     bloch: None = None
 
     def reduced_guess(self, problem: KohnShamProblem) -> tuple[None, bool]:
-        """No orbitals."""
+        """None and False, as there are no orbitals."""
         return None, False
 
     def orbitals_for(self, problem: KohnShamProblem) -> None:
-        """No orbitals."""
+        """None, as there are no orbitals."""
 
     def mixer_for(self, problem: KohnShamProblem, settings: PlaneWaveSettings) -> AndersonMixer:
-        """A mixer without memory."""
+        """A density mixer without history."""
         return AndersonMixer(problem.basis.inverse_g2, fraction=settings.mixing)
 
     def density_for(self, problem: KohnShamProblem) -> Coefficients:
-        """Start density (D,): G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c, as in the fields of a state.
+        """Start density (D,) of a problem, from a field of the crystal's cell: m_p = P m_c, as a_p = P a_c.
 
         The source may have been computed with its inversion centre imposed where this crystal's is free, or about
         another origin.
@@ -150,9 +158,9 @@ def _carry(old: PlaneWaveBasis, new: PlaneWaveBasis, values: Coefficients) -> Co
 
 
 def _carry_rows(m_old: IntArray, m_new: IntArray, rows: Coefficients) -> Coefficients:
-    """Rows (P_old, n) re-ordered to the integer vectors of m_new; vectors not known before get 0."""
+    """Rows (P_old, n) re-ordered to the integer vectors of m_new; vectors that m_old lacks get 0."""
     reach = int(max(np.abs(m_old).max(), np.abs(m_new).max()))
     table = np.full((2 * reach + 1,) * 3, -1)
     table[tuple((m_old + reach).T)] = np.arange(len(m_old))
-    found = table[tuple((m_new + reach).T)]
-    return np.where(found[:, None] >= 0, rows[found], 0.0)
+    old_rows = table[tuple((m_new + reach).T)]
+    return np.where(old_rows[:, None] >= 0, rows[old_rows], 0.0)

@@ -1,4 +1,4 @@
-"""A crystal in one deformation: the Kohn–Sham problem for every place of its atoms.
+"""A crystal in one deformation, and the Kohn–Sham problem for any positions of its atoms.
 
 x = y A⁻¹ ,    A = A₀ F(D)ᵀ        (y: Cartesian displacements, Bohr; x: internal coordinates, fractional)
 """
@@ -27,7 +27,7 @@ from cellfields.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class DeformedCrystal:
-    """What stays the same while the atoms of a deformed crystal move.
+    """A deformed crystal without its atoms' positions: what stays the same while they move.
 
     Attributes:
         crystal: the reference crystal.
@@ -35,7 +35,7 @@ class DeformedCrystal:
         settings: of the engine.
         pseudopotentials: by symbol, one for each species.
         kmesh: k points of the primitive cell.
-        coarse_mesh: where the reduced basis is made and tested, or None for full plane waves.
+        coarse_mesh: k points on which the reduced basis is made and tested, or None for full plane waves.
     """
 
     crystal: Crystal
@@ -80,7 +80,7 @@ class DeformedCrystal:
         """The problem to solve with the internal coordinates (n_int,), fractional, held.
 
         Args:
-            internal: where the atoms are.
+            internal: the internal coordinates.
             like: a cell of this deformed crystal with its atoms elsewhere, whose basis and meshes are shared.
 
         Raises:

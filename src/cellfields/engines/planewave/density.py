@@ -1,6 +1,6 @@
 """Fields made of occupied orbitals:  ρ = Σ w f |ψ|²,  u = Σ w f E |ψ|²,  s = Σ w 2S₁ |ψ|²   (paper, eq. 3, 17, 18).
 
-Weights are put under the square; negative ones (cold smearing has some) are summed apart.
+Square roots of the weights multiply the orbitals; negative weights, which cold smearing has, are summed separately.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
     V ← orth[V, M⁻¹ R],   R = H x − ε x
 
-M⁻¹ is the preconditioner of Teter, Payne and Allan, Phys. Rev. B 40, 12255 (1989), eq. 5.16.
-
-Warm-started from the previous self-consistency step, one or two expansions are enough.
+M⁻¹ is the preconditioner of Teter, Payne and Allan, Phys. Rev. B 40, 12255 (1989), eq. 5.16. From the eigenvectors of
+the previous self-consistency step one or two expansions are enough.
 """
 
 from __future__ import annotations
@@ -24,7 +23,14 @@ _MAX_BLOCKS = 5  # subspace size before a restart, in units of the number of ban
 
 @dataclass(frozen=True, eq=False)
 class Eigenpairs:
-    """Attributes: values (n,), vectors (P, n), residual norms (n,), expansions used."""
+    """Eigenpairs of one matrix.
+
+    Attributes:
+        values: (n,) eigenvalues, Hartree, rising.
+        vectors: (P, n) orthonormal eigenvectors.
+        residuals: (n,) norms ‖Hx − εx‖, Hartree.
+        iterations: expansions of the subspace.
+    """
 
     values: FloatArray
     vectors: Coefficients
@@ -48,10 +54,10 @@ def davidson(
         apply: H on coefficient vectors (P, n) → (P, n).
         kinetic: (P,) ½|k+G|², Hartree, for the preconditioner.
         start: (P, ≥ bands) linearly independent start vectors.
-        bands: how many.
+        bands: number of eigenpairs n.
         tolerance: residual norm ‖Hx − εx‖ of the lowest ``needed`` pairs, Hartree.
-        needed: pairs that must converge (default: all); the others come along as far as they get.
-        max_iterations: expansions.
+        needed: pairs that must converge (default: all); the others are returned as they are then.
+        max_iterations: expansions, after which the pairs are returned whether they have converged or not.
     """
     needed = bands if needed is None else min(needed, bands)
     if len(kinetic) <= _SMALL * bands:
@@ -72,7 +78,7 @@ def davidson(
         if basis.shape[1] + len(active) > _MAX_BLOCKS * bands:
             basis, h_basis = x, hx
         new = residual[:, active] * _precondition(kinetic, x[:, active])
-        for _ in range(2):  # twice is enough (Kahan)
+        for _ in range(2):  # twice gives orthogonality to rounding (Kahan)
             new = _orthonormal(new - basis @ overlap(basis, new))
         basis = np.concatenate([basis, new], axis=1)
         h_basis = np.concatenate([h_basis, apply(new)], axis=1)
@@ -80,7 +86,7 @@ def davidson(
 
 
 def _dense(apply: Callable[[Coefficients], Coefficients], identity: Coefficients, bands: int) -> Eigenpairs:
-    """Complete diagonalisation, where the subspace would soon be the whole space."""
+    """Eigenpairs by complete diagonalisation, for matrices hardly larger than Davidson's subspace."""
     h = apply(identity)
     values, vectors = scipy.linalg.eigh(0.5 * (h + adjoint(h)), check_finite=False)
     return Eigenpairs(np.asarray(values[:bands]), np.asarray(vectors[:, :bands]), np.zeros(bands), 1)

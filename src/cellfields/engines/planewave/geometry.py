@@ -1,4 +1,4 @@
-"""The primitive cell that is actually solved: lattice, ions, and how the ions enter the structure factors.
+"""The primitive cell that is solved: lattice, ions, and how the ions enter the structure factors.
 
     S(G) = Σ_a e^{−iG·τ_a}
 
@@ -23,13 +23,13 @@ from cellfields.engines.planewave.arithmetic import Arithmetic, ComplexArithmeti
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """What moves as one: an ion, or with an inversion centre a pair of ions ±τ, or one on a centre (fixed).
+    """An ion, or where there is an inversion centre a pair of ions ±τ that move oppositely, or one fixed on a centre.
 
     Attributes:
         kind: "ion", "pair" or "centred".
-        atoms: which; the second of a pair moves opposite to the first.
+        atoms: indices of its ions; the second of a pair moves opposite to the first.
         symbol: their species.
-        position: (3,) fractional, of the first.
+        position: (3,) fractional, of the first ion.
     """
 
     kind: Literal["ion", "pair", "centred"]
@@ -39,11 +39,11 @@ class Site:
 
     @property
     def sides(self) -> int:
-        """How many phases it has."""
+        """Number of its phases (:meth:`phases`)."""
         return 2 if self.kind == "pair" else 1
 
     def phases(self, m: IntArray) -> list[Coefficients]:
-        """Structure factors (P,) of the orthogonal projectors of its ions, for integer vectors G (P, 3)."""
+        """Structure factors, each (P,), of the orthogonal projectors of its ions, for integer vectors G (P, 3)."""
         phase = 2 * np.pi * (m @ self.position)
         if self.kind == "ion":
             return [np.exp(-1j * phase)]
@@ -61,21 +61,26 @@ class Site:
         return [-phases[1], phases[0]]
 
     def add_force(self, forces: FloatArray, derivative: FloatArray) -> None:
-        """Share −∂E/∂τ (3,) among its ions, rows of ``forces`` (n, 3)."""
+        """Add the force of this site's ions to their rows of ``forces`` (n, 3), in place.
+
+        Args:
+            forces: on the primitive cell's atoms, Hartree/Bohr.
+            derivative: ∂E/∂τ (3,), Hartree/Bohr, shared among the ions of a pair.
+        """
         for atom, direction in zip(self.atoms, (1, -1), strict=False):
             forces[atom] -= direction / len(self.atoms) * derivative
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Primitive cell with ions.
+    """A primitive cell with its ions.
 
     Attributes:
         lattice: (3, 3) rows, Bohr.
-        positions: (n, 3) fractional in the primitive cell, from the crystal's origin.
+        positions: (n, 3) fractional in the primitive cell, relative to the crystal's origin.
         species: n symbols.
         pseudopotentials: symbol → pseudopotential.
-        partners: (n,) the atom that inversion maps each atom onto (itself when it sits on a centre); None where the
+        partners: (n,) index of the atom that inversion maps each atom onto (its own on a centre); None where the
             origin is no inversion centre.
     """
 
@@ -93,7 +98,14 @@ class Geometry:
         positions: FloatArray,
         pseudopotentials: Mapping[str, Pseudopotential],
     ) -> Geometry:
-        """Primitive cell of a deformed crystal with the given lattice rows and fractional positions (N, 3)."""
+        """The primitive cell of a deformed crystal.
+
+        Args:
+            crystal: the reference crystal.
+            lattice: (3, 3) rows of the deformed crystal's cell, Bohr.
+            positions: (N, 3) fractional in the crystal's cell.
+            pseudopotentials: symbol → pseudopotential.
+        """
         primitive, atoms = crystal.to_primitive(lattice, positions)
         species = tuple(crystal.species[i] for i in crystal.primitive_atoms)
         partners = None
@@ -104,22 +116,22 @@ class Geometry:
 
     @cached_property
     def arithmetic(self) -> Arithmetic:
-        """How this cell is computed."""
+        """Real arithmetic where the origin is an inversion centre, else complex arithmetic."""
         return ComplexArithmetic() if self.partners is None else RealArithmetic()
 
     @cached_property
     def volume(self) -> float:
-        """Bohr³."""
+        """Volume of the primitive cell, Bohr³."""
         return float(abs(np.linalg.det(self.lattice)))
 
     @cached_property
     def reciprocal(self) -> FloatArray:
-        """(3, 3) rows b with a_i·b_j = 2π δ_ij, 1/Bohr."""
+        """Reciprocal lattice vectors (3, 3), rows b with a_i·b_j = 2π δ_ij, 1/Bohr."""
         return np.asarray(2 * np.pi * np.linalg.inv(self.lattice).T)
 
     @cached_property
     def charges(self) -> FloatArray:
-        """(n,) ionic charges Z."""
+        """Ionic charges Z (n,)."""
         return np.array([self.pseudopotentials[s].valence for s in self.species], dtype=float)
 
     @property
@@ -129,17 +141,17 @@ class Geometry:
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
-        """All ions: one by one, or paired by inversion."""
-        made = []
+        """All ions as sites: one by one, or paired by inversion."""
+        sites = []
         for atom, (symbol, position) in enumerate(zip(self.species, self.positions, strict=True)):
             partner = None if self.partners is None else int(self.partners[atom])
             if partner is None:
-                made.append(Site("ion", (atom,), symbol, position))
+                sites.append(Site("ion", (atom,), symbol, position))
             elif partner == atom:
-                made.append(Site("centred", (atom,), symbol, position))
+                sites.append(Site("centred", (atom,), symbol, position))
             elif partner > atom:
-                made.append(Site("pair", (atom, partner), symbol, position))
-        return tuple(made)
+                sites.append(Site("pair", (atom, partner), symbol, position))
+        return tuple(sites)
 
     def atoms_of(self, symbol: str) -> IntArray:
         """Indices of the atoms of one species."""

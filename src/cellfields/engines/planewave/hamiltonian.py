@@ -1,6 +1,6 @@
 """The Kohn–Sham Hamiltonian at each k point:  H(k) = ½|k+G|² + V_eff(r) + Σ β h β   (paper, eq. 1).
 
-V_eff = V_H + V_loc + V_xc. A :class:`KohnShamProblem` is what stays fixed during self-consistency.
+V_eff = V_H + V_loc + V_xc. A :class:`KohnShamProblem` holds what stays fixed during self-consistency.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from cellfields.engines.planewave.terms.nonlocal_ import Projectors, projectors
 
 @dataclass(frozen=True, eq=False)
 class Potentials:
-    """What a density makes of the potential.
+    """Potentials and energies of a density, in Hartree.
 
     Attributes:
         effective: V_H + V_loc + V_xc (D,).
         coulomb: V_H + V_loc (D,), zero mean.
         xc: V_xc (D,).
-        hartree_energy, xc_energy: Hartree.
+        hartree_energy: E_H per primitive cell.
+        xc_energy: E_xc per primitive cell.
     """
 
     effective: Coefficients
@@ -40,7 +41,15 @@ class Potentials:
 
 
 class BlochHamiltonian:
-    """H at one k point; :meth:`apply` needs the effective potential on the grid."""
+    """H at one k point, but for the effective potential, which the methods take.
+
+    Attributes:
+        q: (P, 3) k + G, 1/Bohr.
+        kinetic: (P,) ½|k+G|², Hartree.
+        index: (P,) flat FFT index of the plane waves.
+        projectors: the non-local pseudopotential.
+        dtype: of coefficients.
+    """
 
     def __init__(self, basis: PlaneWaveBasis, index: IntArray, q: FloatArray, nonlocal_part: Projectors) -> None:
         self.q = q
@@ -53,14 +62,19 @@ class BlochHamiltonian:
         self._basis = basis
 
     def apply(self, potential: FloatArray, vectors: Coefficients) -> Coefficients:
-        """H u (P, n), with V_eff on the grid, shaped (n1, n2, n3)."""
+        """H u (P, n) of coefficient vectors u (P, n), with V_eff on the grid, shaped (n1, n2, n3)."""
         result = self._basis.multiply(potential, self.index, vectors)
         result += self.kinetic[:, None] * vectors
         result += self.projectors.apply(vectors)
         return result
 
     def among(self, potential: FloatArray, chosen: IntArray) -> Coefficients:
-        """⟨G|H|G'⟩ (n, n) among some of the plane waves, by their places in the sphere: without an FFT a column."""
+        """Matrix ⟨G|H|G'⟩ (n, n) among some of the plane waves, by one FFT of the potential.
+
+        Args:
+            potential: V_eff on the grid, shaped (n1, n2, n3).
+            chosen: (n,) rows of the plane waves in the sphere.
+        """
         shape = np.array(potential.shape)
         m = np.stack(np.unravel_index(self.index[chosen], potential.shape), axis=-1)
         spectrum = self._basis.arithmetic.field(scipy.fft.fftn(potential, norm="forward"))
@@ -72,12 +86,12 @@ class BlochHamiltonian:
 
 @dataclass(frozen=True, eq=False)
 class KohnShamProblem:
-    """One cell with its ions in place.
+    """The Kohn–Sham equations of one primitive cell with its ions in place.
 
     Attributes:
         geometry: lattice and ions.
         basis: plane waves.
-        electrons: per primitive cell (the geometry's, unless a test wants another number).
+        electrons: per primitive cell (the geometry's; tests may take another number).
         functional: of exchange and correlation.
     """
 
@@ -93,7 +107,7 @@ class KohnShamProblem:
 
     @cached_property
     def local_potential(self) -> Coefficients:
-        """V_loc (D,)."""
+        """Local pseudopotential V_loc (D,), Hartree."""
         return local.potential(self.geometry, self.basis)
 
     @cached_property
@@ -103,7 +117,7 @@ class KohnShamProblem:
 
     @cached_property
     def core_energy(self) -> float:
-        """E_core."""
+        """Energy E_core of the ions' finite size, Hartree per primitive cell."""
         return core.energy(self.geometry, self.electrons)
 
     @cached_property
@@ -117,7 +131,7 @@ class KohnShamProblem:
         return tuple(result)
 
     def potentials(self, density: Coefficients) -> Potentials:
-        """Potentials of a density (D,)."""
+        """Potentials and energies of a density (D,), electrons/Bohr³."""
         coulomb = hartree.potential(self.basis, density) + self.local_potential
         xc_energy, xc_potential = xc.energy_and_potential(self.basis, density, self.functional, self.core_density)
         return Potentials(coulomb + xc_potential, coulomb, xc_potential, hartree.energy(self.basis, density), xc_energy)
@@ -126,7 +140,7 @@ class KohnShamProblem:
         """Start density (D,): a Gaussian of the valence charge at each ion, scaled to the electron number.
 
         Args:
-            positions: (n, 3) fractional, instead of the ions' own.
+            positions: (n, 3) fractional in the primitive cell; the ions' positions unless given.
         """
         places = self.geometry.positions if positions is None else positions
         phases = 2 * np.pi * self.basis.density_m @ places.T

@@ -1,4 +1,4 @@
-"""The k mesh: given on the crystal's own cell, folded to the primitive cell with the same k points.
+"""k meshes that are given on the crystal's cell, folded to the primitive cell with the same k points.
 
     k = Σ (i_j / n_j) b_j,  0 ≤ i_j < n_j ,      unfolded:  k + G_crystal  modulo  G_primitive ,      weights w, Σ w = 1
 
@@ -40,8 +40,8 @@ class KMesh:
         """Fold a Γ-centred mesh on the crystal's cell to the primitive cell.
 
         Args:
-            mesh: (n1, n2, n3) on the crystal's own cell.
-            primitive: (3, 3) rows, primitive vectors as combinations of the crystal's own (``Crystal.primitive``).
+            mesh: (n1, n2, n3) on the crystal's cell.
+            primitive: (3, 3) rows, primitive vectors as combinations of the crystal's (``Crystal.primitive``).
             time_reversal: keep one of each pair ±k, with twice the weight.
             shifted: move the mesh by half a step in each direction, away from Γ and the zone's special points.
 
@@ -54,12 +54,12 @@ class KMesh:
         # Everything on a common integer grid, so that no k point is lost or doubled by rounding.
         denominator = 2 * int(np.lcm.reduce([*mesh, multiplicity])) * multiplicity
         axes = [(2 * np.arange(n) + int(shifted)) * (denominator // (2 * n)) for n in mesh]
-        own = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        # Along each of the crystal's own reciprocal axes, until it meets a reciprocal vector of the primitive cell.
+        folded = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        # Unfold along each reciprocal axis of the crystal, up to a reciprocal vector of the primitive cell.
         columns = np.rint(primitive * multiplicity).astype(np.int64).T
         orders = [multiplicity // int(np.gcd.reduce([multiplicity, *column])) for column in columns]
         shifts = np.array(list(itertools.product(*map(range, orders)))) * denominator
-        unfolded = (own[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
+        unfolded = (folded[:, None, :] + shifts[None, :, :]).reshape(-1, 3)
         scaled = np.rint(unfolded @ (primitive * multiplicity).T).astype(np.int64)
         period = denominator * multiplicity
         points = np.unique(scaled % period, axis=0)
@@ -68,9 +68,9 @@ class KMesh:
         if not time_reversal:
             return cls(points / period, np.full(size, 1 / size), size)
         mirrored = np.where(2 * points == period, points, -points)  # −½ is the same point as ½
-        own_key, mirror_key = _keys(points, period), _keys(mirrored, period)
-        keep = own_key >= mirror_key
-        weights = np.where(own_key == mirror_key, 1.0, 2.0)[keep] / size
+        point_key, mirror_key = _keys(points, period), _keys(mirrored, period)
+        keep = point_key >= mirror_key
+        weights = np.where(point_key == mirror_key, 1.0, 2.0)[keep] / size
         return cls(points[keep] / period, weights, size)
 
 
@@ -85,8 +85,8 @@ def shortest_equivalents(points: FloatArray, reciprocal: FloatArray) -> FloatArr
 def nearly_shortest_equivalents(points: FloatArray, reciprocal: FloatArray) -> FloatArray:
     """All equivalents of k points (K, 3) within 2 % of the shortest: on the zone's surface there are several.
 
-    Which of them is *the* shortest is a matter of rounding, or of the last bit of strain; a set made from all of them
-    does not depend on it.
+    Rounding, or the last bit of a strain, decides which of them is the shortest; a set made from all of them does not
+    depend on it.
     """
     candidates = points[:, None, :] + _NEIGHBOURS[None, :, :]
     lengths = np.linalg.norm(candidates @ reciprocal, axis=2)

@@ -2,8 +2,8 @@
 
     ρ_next = ρ + αf − Σ_j c_j (Δρ_j + αΔf_j),   f = ρ_out − ρ_in,   c minimises ‖f − Σ c_j Δf_j‖ ,  ‖f‖² = Σ |f(G)|²/G²
 
-Δ are differences between consecutive steps. They describe the dielectric response, not a mesh or basis, so they stay
-useful when either is refined.
+Δ are differences between consecutive steps. They describe the dielectric response, which depends little on k mesh and
+basis, so they stay useful when either is refined.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from cellfields.engines.planewave.arithmetic import as_reals
 
 
 class AndersonMixer:
-    """Keeps the history of one self-consistency cycle."""
+    """Anderson mixer of a density, with the history of its steps."""
 
     def __init__(self, inverse_g2: FloatArray, *, fraction: float = 0.8, memory: int = 8) -> None:
-        """``inverse_g2`` (D,) with 0 at G = 0; ``fraction`` is α; ``memory`` the number of differences kept."""
+        """A mixer without history.
+
+        Args:
+            inverse_g2: (D,) 1/G², with 0 at G = 0.
+            fraction: α.
+            memory: number of differences kept.
+        """
         self._weight = np.sqrt(inverse_g2)
         self._fraction = fraction
         self._memory = memory
@@ -27,7 +33,7 @@ class AndersonMixer:
         self._d_residuals: list[Coefficients] = []
 
     def mix(self, density_in: Coefficients, density_out: Coefficients) -> Coefficients:
-        """Next input density (D,); the electron number (G = 0) is never touched."""
+        """Next input density (D,) from one and its output density (D,); the coefficient of G = 0 does not change."""
         residual = density_out - density_in
         residual[0] = 0.0
         if self._last is not None:
@@ -38,16 +44,16 @@ class AndersonMixer:
         if not self._d_inputs:
             return density_in + step
         d_input, d_residual = np.array(self._d_inputs), np.array(self._d_residuals)
-        system, wanted = as_reals(d_residual * self._weight), as_reals(residual * self._weight)
-        coefficients = np.linalg.lstsq(system.T, wanted, rcond=1e-10)[0]
+        system, target = as_reals(d_residual * self._weight), as_reals(residual * self._weight)
+        coefficients = np.linalg.lstsq(system.T, target, rcond=1e-10)[0]
         return np.asarray(density_in + step - coefficients @ (d_input + self._fraction * d_residual))
 
     def for_next_problem(self, inverse_g2: FloatArray) -> AndersonMixer:
-        """A mixer that starts with what this one has learned, for another geometry of the same cell."""
+        """A mixer with this one's history of differences, for other atom positions or another strain."""
         successor = AndersonMixer(inverse_g2, fraction=self._fraction, memory=self._memory)
         successor._d_inputs, successor._d_residuals = list(self._d_inputs), list(self._d_residuals)
         return successor
 
     def change_problem(self) -> None:
-        """The next residual belongs to another mesh or basis: keep the response, forget the last point."""
+        """Keep the differences but not the last step, as the next residual belongs to another mesh or basis."""
         self._last = None

@@ -1,4 +1,4 @@
-"""What a ground state shows: forces, stress, energy terms and the four fields.
+"""Observables of a ground state: forces, stress, energy terms and the four fields.
 
 force_a = −∂F/∂R_a (Hellmann–Feynman),     σ = V⁻¹ ∂F/∂η (Nielsen and Martin, Phys. Rev. B 32, 3780 (1985))
 """
@@ -19,12 +19,12 @@ from cellfields.state.fields import ElectronicFields, FourierBasis
 
 
 def forces(ground: GroundState) -> FloatArray:
-    """(n, 3) on the primitive cell's atoms, Hartree/Bohr.
+    """Forces (n, 3) on the primitive cell's atoms, Hartree/Bohr.
 
-    Includes the first-order correction for the density that is not quite self-consistent (Chan, Bohnen, Ho, Phys.
+    They include the first-order correction for a density that is not quite self-consistent (Chan, Bohnen, Ho, Phys.
     Rev. B 47, 4771 (1993)), with the response of the density to a moving ion taken from superposed Gaussians. They add
     up to zero: by inversion, or because the small net force, with which the grid of E_xc resists a translation of the
-    whole crystal, is shared out.
+    whole crystal, is subtracted in equal parts.
     """
     problem = ground.problem
     geometry, basis = problem.geometry, problem.basis
@@ -38,12 +38,12 @@ def forces(ground: GroundState) -> FloatArray:
 
 
 def crystal_forces(ground: GroundState, crystal: Crystal) -> FloatArray:
-    """(N, 3) on the crystal's atoms, Hartree/Bohr: translation images feel the same force."""
+    """Forces (N, 3) on the crystal's atoms, Hartree/Bohr, equal on translation images."""
     return on_all_atoms(crystal, forces(ground))
 
 
 def on_all_atoms(crystal: Crystal, primitive: FloatArray) -> FloatArray:
-    """(N, 3) from vectors (n, 3) on the primitive cell's atoms: translation images have the same."""
+    """Vectors (N, 3) on the crystal's atoms, equal on translation images, from those (n, 3) on the primitive cell's."""
     result = np.zeros((crystal.n_atoms, 3))
     for vector, atom in zip(primitive, crystal.primitive_atoms, strict=True):
         result[crystal.translation_images[:, atom]] = vector
@@ -60,7 +60,7 @@ def _self_consistency_correction(ground: GroundState) -> FloatArray:
 
 
 def stress(ground: GroundState) -> FloatArray:
-    """Cauchy stress (3, 3), Hartree/Bohr³, tension positive: exact derivative at frozen index sets."""
+    """Cauchy stress (3, 3), Hartree/Bohr³, tension positive: the exact derivative of F at fixed plane waves."""
     problem = ground.problem
     geometry, basis = problem.geometry, problem.basis
     total = (
@@ -78,7 +78,7 @@ def stress(ground: GroundState) -> FloatArray:
 
 
 def energy_terms(ground: GroundState) -> dict[str, float]:
-    """The parts of F, Hartree per primitive cell; they add up to it (paper, eq. 19 and 21)."""
+    """The parts that F is the sum of, by name, Hartree per primitive cell (paper, eq. 19 and 21)."""
     problem = ground.problem
     weights = ground.occupations.weights
     terms = {
@@ -97,7 +97,13 @@ def energy_terms(ground: GroundState) -> dict[str, float]:
 
 
 def electronic_fields(ground: GroundState, crystal: Crystal, target: FourierBasis) -> ElectronicFields:
-    """ρ, φ, u, s on the crystal's own reference cell."""
+    """Fields ρ, φ, u, s of the crystal's cell.
+
+    Args:
+        ground: solution in the primitive cell.
+        crystal: the reference crystal.
+        target: Fourier basis in which they are expanded.
+    """
     basis = ground.problem.basis
     occupations = ground.final_occupations
     densities = {
@@ -114,9 +120,9 @@ def electronic_fields(ground: GroundState, crystal: Crystal, target: FourierBasi
 
 
 def to_crystal(basis: PlaneWaveBasis, crystal: Crystal, target: FourierBasis, values: Coefficients) -> Coefficients:
-    """Density-sphere coefficients (D,) of the primitive cell → coefficients (M,) on the crystal's cell.
+    """Coefficients (M,) on the crystal's cell from density-sphere coefficients (D,) of the primitive cell.
 
-    G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c. What the sphere does not reach is zero.
+    G·a_c = 2π m_c and a_p = P a_c give m_p = P m_c. Coefficients outside the sphere are zero.
     """
     m = np.rint(target.indices @ crystal.primitive.T).astype(np.int64)
     box = np.zeros(basis.grid_size, dtype=values.dtype)

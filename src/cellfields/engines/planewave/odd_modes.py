@@ -5,8 +5,8 @@
 e runs over the odd patterns, u_{P(i)} = +u_i without the rigid translations; one solve each. A negative eigenvalue is a
 soft mode: the crystal lowers its energy by becoming polar, or by pairing its atoms (ferroelectrics, Peierls).
 
-Displacements repeat with the primitive cell: a chain of evenly spaced atoms that would pair, or a perovskite whose
-octahedra would tilt, has its soft mode at the zone's boundary, and no supercell of perfect copies finds it.
+Displacements repeat with the primitive cell. A chain of evenly spaced atoms that would pair, or a perovskite whose
+octahedra would tilt, has its soft mode at the zone's boundary, which this analysis does not find in any supercell.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOISE = 5e-4  # Hartree/Bohr²; a reduced basis errs by up to 7e-6 Hartree/Bohr
 
 
 class EngineOfCrystals(Protocol):
-    """An engine of one crystal that makes others like it: all that a check of the odd modes needs of an engine."""
+    """An engine that can make others with the same settings for other crystals, as a check of odd modes needs."""
 
     @property
     def crystal(self) -> Crystal:
@@ -42,14 +42,14 @@ class EngineOfCrystals(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class OddModes:
-    """Harmonic analysis of what breaks the inversion centre of one relaxed state.
+    """Harmonic analysis of the displacements that break the inversion centre of one relaxed state.
 
     Attributes:
         state: the state, relaxed with its inversion centre.
-        curvatures: (n,) eigenvalues of the force constants, Hartree/Bohr², rising; none where there is one independent
-            atom only (hcp Mg, diamond), which can but carry the whole crystal along.
+        curvatures: (n,) eigenvalues of the force constants, Hartree/Bohr², rising; empty where there is only one
+            independent atom (hcp Mg, diamond), whose odd displacements translate the whole crystal.
         patterns: (n, N, 3) Cartesian displacements of the crystal's atoms, Σ|u|² = 1 over the primitive cell.
-        cells: primitive cells in the crystal's; all of them move alike.
+        cells: number of primitive cells in the crystal's cell; all of them move alike.
     """
 
     state: CellState
@@ -64,7 +64,7 @@ class OddModes:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """The result in one sentence, with the curvature of the softest odd mode."""
         alike = f" (patterns that differ among its {self.cells} primitive cells are not asked for)" * (self.cells > 1)
         if not len(self.curvatures):
             return f"no displacement of single atoms breaks the inversion centre{alike}"
@@ -78,25 +78,26 @@ class OddModes:
 
     @property
     def seed(self) -> FloatArray:
-        """(N, 3) unit displacement into the unstable modes, the same one for one crystal whatever its strain.
+        """Unit displacement (N, 3), Cartesian, along the unstable modes.
 
-        It is the projection of a fixed pattern without symmetry, so that degenerate modes need no choice among them.
+        It is the projection of a fixed pattern without symmetry onto them, so that it changes little with strain, and
+        degenerate modes need no choice among them.
         """
         soft = self.patterns[self.curvatures < -_NOISE]
         n = self.patterns[0].size
         fixed = np.cos(1 + np.arange(n) ** 2 % 17).reshape(self.patterns[0].shape)
         along = np.einsum("aij,ij->a", soft, fixed)
-        if np.abs(along).max() < 1e-3 * np.sqrt(n):  # the pattern happens to have next to nothing of them
+        if np.abs(along).max() < 1e-3 * np.sqrt(n):  # the pattern is almost orthogonal to them
             along = np.eye(len(soft))[0]
         return np.asarray(np.einsum("a,aij->ij", along / np.linalg.norm(along), soft))
 
     def hessian(self, atoms: IntArray, even: float | FloatArray) -> FloatArray:
-        """∂²F/∂u∂u (3n, 3n), Hartree/Bohr², of a primitive cell's n atoms.
+        """Second derivatives ∂²F/∂u∂u (3n, 3n), Hartree/Bohr², of the primitive cell's n atoms.
 
         Args:
-            atoms: of the primitive cell, (n,).
-            even: a guess for the even modes: one number, or (3n − 3, 3n − 3) for displacements relative to the first
-                atom, of which the even part is taken.
+            atoms: (n,) indices of the primitive cell's atoms.
+            even: a guess for the even modes, Hartree/Bohr²: one number, or (3n − 3, 3n − 3) for displacements relative
+                to the first atom, of which the even part is taken.
         """
         size = 3 * len(atoms)
         patterns = self.patterns[:, atoms].reshape(-1, size)
@@ -113,16 +114,16 @@ class OddModes:
 def odd_mode_check(
     engine: EngineOfCrystals, deformation: Deformation, *, start: DensityStart | None = None
 ) -> OddModes:
-    """Relax with the inversion centre imposed, and ask whether it is stable.
+    """Relax with the inversion centre imposed, and analyse the displacements that break it.
 
     Args:
         engine: of a crystal with an inversion centre, whether imposed or free.
-        deformation: D.
-        start: of the relaxation.
+        deformation: of the cell.
+        start: density with which the relaxation begins.
 
     Raises:
         InputError: the crystal has no inversion centre.
-        SCFNotConverged, RelaxationNotConverged: with their histories.
+        SCFNotConverged, RelaxationNotConverged: a limit of steps was reached; the errors carry their histories.
     """
     imposed = engine.for_crystal(engine.crystal.with_inversion("impose"))
     free = engine.for_crystal(engine.crystal.with_inversion("free"))
@@ -132,30 +133,31 @@ def odd_mode_check(
     density = DensityStart.of(state)
 
     def forces(positions: FloatArray) -> FloatArray:
-        found = free.evaluate(deformation, free.crystal.internal(positions), start=density).forces
-        assert found is not None
-        return found
+        displaced = free.evaluate(deformation, free.crystal.internal(positions), start=density)
+        assert displaced.forces is not None
+        return displaced.forces
 
     return odd_modes(imposed.crystal, state, forces)
 
 
 def odd_modes(crystal: Crystal, state: CellState, forces: Callable[[FloatArray], FloatArray]) -> OddModes:
-    """Force constants of the odd displacements.
+    """Odd modes of a relaxed state, by finite differences of forces.
 
     Args:
-        crystal: with its inversion centre.
-        state: relaxed.
+        crystal: the reference crystal, with its inversion centre imposed.
+        state: relaxed with that centre.
         forces: fractional positions (N, 3) → forces (N, 3), Hartree/Bohr, without using the inversion centre.
     """
     directions = odd_patterns(crystal)
     inverse = np.linalg.inv(state.lattice)
     assert crystal.inversion_images is not None
-    pulled = []
+    responses = []
     for direction in directions:
-        found = forces(state.positions + _STEP * direction @ inverse)
-        pulled.append(-0.5 * (found + found[crystal.inversion_images]) / _STEP)
-    measured = np.einsum("aij,bij->ab", directions, np.array(pulled).reshape(directions.shape)) / crystal.n_translations
-    curvatures, rotation = np.linalg.eigh(0.5 * (measured + measured.T))
+        displaced = forces(state.positions + _STEP * direction @ inverse)
+        responses.append(-0.5 * (displaced + displaced[crystal.inversion_images]) / _STEP)
+    constants = np.einsum("aij,bij->ab", directions, np.array(responses).reshape(directions.shape))
+    constants = constants / crystal.n_translations
+    curvatures, rotation = np.linalg.eigh(0.5 * (constants + constants.T))
     return OddModes(state, curvatures, np.einsum("ba,bij->aij", rotation, directions), crystal.n_translations)
 
 
@@ -167,6 +169,6 @@ def odd_patterns(crystal: Crystal) -> FloatArray:
     members = (classes[:, None] == np.unique(classes)).astype(float)  # (N, r): which atoms move alike
     unit = members / np.sqrt(members.sum(axis=0))
     translation = unit.T @ np.ones(len(unit))  # a rigid shift, in these coordinates
-    kept = np.linalg.qr(np.column_stack([translation, np.eye(len(translation))]))[0][:, 1:]
-    shapes = (unit @ kept).T * np.sqrt(crystal.n_translations)
+    internal = np.linalg.qr(np.column_stack([translation, np.eye(len(translation))]))[0][:, 1:]
+    shapes = (unit @ internal).T * np.sqrt(crystal.n_translations)
     return np.asarray(np.einsum("si,xy->sxiy", shapes, np.eye(3)).reshape(-1, crystal.n_atoms, 3))

@@ -17,54 +17,59 @@ from cellfields.engines.planewave.terms import kinetic, nonlocal_
 
 
 class Orbitals(Protocol):
-    """Orbitals of one cell, whatever they are expanded in; weights are (K, n)."""
+    """Orbitals of one cell, in plane waves or in a reduced basis; weights are (K, n)."""
 
     def density(self, weights: FloatArray) -> Coefficients:
-        """V⁻¹ Σ weights |u|² as density-sphere coefficients (D,)."""
+        """Density V⁻¹ Σ weights |u|² as density-sphere coefficients (D,)."""
 
     def kinetic_energy(self, weights: FloatArray) -> float:
-        """Σ weights ⟨½|k+G|²⟩, Hartree."""
+        """Kinetic energy Σ weights ⟨½|k+G|²⟩, Hartree."""
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
-        """Σ weights ⟨V_nl⟩, Hartree."""
+        """Energy Σ weights ⟨V_nl⟩ of the non-local pseudopotential, Hartree."""
 
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
-        """(n_atoms, 3), Hartree/Bohr."""
+        """Forces (n, 3) of the non-local pseudopotential on the primitive cell's atoms, Hartree/Bohr."""
 
     def stress(self, weights: FloatArray) -> FloatArray:
-        """∂(T + E_nl)/∂η (3, 3), Hartree."""
+        """Strain derivative ∂(T + E_nl)/∂η (3, 3), Hartree."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneWaveOrbitals:
-    """Coefficients (P_k, n) for each k point of a problem."""
+    """Orbitals in full plane waves.
+
+    Attributes:
+        problem: the cell.
+        vectors: for each k point coefficients (P_k, n).
+    """
 
     problem: KohnShamProblem
     vectors: tuple[Coefficients, ...]
 
     def density(self, weights: FloatArray) -> Coefficients:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.density`."""
         return weighted_density(self.problem.basis, self.vectors, weights)
 
     def kinetic_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.kinetic_energy`."""
         blocks = self.problem.blocks
         return sum(kinetic.energy(b.kinetic, x, w) for b, x, w in zip(blocks, self.vectors, weights, strict=True))
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_energy`."""
         blocks = self.problem.blocks
         return sum(b.projectors.energy(x, w) for b, x, w in zip(blocks, self.vectors, weights, strict=True))
 
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_forces`."""
         total = np.zeros((len(self.problem.geometry.species), 3))
         for m, block, vectors, weight in self._occupied(weights):
             total += nonlocal_.forces(self.problem.geometry, m, block.q, vectors, weight)
         return total
 
     def stress(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.stress`."""
         total = np.zeros((3, 3))
         for m, block, vectors, weight in self._occupied(weights):
             total += kinetic.stress(block.q, block.kinetic_slopes, vectors, weight)

@@ -45,11 +45,14 @@ _ROUGH_FORCE = 1e-5  # Hartree/Bohr
 
 
 class PlaneWaveEngine(Immutable):
-    """A :class:`~cellfields.state.FirstPrinciplesEngine`: norm-conserving pseudopotentials, plane waves. Immutable.
+    """An immutable engine of Kohn–Sham theory with norm-conserving pseudopotentials and plane waves.
+
+    It is a :class:`~cellfields.engines.contract.PlaneWaveCode`.
 
     Attributes:
-        crystal: reference crystal.
-        settings: everything that changes the numbers.
+        crystal: the reference crystal.
+        settings: everything about the calculation that changes its numbers.
+        pseudopotentials: symbol → pseudopotential, one for each species.
     """
 
     def __init__(
@@ -59,10 +62,15 @@ class PlaneWaveEngine(Immutable):
         *,
         pseudopotentials: Mapping[str, Pseudopotential] | None = None,
     ) -> None:
-        """``pseudopotentials`` (symbol → pseudopotential) stand in for those that the settings name.
+        """Load the pseudopotentials of the crystal's species.
+
+        Args:
+            crystal: the reference crystal.
+            settings: everything about the calculation that changes its numbers.
+            pseudopotentials: symbol → pseudopotential, used in place of those that the settings name.
 
         Raises:
-            InputError: an element without a pseudopotential, or one for an element not there.
+            InputError: a species without a pseudopotential, one for another element, or one of another functional.
         """
         settings.require_symbols(crystal.species)
         self.crystal = crystal
@@ -82,7 +90,7 @@ class PlaneWaveEngine(Immutable):
 
     @cached_property
     def kmesh(self) -> KMesh:
-        """k points of the primitive cell."""
+        """The k points of the primitive cell."""
         return KMesh.folded(self.settings.kmesh, self.crystal.primitive, time_reversal=self.settings.time_reversal)
 
     @property
@@ -101,7 +109,10 @@ class PlaneWaveEngine(Immutable):
 
     @cached_property
     def coarse_mesh(self) -> KMesh:
-        """Where a reduced basis is made and tested: some 60 k points off the special ones, or all if they are few."""
+        """The k points on which a reduced basis is made and tested.
+
+        They are some 60 points off the special ones, or all k points where there are few.
+        """
         if len(self.kmesh.points) <= 1.5 * _COARSE_POINTS:
             return self.kmesh
         return KMesh.folded(self._coarse_size, self.crystal.primitive, shifted=True)
@@ -114,24 +125,25 @@ class PlaneWaveEngine(Immutable):
 
     @cached_property
     def field_basis(self) -> FourierBasis:
-        """Where the fields of every state are expanded."""
+        """Fourier basis in which the fields of every state are expanded."""
         return FourierBasis.for_crystal(self.crystal, self.settings.stored_cutoff)
 
     @property
     def identity(self) -> EngineIdentity:
-        """What identifies the numbers that this engine makes: its name, settings and pseudopotentials.
+        """What this engine's numbers depend on: its name, settings and pseudopotentials.
 
-        Settings that only decide how a result is reached, or when to give up, are left out: a dataset can be resumed
-        with more patience.
+        Settings that only decide how a result is reached, or when to give up, are left out, so that a dataset can be
+        resumed with more steps, for instance.
         """
         settings = self.settings.identity()
         settings["pseudopotentials"] = {s: p.fingerprint for s, p in self.pseudopotentials.items()}
         return EngineIdentity({"engine": PLANE_WAVES, "settings": settings})
 
     def remedies(self) -> tuple[Remedy, ...]:
-        """What to try when a solve does not converge: slower mixing with twice the patience, then no reduced basis.
+        """Engines to try when a solve does not converge: slower mixing and twice the steps, then no reduced basis.
 
-        Full plane waves take the union of the spheres that the reduced basis lives in: labels of one kind.
+        The full plane waves are the union of spheres on which the reduced basis is defined, so that states solved
+        either way may be mixed.
         """
         settings = self.settings
         steps = {name: 2 * getattr(settings, name) for name in ("max_scf_steps", "max_relaxation_steps")}
@@ -160,7 +172,7 @@ class PlaneWaveEngine(Immutable):
     def held(self, deformation: Deformation, internal: FloatArray) -> Cell:
         """The Kohn–Sham problem with the internal coordinates (n_int,), fractional, held fixed, before it is solved.
 
-        For what needs more than a self-consistent state: energies of a density that is not self-consistent.
+        It serves evaluations that a self-consistent state does not hold, such as energies of another density.
         """
         return self._deformed(deformation).cell(np.asarray(internal, dtype=float))
 
@@ -177,13 +189,13 @@ class PlaneWaveEngine(Immutable):
 
         Args:
             deformation: of the cell.
-            internal: where the atoms are.
-            start: a density to begin with, of any strain: a state's, or what :meth:`solve_and_continue` returned.
+            internal: the internal coordinates.
+            start: a state or density of any strain, or what :meth:`solve_and_continue` returned, to begin with.
 
         Raises:
             InputError: a wrong number of internal coordinates, a cutoff too low for the bands, a metal with smearing
                 "none", or a start that belongs to another crystal.
-            SCFNotConverged: with its history.
+            SCFNotConverged: the SCF ended at its limit of steps; the error carries its history.
         """
         clock = Clock()
         internal = np.asarray(internal, dtype=float)
@@ -202,16 +214,31 @@ class PlaneWaveEngine(Immutable):
         Where the inversion centre is free the reference coordinates are a saddle or a minimum. The relaxation first
         keeps the centre, then looks at the odd modes (odd_modes.py), and follows those that are unstable.
 
+        Args:
+            deformation: of the cell.
+            start: a state or density of any strain, or what :meth:`solve_and_continue` returned, to begin with.
+
         Raises:
-            InputError: as :meth:`evaluate`.
-            SCFNotConverged, RelaxationNotConverged: with their histories.
+            InputError: a cutoff too low for the bands, a metal with smearing "none", or a start that belongs to another
+                crystal.
+            SCFNotConverged, RelaxationNotConverged: a limit of steps was reached; the errors carry their histories.
         """
         return self.solve_and_continue(deformation, start=start)[0]
 
     def solve_and_continue(
         self, deformation: Deformation, *, start: PlaneWaveStart | DensityStart | CellState | None = None
     ) -> tuple[CellState, PlaneWaveStart]:
-        """Relaxed state, and what a neighbouring solve may start from."""
+        """Relaxed state of the deformed cell, and a start for a neighbouring solve (orbitals, basis, curvature).
+
+        Args:
+            deformation: of the cell.
+            start: a state or density of any strain, or what an earlier call of this method returned, to begin with.
+
+        Raises:
+            InputError: a cutoff too low for the bands, a metal with smearing "none", or a start that belongs to another
+                crystal.
+            SCFNotConverged, RelaxationNotConverged: a limit of steps was reached; the errors carry their histories.
+        """
         clock = Clock()
         deformed = self._deformed(deformation)
         beginning = RelaxationStart.of(deformed, self._checked(start))
@@ -219,7 +246,7 @@ class PlaneWaveEngine(Immutable):
         odd: dict[str, float] = {}
         if not beginning.in_place and self.crystal.inversion == "free":
             source = density_of_start(beginning.start, self.crystal, self.field_basis)
-            # With the centre imposed there are fewer internal coordinates than a curvature given for these.
+            # The curvature of the start belongs to more internal coordinates than there are with the centre imposed.
             density = None if source is None else replace(source, curvature=None)
             modes = odd_mode_check(self, deformation, start=density)
             beginning = off_the_saddle(deformed, modes, None if source is None else source.curvature)
@@ -227,7 +254,7 @@ class PlaneWaveEngine(Immutable):
             odd = {"softest_odd_mode": float(modes.curvatures[0])} if len(modes.curvatures) else {}
         coarse_steps: tuple[int, ...] = ()
         if coarser is not None and len(beginning.displacements):
-            # This mesh has the last word.
+            # The relaxation on the full mesh follows below, and decides.
             beginning, coarse_steps = after_coarse_relaxation(coarser._deformed(deformation), beginning)
         relaxation = Relaxation(deformed, beginning.start, near=beginning.in_place)
         reached = relaxation.run(beginning.displacements)
@@ -245,15 +272,15 @@ class PlaneWaveEngine(Immutable):
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _deformed(self, deformation: Deformation) -> DeformedCrystal:
-        """The crystal in a deformation, for every place of its atoms."""
+        """The crystal in a deformation, from which the problem for any positions of its atoms is made."""
         coarse = self.coarse_mesh if self.reduced else None
         return DeformedCrystal(self.crystal, deformation, self.settings, self.pseudopotentials, self.kmesh, coarse)
 
     def _checked(self, start: PlaneWaveStart | DensityStart | CellState | None) -> PlaneWaveStart | FieldStart | None:
-        """A start of any kind as one of this engine's.
+        """A start of any kind that callers may give, as one that this engine uses.
 
         Raises:
-            InputError: it belongs to another crystal, or cannot be a start.
+            InputError: the start belongs to another crystal, or is no start.
         """
         if start is None or isinstance(start, PlaneWaveStart):
             return start

@@ -1,4 +1,4 @@
-"""What a long solve is doing: each step of self-consistency and of the relaxation, as data and as lines of a log.
+"""Reports on a running solve: each step of self-consistency and of the relaxation, as data and as lines of a log.
 
     step i of self-consistency:  F_KS ,  F_Harris − F_KS ,  ‖ρ_out − ρ_in‖
 
@@ -22,10 +22,10 @@ class ScfStep:
     Attributes:
         step: number, from 0 in every SCF; a reduced basis has one SCF on a coarse mesh before that on the full one.
         free_energy: F_KS, Hartree per primitive cell.
-        harris_minus_kohn_sham: F_Harris − F_KS, Hartree: what is left to converge of the energy.
+        harris_minus_kohn_sham: F_Harris − F_KS, Hartree, an estimate of the error of F that is left.
         density_residual: ρ_out − ρ_in in the Coulomb norm, √Hartree.
-        eigenvalue_residual: largest residual norm of the orbitals that matter, Hartree.
-        fermi_energy: Hartree.
+        eigenvalue_residual: largest residual norm of the needed orbitals, Hartree.
+        fermi_energy: E_F, Hartree.
     """
 
     step: int
@@ -40,7 +40,7 @@ ScfCallback = Callable[[ScfStep], None]
 
 
 def log_scf_step(done: ScfStep) -> None:
-    """One line at DEBUG: step, energy and residuals of one SCF step."""
+    """Log one SCF step, its energy and residuals, at DEBUG."""
     LOGGER.debug(
         "SCF step %d: F = %.10f Ha, Harris - Kohn-Sham %+.1e Ha, density residual %.1e",
         done.step,
@@ -51,14 +51,14 @@ def log_scf_step(done: ScfStep) -> None:
 
 
 def log_relaxation_step(step: int, free_energy: float, largest_force: float, scf_steps: int, k_points: int) -> None:
-    """One line at INFO.
+    """Log one step of a relaxation at INFO.
 
     Args:
         step: number, from 1 in every relaxation; a rough one on a coarse mesh may come before that on the full one.
         free_energy: F, Hartree per primitive cell.
-        largest_force: largest component on any atom, Hartree/Bohr.
-        scf_steps: of this relaxation step.
-        k_points: of the mesh.
+        largest_force: largest Cartesian component of the forces on the atoms, Hartree/Bohr.
+        scf_steps: number of SCF steps in this relaxation step.
+        k_points: number of k points of the mesh.
     """
     LOGGER.info(
         "relaxation step %d (%d k points): F = %.10f Ha, largest force %.1e Ha/Bohr, %d SCF steps",

@@ -1,13 +1,13 @@
 """Relaxation of the internal coordinates:  ∂F/∂y = 0,  y the Cartesian displacements of the independent atoms.
 
-Quasi-Newton steps  Δy = −H⁻¹ ∂F/∂y  with BFGS updates of H, limited to a trust radius. A step promises
+Quasi-Newton steps  Δy = −H⁻¹ ∂F/∂y  with BFGS updates of H, limited to a trust radius. The quadratic model predicts
 
-    ΔF = ∂F/∂y · Δy + ½ Δy · H Δy        H as it was when it proposed the step
+    ΔF = ∂F/∂y · Δy + ½ Δy · H Δy        with H from before the step
 
-and the part of this that arrives decides whether the radius grows or shrinks. (With H after the update the formula is
-exact on every quadratic surface, however poor the H that proposed the step.) One soft direction (basal sliding in
-strained hcp Mg: 1e-3 Ha/Bohr² beside 0.05) makes plain BFGS creep, so H starts from the curvature found by finite
-differences of the forces, unless an earlier solve hands one over.
+and the ratio of the actual change to this one decides whether the radius grows or shrinks. (With H after the update the
+formula is exact on every quadratic surface, however poor the H that proposed the step.) With one soft direction (basal
+sliding in strained hcp Mg: 1e-3 Ha/Bohr² beside 0.05) plain BFGS converges slowly, so H starts from the curvature by
+finite differences of the forces, unless an earlier solve provides one.
 """
 
 from __future__ import annotations
@@ -22,15 +22,22 @@ from cellfields.errors import RelaxationNotConverged
 
 _TRUST_START, _TRUST_MAX, _TRUST_MIN = 0.25, 0.5, 1e-3  # Bohr
 _PROBE = 0.02  # Bohr, displacement of the finite-difference curvature
-_FLOOR = 5e-4  # Hartree/Bohr², smallest curvature a step trusts
+_FLOOR = 5e-4  # Hartree/Bohr², smallest curvature that a step is computed with
 _ENERGY_NOISE = 1e-9  # Hartree
-_TELLING = 1e-7  # Hartree, a promised decrease that the noise of F does not hide
-_GOOD, _POOR = 0.5, 0.25  # parts of the promised decrease that must arrive for a larger radius, for the same one
+_TELLING = 1e-7  # Hartree, a predicted decrease that is large beside the noise of F
+_GOOD, _POOR = 0.5, 0.25  # parts of the predicted decrease above which the radius may grow, below which it shrinks
 
 
 @dataclass(frozen=True, eq=False)
 class Relaxed:
-    """Attributes: y (n,) Bohr, gradient (n,) Hartree/Bohr, hessian (n, n), history one mapping a solve."""
+    """The end of a relaxation.
+
+    Attributes:
+        y: (n,) displacements, Bohr.
+        gradient: (n,) ∂F/∂y, Hartree/Bohr.
+        hessian: (n, n) second derivatives as far as they are known, Hartree/Bohr², or None.
+        history: for each solve ``free_energy`` (Hartree) and ``gradient``, the largest force (Hartree/Bohr).
+    """
 
     y: FloatArray
     gradient: FloatArray
@@ -39,7 +46,7 @@ class Relaxed:
 
 
 def largest_component(gradient: FloatArray) -> float:
-    """max |∂F/∂y_i|."""
+    """Largest component max |∂F/∂y_i| of a gradient (n,); 0 without coordinates."""
     return float(np.abs(gradient).max(initial=0.0))
 
 
@@ -52,19 +59,19 @@ def relax(
     hessian: FloatArray | None = None,
     size: Callable[[FloatArray], float] = largest_component,
 ) -> Relaxed:
-    """Minimise from y.
+    """Minimise F from the displacements y.
 
     Args:
-        energy_and_gradient: y (n,) → F (Hartree) and ∂F/∂y (n,).
+        energy_and_gradient: y (n,) → F (Hartree) and ∂F/∂y (n,), Hartree/Bohr.
         y: start, Bohr.
         tolerance: largest force at the end, Hartree/Bohr.
-        max_steps: calls of ``energy_and_gradient``.
-        hessian: start curvature (n, n), or None to measure it (n ≤ 6) or to guess it.
-        size: gradient (n,) → largest force on an atom, Hartree/Bohr, which the tolerance is for; the gradient's
-            largest component unless told otherwise (half of it where two atoms move together).
+        max_steps: largest number of calls of ``energy_and_gradient``.
+        hessian: start curvature (n, n), Hartree/Bohr², or None to measure it (n ≤ 6) or to guess it.
+        size: gradient (n,) → largest force on an atom, Hartree/Bohr, which is compared with the tolerance; the
+            gradient's largest component unless given (half of it where two atoms move together).
 
     Raises:
-        RelaxationNotConverged: with one entry a solve.
+        RelaxationNotConverged: ``max_steps`` was reached; the error carries the history, one entry for each solve.
     """
     history: list[dict[str, float]] = []
 
@@ -92,7 +99,7 @@ def relax(
         worse = new_energy > energy + _ENERGY_NOISE and np.linalg.norm(new_gradient) > np.linalg.norm(gradient)
         if worse and size(new_gradient) >= tolerance:
             trust = max(0.3 * float(np.linalg.norm(step)), _TRUST_MIN)
-            continue  # the update has learned from it; try again from y
+            continue  # the step is not taken, but its gradient has improved H
         trust = next_trust(trust, float(np.linalg.norm(step)), promised, new_energy - energy)
         y, energy, gradient = y + step, new_energy, new_gradient
         if size(gradient) < tolerance:
@@ -100,11 +107,11 @@ def relax(
 
 
 def promised_decrease(curvature: FloatArray, gradient: FloatArray, step: FloatArray) -> float:
-    """Change of F (Hartree, negative) that the quadratic model which proposed a step (n,) expects of it.
+    """Change of F (Hartree, negative) that the quadratic model predicts for a step.
 
     Args:
-        curvature: (n, n) of the model, Hartree/Bohr², before it has seen where the step leads.
-        gradient: (n,) where the step begins, Hartree/Bohr.
+        curvature: (n, n) of the model that proposed the step, Hartree/Bohr², before its update by the step.
+        gradient: (n,) ∂F/∂y where the step begins, Hartree/Bohr.
         step: (n,) Bohr.
     """
     return float(gradient @ step + 0.5 * step @ curvature @ step)
@@ -113,8 +120,14 @@ def promised_decrease(curvature: FloatArray, gradient: FloatArray, step: FloatAr
 def next_trust(trust: float, length: float, promised: float, arrived: float) -> float:
     """Trust radius (Bohr) after a step that was taken.
 
-    It doubles after a step as long as the radius of whose promised decrease (Hartree, negative) half arrived or more,
-    and becomes half the step's length where less than a quarter did. Changes of F too small for its noise tell nothing.
+    It doubles after a step as long as the radius that brought half of the predicted decrease or more, becomes half the
+    step's length where it brought less than a quarter, and stays where the prediction is within the noise of F.
+
+    Args:
+        trust: radius before the step, Bohr.
+        length: of the step, Bohr.
+        promised: predicted change of F, Hartree, negative.
+        arrived: actual change of F, Hartree.
     """
     if promised > -_TELLING:
         return trust
@@ -128,11 +141,11 @@ def next_trust(trust: float, length: float, promised: float, arrived: float) -> 
 def _measured(
     call: Callable[[FloatArray], tuple[float, FloatArray]], y: FloatArray, gradient: FloatArray
 ) -> FloatArray:
-    """One-sided finite differences of the gradient, made symmetric; for many coordinates a plain guess instead.
+    """Curvature (n, n), Hartree/Bohr², by one-sided finite differences of the gradient; a guess for n > 6.
 
-    Of ∂²F/∂y_i∂y_j there are two values. Where symmetry makes it zero, one of them still has an error of second order:
-    a molecule that is turned by a displacement of its atoms across the bond also has a longer bond, and the force along
-    it says so. The smaller of the two keeps such directions apart.
+    Of ∂²F/∂y_i∂y_j there are two values, of which the smaller is taken. Where symmetry makes the derivative zero, one
+    of them may have an error of second order: displacing an atom of a molecule across its bond also makes the bond
+    longer, and the force along it changes.
     """
     n = len(y)
     if n > 6:
@@ -147,7 +160,7 @@ def _measured(
 
 
 def _newton_step(curvature: FloatArray, gradient: FloatArray, trust: float) -> FloatArray:
-    """−|H|⁻¹ g, no longer than the trust radius: downhill also where the curvature is negative."""
+    """The step −|H|⁻¹ g, no longer than the trust radius; it leads downhill where H has negative eigenvalues too."""
     values, modes = np.linalg.eigh(curvature)
     step = -modes @ ((modes.T @ gradient) / np.maximum(np.abs(values), _FLOOR))
     length = float(np.linalg.norm(step))
@@ -155,7 +168,13 @@ def _newton_step(curvature: FloatArray, gradient: FloatArray, trust: float) -> F
 
 
 def _updated(curvature: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
-    """BFGS where the curvature along the step is positive, symmetric rank one where it is not."""
+    """H after a step: the BFGS update where the curvature along it is positive, symmetric rank one elsewhere.
+
+    Args:
+        curvature: (n, n) before, Hartree/Bohr².
+        step: (n,) Bohr.
+        change: (n,) of the gradient, Hartree/Bohr.
+    """
     along = float(step @ change)
     if along > 1e-12:
         pushed = curvature @ step

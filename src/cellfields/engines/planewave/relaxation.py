@@ -2,7 +2,7 @@
 
     y → F(y) ,  ∂F/∂y = −m f(y)        (f: forces on the representatives; m = 2 where inversion moves atoms in pairs)
 
-Each solve begins with what the last one left. Far from the minimum a rougher density does.
+Each solve begins with the orbitals and density of the last one. Far from the minimum the density is converged less.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from cellfields.engines.planewave.scf import GroundState
 from cellfields.errors import RelaxationNotConverged
 
 _MOST_EXTENSIONS = 5  # of the reduced basis at the end of a relaxation
-_FAR, _NEAR = 30.0, 10.0  # times the force tolerance
+_FAR, _NEAR = 30.0, 10.0  # forces in units of the tolerance: far from the end above, close to it below
 _ROUGH_SCF, _FINER_SCF = 100.0, 0.01  # times the SCF tolerance: far from the end, and close to it
 
 
 @dataclass(frozen=True, eq=False)
 class RelaxedGround:
-    """Where a relaxation has ended.
+    """The end of a relaxation.
 
     Attributes:
         displacements: (n_int,) of the representatives, Bohr.
-        continuation: the ground state there, and what else a neighbouring solve may start from.
-        scf_steps: of each solve on the way.
+        continuation: the ground state, basis and curvature there, from which a neighbouring solve may start.
+        scf_steps: number of SCF steps in each solve of the relaxation.
     """
 
     displacements: FloatArray
@@ -53,7 +53,7 @@ class _Solution:
 
     @property
     def largest_force(self) -> float:
-        """Largest component on any atom, Hartree/Bohr."""
+        """Largest Cartesian component of the forces on the atoms, Hartree/Bohr."""
         return float(np.abs(self.forces).max())
 
 
@@ -62,19 +62,25 @@ class Relaxation:
 
     Attributes:
         deformed: the crystal whose atoms move.
-        near: whether the atoms are said to be almost in place, so that every density is converged from the first.
+        near: whether the atoms are taken to be almost in place, so that the density is converged in every solve.
         cell: of the last solve; None before the first.
-        current: what the next solve begins with.
+        current: start of the next solve.
         ground: solution of the last solve; None before the first.
-        steps: SCF steps of each solve so far.
-        last_force: largest component of the force on any atom after the last solve, Hartree/Bohr; infinite before the
-            first.
+        steps: number of SCF steps in each solve so far.
+        last_force: largest Cartesian component of the forces on the atoms after the last solve, Hartree/Bohr; infinite
+            before the first.
     """
 
     def __init__(
         self, deformed: DeformedCrystal, start: PlaneWaveStart | FieldStart | None, *, near: bool = False
     ) -> None:
-        """``start``: what the first solve begins with, and a curvature to begin with if it has one."""
+        """Prepare a relaxation.
+
+        Args:
+            deformed: the crystal whose atoms move.
+            start: of the first solve, with a curvature if it has one; None begins with superposed atoms.
+            near: whether the atoms are taken to be almost in place.
+        """
         self.deformed = deformed
         self.near = near
         self.cell: Cell | None = None
@@ -90,7 +96,7 @@ class Relaxation:
 
         Raises:
             InputError: a cutoff too low for the bands, or a metal with smearing "none".
-            SCFNotConverged, RelaxationNotConverged: with their histories.
+            SCFNotConverged, RelaxationNotConverged: a limit of steps was reached; the errors carry their histories.
         """
         settings = self.deformed.settings
         tolerance = settings.force_tolerance
@@ -111,7 +117,7 @@ class Relaxation:
             if largest < tolerance:
                 continuation = replace(self.current, ground=final, hessian=result.hessian)
                 return RelaxedGround(result.y, continuation, tuple(self.steps))
-            # The check of the basis extended it, and the better one sees other forces: go on from here with that.
+            # The check extended the basis, and the forces in the larger one are above the tolerance: relax further.
             displacements, hessian = result.y, result.hessian
             self.current = PlaneWaveStart.of(final, settings, compress=False)
         raise RelaxationNotConverged(
@@ -125,17 +131,17 @@ class Relaxation:
 
         Raises:
             InputError: a cutoff too low for the bands, or a metal with smearing "none".
-            SCFNotConverged: with its history.
+            SCFNotConverged: the SCF ended at its limit of steps; the error carries its history.
         """
         deformed, tolerance = self.deformed, self.deformed.settings.force_tolerance
         self.cell = deformed.cell(deformed.internal(displacements), self.cell)
-        # Far from the minimum a rougher density does; a point is only accepted on a converged one.
+        # Far from the minimum the density is converged less; the end is only accepted with a converged one.
         far = len(displacements) > 0 and self.last_force > _FAR * tolerance and not self.near
         solution = self._solution(self.cell, self.current, _ROUGH_SCF if far else 1.0)
         if far and solution.largest_force < tolerance:
             solution = self._refined(self.cell, solution, 1.0)
         if len(displacements) and tolerance <= solution.largest_force < _NEAR * tolerance:
-            # Forces are of first order in the density's error: so close to the end, that may be what they are.
+            # Forces are of first order in the density's error, which may dominate them so close to the end.
             solution = self._refined(self.cell, solution, _FINER_SCF)
         self.ground, self.last_force = solution.ground, solution.largest_force
         self.steps.append(solution.scf_steps)
@@ -154,20 +160,20 @@ class Relaxation:
         return self.ground.free_energy, gradient
 
     def largest_force(self, gradient: FloatArray) -> float:
-        """Largest component of the force on an atom, Hartree/Bohr, that a gradient ∂F/∂y (n_int,) means.
+        """Largest component of the forces on the atoms, Hartree/Bohr, from a gradient ∂F/∂y (n_int,).
 
-        Without an inversion centre the first atom, which stays, feels minus the sum.
+        Without an inversion centre the force on the first atom, which stays, is minus the sum of the others'.
         """
         on_first = 0.0 if self._together == 2 else np.abs(gradient.reshape(-1, 3).sum(axis=0)).max(initial=0.0)
         return max(float(on_first), largest_component(gradient)) / self._together
 
     def _solution(self, cell: Cell, start: PlaneWaveStart | FieldStart | None, accuracy: float) -> _Solution:
-        """Solve, to ``accuracy`` times the settings' SCF tolerance."""
+        """Ground state of a cell, converged to ``accuracy`` times the settings' SCF tolerance."""
         ground, mixer = cell.ground(start, accuracy=accuracy)
         return _Solution(ground, mixer, crystal_forces(ground, self.deformed.crystal), len(ground.history))
 
     def _refined(self, cell: Cell, rough: _Solution, accuracy: float) -> _Solution:
-        """Solve further from a solution of the same cell; the SCF steps are those of both."""
+        """A rough solution of a cell converged further; its SCF steps include those of the rough one."""
         start = PlaneWaveStart.of(rough.ground, self.deformed.settings, compress=False, mixer=rough.mixer)
         finer = self._solution(cell, start, accuracy)
         return replace(finer, scf_steps=rough.scf_steps + finer.scf_steps)

@@ -1,4 +1,4 @@
-"""Where a relaxation begins: at the reference, at given atoms, off a saddle, or where a coarser mesh has led.
+"""Starts of a relaxation: the reference or given positions, a point off a saddle, or the end on a coarser mesh.
 
 y = y_sym + seed        (y_sym: relaxed with its inversion centre; seed: along modes of negative curvature)
 """
@@ -26,12 +26,12 @@ _EVEN_CURVATURE = 0.1  # Hartree/Bohr², a guess for the other modes
 
 @dataclass(frozen=True, eq=False)
 class RelaxationStart:
-    """What a relaxation begins with.
+    """Positions, density and curvature with which a relaxation begins.
 
     Attributes:
         displacements: (n_int,) of the representatives from the reference, Bohr.
-        start: density, orbitals, curvature; None for a cold start.
-        in_place: whether the atoms are said to be almost where the relaxation will end.
+        start: density, orbitals, curvature; None begins with superposed atoms.
+        in_place: whether the caller gave the atoms' positions, which are taken to be close to the end.
     """
 
     displacements: FloatArray
@@ -40,29 +40,29 @@ class RelaxationStart:
 
     @classmethod
     def of(cls, deformed: DeformedCrystal, start: PlaneWaveStart | FieldStart | None) -> RelaxationStart:
-        """At the reference coordinates, or at those that a start asks for.
+        """A start at the reference coordinates, or at the internal coordinates that a FieldStart holds.
 
         Raises:
-            InputError: the start asks for a number of internal coordinates that is not the crystal's.
+            InputError: the start holds a number of internal coordinates that is not the crystal's.
         """
-        given = start.source.internal if isinstance(start, FieldStart) else None
-        if given is None:
+        internal = start.source.internal if isinstance(start, FieldStart) else None
+        if internal is None:
             return cls(np.zeros(3 * len(deformed.crystal.representatives)), start)
-        return cls(deformed.displacements(given), start, in_place=True)
+        return cls(deformed.displacements(internal), start, in_place=True)
 
     @property
     def complete(self) -> bool:
-        """Whether all that a rough relaxation finds, atoms and curvature, is there already."""
+        """Whether it has both atom positions and curvature, so that a rough relaxation is not needed."""
         return self.in_place and self.start is not None and self.start.hessian is not None
 
 
 def off_the_saddle(deformed: DeformedCrystal, modes: OddModes, curvature: FloatArray | None) -> RelaxationStart:
-    """At the symmetric minimum, or a little way from it into its unstable modes.
+    """A start at the state relaxed with its inversion centre, displaced along its unstable odd modes if it has any.
 
     Args:
         deformed: the crystal with its inversion centre free.
-        modes: of its state that was relaxed with the inversion centre imposed.
-        curvature: (n_int, n_int) of another strain, Hartree/Bohr², taken for the even modes, or None.
+        modes: odd modes of the state that was relaxed with the inversion centre imposed.
+        curvature: (n_int, n_int) from another strain, Hartree/Bohr², used for the even modes, or None.
     """
     state, crystal = modes.state, deformed.crystal
     positions = state.positions
@@ -77,16 +77,20 @@ def off_the_saddle(deformed: DeformedCrystal, modes: OddModes, curvature: FloatA
 def after_coarse_relaxation(
     coarse: DeformedCrystal, beginning: RelaxationStart
 ) -> tuple[RelaxationStart, tuple[int, ...]]:
-    """Where a rough relaxation on a coarse mesh leads, and the SCF steps of its solves.
+    """A start at the end of a rough relaxation on a coarse mesh, and the SCF steps of its solves.
 
-    The curvature and most of the way cost little there. It is only to save time: where it does not converge the
-    relaxation begins as it would have without it.
+    Curvature and most of the steps cost little there. It only saves time: where it does not converge, the start is
+    returned as it is.
+
+    Args:
+        coarse: the deformed crystal on the coarse mesh.
+        beginning: start of the rough relaxation.
     """
     try:
         rough = Relaxation(coarse, beginning.start).run(beginning.displacements)
     except ConvergenceError:
         return beginning, ()
-    # Atoms that are said to be in place are better there already.
+    # Positions that the caller gave are better than those of the coarse mesh.
     displacements = beginning.displacements if beginning.in_place else rough.displacements
     return replace(beginning, displacements=displacements, start=rough.continuation), rough.scf_steps
 
@@ -94,12 +98,12 @@ def after_coarse_relaxation(
 def density_of_start(
     start: PlaneWaveStart | FieldStart | None, crystal: Crystal, basis: FourierBasis
 ) -> DensityStart | None:
-    """A start as plain data, which an engine of the same crystal with its inversion centre imposed takes too.
+    """A start as plain data, which an engine of the same crystal with its inversion centre imposed accepts too.
 
     Args:
-        start: of the crystal; None stays None.
+        start: of the crystal; None gives None.
         crystal: the reference crystal.
-        basis: where the density is expanded.
+        basis: Fourier basis in which the density is expanded.
     """
     if not isinstance(start, PlaneWaveStart):
         return None if start is None else start.source

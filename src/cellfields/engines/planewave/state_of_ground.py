@@ -1,6 +1,6 @@
-"""The state of a crystal's cell that a ground state of its primitive cell makes.
+"""The state of a crystal's cell from the ground state of its primitive cell.
 
-F = n F_p ,  f_{T(a)} = f_a        (n primitive cells in the crystal's; T: translations by their lattice)
+F = n F_p ,  f_{T(a)} = f_a        (n primitive cells in the crystal's cell; T: translations by their lattice)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cellfields.state.fields import FourierBasis
 
 
 class Clock:
-    """Wall and CPU time since it was made."""
+    """A clock that measures wall and CPU time from its construction."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
@@ -42,15 +42,15 @@ def state_of_ground(
     scf_steps: Sequence[int],
     clock: Clock,
 ) -> CellState:
-    """Energies, forces, stress and fields per cell of the crystal, with how they were reached.
+    """The state of the crystal's cell: energies, forces, stress, fields, and the provenance of all of them.
 
     Args:
-        ground: solution, final: with the reduced basis' correction where there is one.
+        ground: solution in the primitive cell, with the correction for a reduced basis where there is one.
         deformed: the crystal that it belongs to.
-        internal: coordinates (n_int,), fractional, where the atoms are.
-        field_basis: where the fields are expanded.
-        scf_steps: of each solve on the way.
-        clock: running since the work began.
+        internal: internal coordinates (n_int,), fractional.
+        field_basis: Fourier basis in which the fields are expanded.
+        scf_steps: number of SCF steps in each solve that led to it.
+        clock: started when the work began.
     """
     crystal, copies = deformed.crystal, deformed.crystal.n_translations
     occupations = ground.final_occupations

@@ -1,5 +1,4 @@
 """The reduced Bloch basis: a few dozen functions in which H(k) is small for every k, with exact k dependence.
 
-May import the plane-wave engine's geometry, basis, terms, occupation and mixing; above it only the engine and its
-starts import this. After Shirley, Phys. Rev. B 54, 16464 (1996); Prendergast and Louie, Phys. Rev. B 80, 235126 (2009).
+After Shirley, Phys. Rev. B 54, 16464 (1996); Prendergast and Louie, Phys. Rev. B 80, 235126 (2009).
 """

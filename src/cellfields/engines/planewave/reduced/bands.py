@@ -1,4 +1,4 @@
-"""The band solver of the reduced basis: small dense or warm-started batched eigenproblems at all k."""
+"""The band solver of the reduced basis: small eigenproblems at all k, dense or batched from earlier eigenvectors."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from cellfields.engines.planewave.reduced.operators import RealSpace, ReducedHam
 from cellfields.engines.planewave.reduced.orbitals import ReducedOrbitals
 from cellfields.errors import InputError
 
-_FEW = 100  # k points up to which LAPACK, one by one, beats the batched solver
-_PER_NODE = 40  # k points a node serves, about
+_FEW = 100  # k points up to which LAPACK, one by one, is faster than the batched solver
+_PER_NODE = 40  # approximate number of k points for each node
 
 
 @dataclass(frozen=True, eq=False)
 class ReducedSpace:
-    """A basis and what does not change with the potential.
+    """A reduced basis of a problem, in plane waves and on the grid, independent of the potential.
 
     Attributes:
         problem: cell and ions.
-        bloch: basis functions; real_space the same on the grid.
+        bloch: basis functions in plane waves.
+        real_space: basis functions on the FFT grid.
     """
 
     problem: KohnShamProblem
@@ -42,17 +43,27 @@ class ReducedSpace:
 
     @classmethod
     def of(cls, problem: KohnShamProblem, bloch: BlochBasis) -> ReducedSpace:
-        """Put the functions on the grid."""
+        """The space of these basis functions, which are transformed to the grid."""
         return cls(problem, bloch, RealSpace.of(problem.basis, bloch))
 
 
 class ReducedBands:
-    """A :class:`~cellfields.engines.planewave.bands.BandSolver`."""
+    """The :class:`~cellfields.engines.planewave.bands.BandSolver` in a reduced basis."""
 
     def __init__(
         self, space: ReducedSpace, mesh: ReducedMesh, bands: int, guess: ReducedOrbitals | None = None
     ) -> None:
-        """Bands on a mesh in the first zone; ``guess`` holds orbitals in the same functions at the same k points."""
+        """Prepare for a number of bands.
+
+        Args:
+            space: the reduced basis.
+            mesh: k points in the first zone.
+            bands: number of bands at each k point.
+            guess: orbitals in this basis at these k points, from which the solver starts.
+
+        Raises:
+            InputError: the basis has fewer functions than bands.
+        """
         if bands > space.bloch.size:
             raise InputError(
                 f"bands: {bands} are wanted, more than the {space.bloch.size} functions of the reduced basis; "
@@ -71,7 +82,7 @@ class ReducedBands:
             self._nodes, self._vectors = guess.nodes, guess.vectors[:, :, :bands]
 
     def solve(self, potential: FloatArray, tolerance: float) -> tuple[FloatArray, float]:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.solve`."""
         matrix = self._space.real_space.matrix(potential)
         if len(self._mesh.points) <= _FEW:
             values, self._vectors = dense_eigenpairs(self._hamiltonian, matrix, self.bands)
@@ -95,15 +106,15 @@ class ReducedBands:
         return self._pairs.values, self._pairs.worst
 
     def learn(self, per_state: FloatArray) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.learn`."""
         self._importance = np.sqrt(np.minimum(np.abs(per_state) / 2, 1.0))
         if ((per_state == 0) | (per_state == 2)).all():
-            # Filled bands: the first empty one shows the gap, and where in it the Fermi level lies.
+            # With filled bands the first empty one decides the gap and the Fermi level in it.
             first_empty = np.minimum((per_state > 0).sum(axis=1), self.bands - 1)
             self._importance[np.arange(len(per_state)), first_empty] = 1e-2
 
     def grow(self, bands: int) -> None:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.grow`."""
         if bands > self._space.bloch.size:
             raise InputError(
                 f"smearing_width: {bands} bands are needed, more than the {self._space.bloch.size} functions of the "
@@ -114,13 +125,13 @@ class ReducedBands:
         self._pairs = self._vectors = None
 
     def orbitals(self) -> ReducedOrbitals:
-        """See :class:`BandSolver`."""
+        """Implement :meth:`BandSolver.orbitals`."""
         assert self._vectors is not None
         s, h = self._space, self._hamiltonian
         return ReducedOrbitals(s.problem, s.bloch, s.real_space, self._mesh, h, self._vectors, self._nodes)
 
     def _unknown_importance(self) -> FloatArray:
-        """Before any occupations are known: the bands that the electrons would fill, and one more."""
+        """Importance (K, n) before occupations are known: 1 for the bands that electrons fill and one more, else 0."""
         filled = int(np.ceil(self._space.problem.electrons / 2)) + 1
         return np.repeat((np.arange(self.bands) < filled)[None, :], len(self._mesh.points), axis=0).astype(float)
 
@@ -134,7 +145,16 @@ class ReducedBands:
 
 
 def cluster(points: FloatArray, reciprocal: FloatArray, count: int) -> tuple[IntArray, ...]:
-    """Group k points (K, 3) into about ``count`` compact cells of a Cartesian grid."""
+    """Group k points into compact cells of a Cartesian grid.
+
+    Args:
+        points: (K, 3) in reciprocal coordinates.
+        reciprocal: (3, 3) rows, 1/Bohr.
+        count: approximate number of groups.
+
+    Returns:
+        For each group the rows of its points.
+    """
     k = points @ reciprocal
     extent = np.ptp(k, axis=0)
     wide = extent[extent > 1e-3 * max(extent.max(), 1e-9)]

@@ -2,8 +2,8 @@
 
     min over B of  Σ_c ‖u_c − B B† u_c‖²   in the energy norm  ‖u‖² = Σ_G (½G² + V̄ − E_F) |u(G)|²
 
-In that norm a discarded direction costs its σ² in Hartree, so the number of functions follows from an energy. What
-kinds of functions there are is said in functions.py; the decomposition is made for each kind, and ranked in common.
+In that norm a discarded direction costs its σ² in Hartree, so the number of functions follows from an energy. Kinds of
+functions are described in functions.py. The decomposition is made for each kind, and its directions ranked together.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _DEPENDENT = 1e-7  # singular values below this (relative) are linear dependence
 
 @dataclass(frozen=True, eq=False)
 class BlochBasis:
-    """Orthonormal functions on a common set of plane waves.
+    """Orthonormal basis functions on a common set of plane waves.
 
     Attributes:
-        m: (P, 3) integer vectors: 0, then a half of the others, then their negatives in the same order.
-        functions: how the functions are kept.
-        parts: for each kind (P, n) real numbers.
+        m: (P, 3) integer vectors: 0, then one of each pair ±m, then the others in that order.
+        functions: the representation of functions as real numbers.
+        parts: for each kind of functions (P, n) real numbers.
     """
 
     m: IntArray
@@ -36,23 +36,23 @@ class BlochBasis:
 
     @classmethod
     def empty(cls, m: IntArray, functions: Functions) -> BlochBasis:
-        """No functions yet."""
+        """A basis without functions, to be extended."""
         return cls(m, functions, (np.empty((len(m), 0)),) * functions.kinds)
 
     @property
     def size(self) -> int:
-        """N_B."""
+        """Number N_B of functions."""
         return sum(part.shape[1] for part in self.parts)
 
     @property
     def ranges(self) -> tuple[slice, ...]:
-        """Which of the N_B functions are of each kind."""
+        """For each kind, the range of its functions among all N_B."""
         ends = np.cumsum([part.shape[1] for part in self.parts]).tolist()
         return tuple(slice(end - part.shape[1], end) for end, part in zip(ends, self.parts, strict=True))
 
     @property
     def numbers(self) -> FloatArray:
-        """(P, N_B) real numbers of all functions, kind by kind; their G² is that of their row."""
+        """Real numbers (P, N_B) of all functions, kind by kind; each row belongs to one G²."""
         return np.concatenate(self.parts, axis=1)
 
     def lift(self, coefficients: Coefficients) -> Coefficients:
@@ -60,45 +60,54 @@ class BlochBasis:
         return self.functions.lift(self.parts, coefficients)
 
     def multiplied(self, basis: PlaneWaveBasis, potential: FloatArray, known: Parts | None = None) -> Parts:
-        """V B, kind by kind, for V on the grid (n1·n2·n3,); ``known`` holds those of the first functions."""
+        """Products V B of a potential and the functions, kind by kind.
+
+        Args:
+            basis: plane waves.
+            potential: V on the grid (n1·n2·n3,), Hartree.
+            known: products of the first functions, which need not be computed again.
+        """
         index, grid = basis.flat_index(self.m), potential.reshape(basis.shape)
-        made = []
+        products = []
         for kind, part in enumerate(self.parts):
             before = part[:, :0] if known is None else known[kind]
             new = self.functions.coefficients(part[:, before.shape[1] :])
             moved = self.functions.numbers(basis.multiply(grid, index, new))
-            made.append(moved if known is None else np.concatenate([before, moved], axis=1))
-        return tuple(made)
+            products.append(moved if known is None else np.concatenate([before, moved], axis=1))
+        return tuple(products)
 
     def extended(self, columns: Coefficients, norm: FloatArray, *, discard: float) -> BlochBasis:
-        """Add the leading functions of columns (P, c).
+        """A basis with further functions, the leading ones of a decomposition of snapshots.
 
         Args:
-            columns: snapshots, scaled by the square root of their weight.
+            columns: snapshots (P, c), scaled by the square root of their weight.
             norm: (P,) the energy norm's diagonal, Hartree.
             discard: energy (Hartree) that may be left out in total.
         """
         root = np.sqrt(norm)[:, None]
-        found = []
+        spectra = []
         for old, whole in zip(self.parts, self.functions.split(columns), strict=True):
             part = whole - old @ (old.T @ whole)
             values, rotation = scipy.linalg.eigh((root * part).T @ (root * part), check_finite=False)
-            found.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
-        ranked = np.sort(np.concatenate([energies for _, _, energies, _ in found]))
+            spectra.append((old, part, np.maximum(values[::-1], 0), rotation[:, ::-1]))
+        ranked = np.sort(np.concatenate([energies for _, _, energies, _ in spectra]))
         keep = int((np.cumsum(ranked) > discard).sum())
         smallest = max(ranked[len(ranked) - keep] if keep else np.inf, _DEPENDENT**2 * ranked[-1])
-        made = []
-        for old, part, energies, rotation in found:
+        parts = []
+        for old, part, energies, rotation in spectra:
             count = int((energies >= smallest).sum())
             new = part @ (rotation[:, :count] / np.sqrt(energies[:count]))
             new = _orthonormal(new - old @ (old.T @ new))
-            made.append(np.concatenate([old, new], axis=1))
-        return BlochBasis(self.m, self.functions, tuple(made))
+            parts.append(np.concatenate([old, new], axis=1))
+        return BlochBasis(self.m, self.functions, tuple(parts))
 
     def compressed(self, density_matrix: FloatArray, discard: float, least: int) -> BlochBasis:
-        """Keep the combinations that the occupied states use: eigenvectors of P (N_B, N_B), kind by kind.
+        """A smaller basis of the combinations that the occupied states use, eigenvectors of P, kind by kind.
 
-        The eigenvalues left out add up to less than ``discard`` electrons; at least ``least`` functions stay.
+        Args:
+            density_matrix: P (N_B, N_B).
+            discard: electrons that the eigenvalues left out may add up to.
+            least: number of functions that stay at least.
         """
         pairs = [scipy.linalg.eigh(density_matrix[block, block]) for block in self.ranges]
         ranked = np.sort(np.abs(np.concatenate([values for values, _ in pairs])))
@@ -110,7 +119,7 @@ class BlochBasis:
         return BlochBasis(self.m, self.functions, parts)
 
     def carried_to(self, m: IntArray) -> BlochBasis:
-        """The same functions on another set of plane waves (a strained neighbour's), made orthonormal again."""
+        """The functions on another set of plane waves m (P', 3), such as a strained cell's, made orthonormal again."""
         if m is self.m:
             return self
         rows = IndexTable(self.m).rows(m)
@@ -119,7 +128,7 @@ class BlochBasis:
 
 
 class IndexTable:
-    """Row numbers of integer vectors; −1 where a vector is not in the set."""
+    """A table of the rows of integer vectors in a set."""
 
     def __init__(self, m: IntArray) -> None:
         self._m = m
@@ -128,13 +137,13 @@ class IndexTable:
         self._table[tuple((m + self._reach).T)] = np.arange(len(m))
 
     def rows(self, m: IntArray) -> IntArray:
-        """Row of each integer vector (n, 3)."""
+        """Row (n,) of each integer vector (n, 3), −1 where it is not in the set."""
         inside = (np.abs(m) <= self._reach).all(axis=1)
         rows = self._table[tuple(np.clip(m + self._reach, 0, 2 * self._reach).T)]
         return np.asarray(np.where(inside, rows, -1))
 
     def shifted(self, vectors: Coefficients, shift: IntArray) -> Coefficients:
-        """u(G + g) (P, n): zero where G + g leaves the set."""
+        """Shifted coefficients u(G + g) (P, n) of vectors u (P, n), zero where G + g is not in the set."""
         rows = self.rows(self._m + shift)
         return np.where(rows[:, None] >= 0, vectors[rows], 0.0)
 

@@ -1,9 +1,9 @@
-"""What the reduced basis misses, to second order: the residual in full plane waves.
+"""The error of the reduced basis to second order, from residuals in full plane waves.
 
     Δε_n(k) = −Σ_G |R_n(k, G)|² / (½|k+G|² + V̄ − ε_n) ,      R = H u − ε u
 
-It estimates the basis' error (a posteriori), corrects the energies by all but a few per cent of it, and its direction
-R/(½|k+G|² + V̄ − ε) is what an insufficient basis is extended by.
+Δε estimates the basis' error (a posteriori) and corrects the energies by all but a few per cent of it. The directions
+R/(½|k+G|² + V̄ − ε) extend an insufficient basis.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from cellfields.engines.planewave.arithmetic import squares
 from cellfields.engines.planewave.reduced.functions import Parts
 from cellfields.engines.planewave.reduced.orbitals import PlaneWaveChunk, ReducedOrbitals
 
-_NEGLIGIBLE = 1e-5  # occupation, relative to the largest, of a band whose own correction does not matter
-_SMALLEST = 0.3  # Hartree; the basis holds everything slower
+_NEGLIGIBLE = 1e-5  # occupation, relative to the largest, of a band whose correction does not matter
+_SMALLEST = 0.3  # Hartree, smallest denominator, as the basis holds slower plane waves well
 
 
 def _residuals(
@@ -28,7 +28,10 @@ def _residuals(
     weights: FloatArray,
     moved: Parts | None = None,
 ) -> Iterator[tuple[PlaneWaveChunk, Coefficients, FloatArray]]:
-    """For each chunk of k points R and the denominators, both (P, c, n); ``moved`` is V B, kind by kind, if known."""
+    """For each chunk of k points, the chunk, residuals R (P, c, n) and denominators (P, c, n).
+
+    The arguments are those of :func:`missing_directions`.
+    """
     problem, bloch = orbitals.problem, orbitals.bloch
     if moved is None:
         moved = bloch.multiplied(problem.basis, potential)
@@ -48,13 +51,15 @@ def _residuals(
 def energy_correction(
     orbitals: ReducedOrbitals, potential: FloatArray, energies: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    """Δε (K, n) ≤ 0, Hartree; bands without weight get the mean shift of the highest one that has some.
+    """Corrections Δε ≤ 0 (K, n) of the eigenvalues, Hartree.
+
+    Bands without weight get the mean correction of the highest band that has some.
 
     Args:
         orbitals: eigenvectors in the reduced basis.
         potential: V_eff on the grid (n1·n2·n3,) that they belong to.
-        energies: (K, n).
-        weights: (K, n) occupations: bands that no k point fills are left out.
+        energies: (K, n), Hartree.
+        weights: (K, n) occupations.
     """
     shift = np.zeros_like(energies)
     bands = 0
@@ -72,10 +77,16 @@ def missing_directions(
     weights: FloatArray,
     moved: Parts | None = None,
 ) -> tuple[Coefficients, float]:
-    """Preconditioned residuals (P, K·n) scaled by √|occupation|, and Σ |occupation Δε| in Hartree.
+    """Preconditioned residuals (P, K·n) scaled by √|occupation|, and the error Σ |occupation Δε|, Hartree.
 
-    In the energy norm (making.py) the squares of the columns add up to about that. ``moved`` is V B, kind by kind, if
-    known.
+    In the energy norm (making.py) the squares of the columns add up to about the error.
+
+    Args:
+        orbitals: eigenvectors in the reduced basis.
+        potential: V_eff on the grid (n1·n2·n3,) that they belong to.
+        energies: (K, n), Hartree.
+        weights: (K, n) occupations.
+        moved: products V B of the basis functions, kind by kind, if they are known.
     """
     columns = []
     error = 0.0

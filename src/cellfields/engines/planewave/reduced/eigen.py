@@ -2,8 +2,8 @@
 
     C ← lowest of span[C, W],   W = U_node (Λ_node − ε)⁻¹ U_node† (H C − C ε)
 
-Nodes are the centres of a coarse grid over the zone, where H is diagonalised completely: their lowest vectors start the
-k points around them, their full spectrum preconditions the residuals.
+Nodes are the centres of a coarse grid over the zone, where H is diagonalised completely. Their lowest vectors start the
+k points around them, and their full spectra precondition the residuals.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _EXTRA = 4  # node vectors beyond the bands that start a k point
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """Complete eigendecompositions at coarse points.
+    """Complete eigendecompositions of H at M nodes.
 
     Attributes:
-        values: (M, N_B); vectors: (M, N_B, N_B).
-        members: for each node the rows of the k points it serves.
+        values: (M, N_B) eigenvalues, Hartree.
+        vectors: (M, N_B, N_B) eigenvectors.
+        members: for each node the rows of the k points around it.
     """
 
     values: FloatArray
@@ -36,13 +37,25 @@ class Nodes:
 
 
 def dense_eigenpairs(h: ReducedHamiltonian, potential: FloatArray, bands: int) -> tuple[FloatArray, Coefficients]:
-    """Lowest ``bands`` eigenpairs (K, n), (K, N_B, n) by LAPACK's dsyevr or zheevr, one k point after the other."""
+    """Lowest eigenpairs by LAPACK's dsyevr or zheevr, one k point after the other.
+
+    Args:
+        h: H(k) without the potential.
+        potential: V_eff in the reduced basis (N_B, N_B), Hartree.
+        bands: number of eigenpairs n.
+
+    Returns:
+        Eigenvalues (K, n), Hartree, and eigenvectors (K, N_B, n).
+
+    Raises:
+        LinAlgError: LAPACK failed.
+    """
     count, size = h.projections.shape[:2]
     values = np.empty((count, bands))
     vectors = np.empty((count, size, bands), dtype=h.projections.dtype)
     options = {"range": "I", "il": 1, "iu": bands, "compute_v": 1, "overwrite_a": 1}
     if np.iscomplexobj(vectors):
-        options["lwork"] = 33 * size  # SciPy asks for what blocked tridiagonalisation needs in the real case only
+        options["lwork"] = 33 * size  # SciPy's default suits blocked tridiagonalisation in the real case only
     solver = zheevr if np.iscomplexobj(vectors) else dsyevr
     for row in range(count):
         w, z, _, _, info = solver(h.dense(potential, row), **options)
@@ -53,7 +66,13 @@ def dense_eigenpairs(h: ReducedHamiltonian, potential: FloatArray, bands: int) -
 
 
 def make_nodes(nodes: ReducedHamiltonian, potential: FloatArray, members: tuple[IntArray, ...]) -> Nodes:
-    """Diagonalise completely at every node."""
+    """Complete eigendecompositions at the nodes.
+
+    Args:
+        nodes: H at the nodes, without the potential.
+        potential: V_eff in the reduced basis (N_B, N_B), Hartree.
+        members: for each node the rows of the k points around it.
+    """
     matrices = np.stack([nodes.dense(potential, row) for row in range(len(nodes.k))])
     values, vectors = np.linalg.eigh(matrices)
     return Nodes(values, vectors, members)
@@ -61,10 +80,13 @@ def make_nodes(nodes: ReducedHamiltonian, potential: FloatArray, members: tuple[
 
 @dataclass(frozen=True, eq=False)
 class ReducedPairs:
-    """Eigenpairs at all k, and what it takes to go on from them in another potential.
+    """Eigenpairs at all k, from which the solver can go on in another potential.
 
     Attributes:
-        values: (K, n); vectors: (K, N_B, n); h_vectors: H(k) applied to them, in ``potential`` (N_B, N_B).
+        values: (K, n) eigenvalues, Hartree.
+        vectors: (K, N_B, n) eigenvectors.
+        h_vectors: (K, N_B, n) H(k) applied to the eigenvectors.
+        potential: V_eff in the reduced basis (N_B, N_B), Hartree, in which H was applied.
         worst: largest weighted residual norm, Hartree.
     """
 
@@ -76,7 +98,7 @@ class ReducedPairs:
 
 
 def start_from_nodes(h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes, bands: int) -> ReducedPairs:
-    """First eigenpairs of every k point in the span of the lowest vectors of its node."""
+    """First eigenpairs of ``bands`` bands at every k point, in the span of the lowest vectors of its node."""
     count, size = h.projections.shape[:2]
     width = min(bands + _EXTRA, size)
     vectors = np.empty((count, size, width), dtype=nodes.vectors.dtype)
@@ -86,7 +108,7 @@ def start_from_nodes(h: ReducedHamiltonian, potential: FloatArray, nodes: Nodes,
 
 
 def start_from_vectors(h: ReducedHamiltonian, potential: FloatArray, vectors: Coefficients) -> ReducedPairs:
-    """Eigenpairs in the span of vectors (K, N_B, n) from a neighbouring problem."""
+    """Eigenpairs at every k point in the span of vectors (K, N_B, n) from a neighbouring problem."""
     return ReducedPairs(*_rayleigh_ritz(vectors, h.apply(potential, vectors), vectors.shape[2]), potential)
 
 
@@ -100,9 +122,16 @@ def refine(
     importance: FloatArray,
     max_steps: int,
 ) -> ReducedPairs:
-    """Davidson steps until max(importance · ‖residual‖) < ``tolerance``, at the k points that are not there yet.
+    """Eigenpairs refined by Davidson steps at the k points where max(importance · ‖residual‖) exceeds a tolerance.
 
-    ``importance`` (K, n) is the square root of the occupation: what a state's error counts in ρ and F.
+    Args:
+        h: H(k) without the potential.
+        potential: V_eff in the reduced basis (N_B, N_B), Hartree.
+        start: eigenpairs to begin with, perhaps of another potential.
+        nodes: preconditioner.
+        tolerance: of weighted residual norms, Hartree.
+        importance: (K, n) weights of residuals, the square roots of occupations, as errors count in ρ and F.
+        max_steps: after which the pairs are returned whether they have converged or not.
     """
     h_vectors = start.h_vectors
     if potential is not start.potential:
@@ -130,7 +159,7 @@ def refine(
 
 
 def _norms(vectors: Coefficients) -> FloatArray:
-    """‖·‖ (K, n) of vectors (K, N_B, n)."""
+    """Norms (K, n) of vectors (K, N_B, n)."""
     return np.asarray(np.sqrt(np.einsum("kbn,kbn->kn", vectors.conj(), vectors).real))
 
 
@@ -144,24 +173,24 @@ def _rayleigh_ritz(
 
 
 def _preconditioned(nodes: Nodes, rows: IntArray, residual: Coefficients, values: FloatArray) -> Coefficients:
-    """U (Λ − ε)⁻¹ U† R with the nodes' spectra, for the k points ``rows``."""
+    """Preconditioned residuals U (Λ − ε)⁻¹ U† R (c, N_B, n) with the nodes' spectra, for the c k points ``rows``."""
     result = np.empty_like(residual)
     size, columns = residual.shape[1:]
     place = np.full(sum(len(members) for members in nodes.members), -1)
     place[rows] = np.arange(len(rows))
     for node, members in enumerate(nodes.members):
-        own = place[members]
-        own = own[own >= 0]
-        if len(own) == 0:
+        served = place[members]
+        served = served[served >= 0]
+        if len(served) == 0:
             continue
-        turned = adjoint(nodes.vectors[node]) @ residual[own].transpose(1, 0, 2).reshape(size, -1)
-        turned /= np.maximum(nodes.values[node][:, None] - values[own].reshape(-1), _GAP)
-        result[own] = (nodes.vectors[node] @ turned).reshape(size, len(own), columns).transpose(1, 0, 2)
+        turned = adjoint(nodes.vectors[node]) @ residual[served].transpose(1, 0, 2).reshape(size, -1)
+        turned /= np.maximum(nodes.values[node][:, None] - values[served].reshape(-1), _GAP)
+        result[served] = (nodes.vectors[node] @ turned).reshape(size, len(served), columns).transpose(1, 0, 2)
     return result
 
 
 def _orthogonal(new: Coefficients, vectors: Coefficients) -> Coefficients:
-    """Orthonormalise new directions against the vectors (twice, for safety) and among themselves."""
+    """New directions (K, N_B, c) made orthonormal to the vectors (K, N_B, n), in two passes, and among themselves."""
     for _ in range(2):
         new = new - np.matmul(vectors, np.matmul(adjoint(vectors), new))
         new /= np.maximum(_norms(new)[:, None, :], 1e-300)

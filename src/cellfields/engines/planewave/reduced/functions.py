@@ -1,15 +1,15 @@
-"""What a reduced basis is made of: real functions of r, or where there is an inversion centre even and odd ones.
+"""Functions of a reduced basis: real functions of r, or even and odd ones where there is an inversion centre.
 
 Time reversal, u_{−k} = u_k*, makes the real and the imaginary part of u_k(r) span both:
 
                    real functions                           even and odd functions (inversion centre)
     B              B(r) real:  B(−G) = B(G)*                 B(r) even and real, or odd and imaginary:  B(G) real
     u_k = Σ c B    c complex                                 c real
-    T, V           real and symmetric                        the same, and do not mix the two kinds
+    T, V           real and symmetric                        real and symmetric, do not mix the two kinds
     p              i × a real antisymmetric matrix           real, joins one kind with the other
     on the grid    real                                      real (times i), on half of the points
 
-Either way a function is P real numbers, and what is done with it alone is real arithmetic.
+Either way a function is P real numbers, and operations on the functions alone are real arithmetic.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _ROOT = np.sqrt(2.0)
 
 @dataclass(frozen=True, eq=False)
 class HalfProduct:
-    """A piece of ⟨B|S F⟩, S a structure factor and F any real function of G, from one half of the G.
+    """A part of the products ⟨B|S F⟩ of a structure factor S and any real function F, as sums over half of the G.
 
     Attributes:
-        target: which of its components, real or imaginary.
-        rows: of which functions.
-        even: it multiplies F(G) + F(−G), otherwise F(G) − F(−G).
-        table: (rows, half) numbers.
+        target: the component of the products, real or imaginary.
+        rows: the functions B whose products these are.
+        even: whether the table multiplies F(G) + F(−G), or else F(G) − F(−G).
+        table: (r, h) numbers, for r functions and h vectors G.
     """
 
     target: Literal["real", "imag"]
@@ -46,51 +46,51 @@ class HalfProduct:
 
 
 class Functions(Protocol):
-    """How functions of one or two kinds are kept; each kind is an array (P, n) of real numbers."""
+    """A representation of functions of one or two kinds, each kind as an array (P, n) of real numbers."""
 
     @property
     def kinds(self) -> int:
-        """How many."""
+        """Number of kinds."""
 
     @property
     def joined(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of kinds that p joins."""
+        """Pairs of kinds between which the momentum p has matrix elements."""
 
     @property
     def momentum_unit(self) -> complex:
-        """p = unit × real matrix."""
+        """Factor, 1 or i, of the real matrix in the momentum p."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the coefficients c."""
+        """Type of the coefficients c, float64 or complex128."""
 
     def split(self, columns: Coefficients) -> Parts:
-        """For each kind functions that span the columns (P, c) of plane-wave coefficients and their time reversed."""
+        """For each kind, functions that span columns (P, c) of plane-wave coefficients and their time-reversed ones."""
 
     def coefficients(self, part: FloatArray) -> Coefficients:
-        """Plane-wave coefficients B(G) (P, n)."""
+        """Plane-wave coefficients B(G) (P, n) of functions of one kind, given as real numbers (P, n)."""
 
     def numbers(self, coefficients: Coefficients) -> FloatArray:
-        """Inverse of :meth:`coefficients`."""
+        """Real numbers (P, n) of functions of one kind, from their plane-wave coefficients (P, n)."""
 
     def on_grid(self, kind: int, part: FloatArray) -> Coefficients:
-        """Plane-wave coefficients (P, n) of functions that are real on the grid."""
+        """Plane-wave coefficients (P, n) of functions of a kind, times a factor that makes them real on the grid."""
 
     def points(self, basis: PlaneWaveBasis) -> tuple[IntArray, IntArray]:
-        """Grid points that say everything, and those where B has the same square."""
+        """Flat indices (H,) of grid points that determine products of functions, and of their equivalents (H,)."""
 
     def lift(self, parts: Parts, coefficients: Coefficients) -> Coefficients:
-        """Σ c B (P, n) for coefficients (N_B, n)."""
+        """Plane-wave coefficients (P, n) of combinations Σ c B with coefficients c (N_B, n)."""
 
     def momentum(self, parts: Parts, g: FloatArray) -> FloatArray:
-        """⟨B|p|B⟩ / unit (3, N_B, N_B), with g (P, 3) Cartesian."""
+        """Momentum ⟨B|p|B⟩ / unit (3, N_B, N_B), with Cartesian g (P, 3), 1/Bohr."""
 
     def half_products(self, parts: Parts, phase: Coefficients) -> list[HalfProduct]:
-        """⟨B|S …⟩ without G = 0, for a structure factor S (P,) = ``phase``."""
+        """Tables for the products ⟨B|S F⟩, without G = 0, of a structure factor S (P,), the ``phase``."""
 
 
 class EvenAndOdd:
-    """B(G) themselves: first the even functions, then the odd ones."""
+    """Even and odd functions, in this order, represented by their real coefficients B(G)."""
 
     kinds = 2
     joined = ((0, 1), (1, 0))
@@ -98,29 +98,29 @@ class EvenAndOdd:
     dtype = np.dtype(np.float64)
 
     def split(self, columns: Coefficients) -> Parts:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.split`."""
         mirrored = columns[mirror_rows(len(columns))]
         return 0.5 * (columns + mirrored), 0.5 * (columns - mirrored)
 
     def coefficients(self, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.coefficients`."""
         return part
 
     def numbers(self, coefficients: Coefficients) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.numbers`."""
         return coefficients
 
     def on_grid(self, kind: int, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.on_grid`."""
         return np.asarray(-1j * part) if kind else part
 
     def points(self, basis: PlaneWaveBasis) -> tuple[IntArray, IntArray]:
-        """One of each pair ±r."""
+        """One of each pair of grid points ±r (H,), and the other one (H,)."""
         half = np.flatnonzero(np.arange(basis.grid_size) <= basis.inversion_index)
         return half, basis.inversion_index[half]
 
     def lift(self, parts: Parts, coefficients: Coefficients) -> Coefficients:
-        """By parity on half the plane waves."""
+        """Plane-wave coefficients (P, n) of combinations, computed by parity from half of the plane waves."""
         even, odd = parts
         count, n = even.shape
         half = slice(0, (count + 1) // 2)
@@ -132,12 +132,12 @@ class EvenAndOdd:
         return result
 
     def momentum(self, parts: Parts, g: FloatArray) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.momentum`."""
         every = np.concatenate(parts, axis=1)
         return np.stack([every.T @ (every * g[:, axis, None]) for axis in range(3)])
 
     def half_products(self, parts: Parts, phase: Coefficients) -> list[HalfProduct]:
-        """An even product of function and structure factor sees the even part of F, an odd one the odd part."""
+        """Tables of ⟨B|S F⟩: an even product B S multiplies the even part of F, an odd product the odd part."""
         half = upper_half(len(phase))
         even_phase = bool(phase[0] != 0)  # cos 0 or sin 0
         sizes = np.cumsum([0] + [part.shape[1] for part in parts])
@@ -153,7 +153,7 @@ class EvenAndOdd:
 
 
 class RealFunctions:
-    """B(0), then √2 Re B(G) and √2 Im B(G) of the first half of the G: amplitudes of cosines and sines."""
+    """Real functions, represented by amplitudes: B(0), then √2 Re B(G) and √2 Im B(G) of the first half of the G."""
 
     kinds = 1
     joined = ((0, 0),)
@@ -161,7 +161,7 @@ class RealFunctions:
     dtype = np.dtype(np.complex128)
 
     def split(self, columns: Coefficients) -> Parts:
-        """The real and the imaginary part of each function of r."""
+        """Real and imaginary parts, as functions of r, of columns (P, c) of plane-wave coefficients."""
         half = upper_half(len(columns))
         upper, lower = columns[half], columns[half.stop :].conj()
         both = np.concatenate([upper + lower, -1j * (upper - lower)], axis=1) / _ROOT
@@ -169,36 +169,36 @@ class RealFunctions:
         return (np.concatenate([zero, both.real, both.imag]),)
 
     def coefficients(self, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.coefficients`."""
         return _from_waves(part)
 
     def numbers(self, coefficients: Coefficients) -> FloatArray:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.numbers`."""
         upper = _ROOT * coefficients[upper_half(len(coefficients))]
         return np.concatenate([coefficients[:1].real, upper.real, upper.imag])
 
     def on_grid(self, kind: int, part: FloatArray) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.on_grid`."""
         return _from_waves(part)
 
     def points(self, basis: PlaneWaveBasis) -> tuple[IntArray, IntArray]:
-        """All."""
+        """All grid points, each its own equivalent."""
         every = np.arange(basis.grid_size)
         return every, every
 
     def lift(self, parts: Parts, coefficients: Coefficients) -> Coefficients:
-        """See :class:`Functions`."""
+        """Implement :meth:`Functions.lift`."""
         return _from_waves((parts[0] @ as_reals(coefficients)).view(complex))
 
     def momentum(self, parts: Parts, g: FloatArray) -> FloatArray:
-        """⟨B|p|B'⟩ = i Σ_G G (a s' − s a') over the first half, a and s the amplitudes of cosines and sines."""
+        """Momentum ⟨B|p|B'⟩ / i = Σ_G G (a s' − s a') over half of the G; a, s: amplitudes of cosines and sines."""
         half = upper_half(len(g))
         cosines, sines = parts[0][half], parts[0][half.stop :]
         products = np.stack([cosines.T @ (sines * g[half, axis, None]) for axis in range(3)])
         return np.asarray(products - products.transpose(0, 2, 1))
 
     def half_products(self, parts: Parts, phase: Coefficients) -> list[HalfProduct]:
-        """B(−G)* S(−G) is the conjugate of B(G)* S(G): the real part sees the even part of F, i Im the odd one."""
+        """Tables of ⟨B|S F⟩: as B(−G)* S(−G) = [B(G)* S(G)]*, Re multiplies the even part of F, i Im the odd part."""
         half = upper_half(len(phase))
         product = _from_waves(parts[0])[half].conj() * phase[half, None]
         every = slice(0, product.shape[1])
@@ -209,12 +209,12 @@ class RealFunctions:
 
 
 def functions_for(geometry: Geometry) -> Functions:
-    """The kind of functions that a cell allows."""
+    """The representation for a cell: even and odd functions with an inversion centre, real functions without."""
     return RealFunctions() if geometry.partners is None else EvenAndOdd()
 
 
 def _from_waves(amplitudes: Coefficients) -> Coefficients:
-    """f(G) (P, n) from amplitudes of 1, √2 cos G·r and −√2 sin G·r; of complex ones the sum of both functions."""
+    """Coefficients f(G) (P, n) of functions with amplitudes (P, n) of 1, √2 cos G·r and −√2 sin G·r."""
     half = upper_half(len(amplitudes))
     cosines, sines = amplitudes[half] / _ROOT, 1j / _ROOT * amplitudes[half.stop :]
     result = np.empty(amplitudes.shape, dtype=complex)
@@ -225,11 +225,11 @@ def _from_waves(amplitudes: Coefficients) -> Coefficients:
 
 
 def mirror_rows(count: int) -> IntArray:
-    """Row of −m for each row of a mirror-ordered set of P vectors."""
+    """Row (P,) of −m for each row m of P vectors that are ordered as 0, one of each pair ±m, the others."""
     half = (count - 1) // 2
     return np.concatenate([[0], np.arange(half + 1, count), np.arange(1, half + 1)])
 
 
 def upper_half(count: int) -> slice:
-    """Rows of one of each pair ±m, without 0; their negatives follow."""
+    """Rows of one of each pair ±m, without 0, of P vectors that are ordered as 0, these, the others."""
     return slice(1, (count + 1) // 2)

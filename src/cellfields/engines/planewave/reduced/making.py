@@ -1,9 +1,9 @@
-"""Making a reduced basis for one potential: a first one from special k points, then greedy extension by residuals.
+"""Reduced bases for one potential: a first one from special k points, and its greedy extension by residuals.
 
     B ← B ∪ POD{ √(w f) R/(½|k+G|² + V̄ − ε) }   until   Σ w f |Δε| < tolerance      (Δε: correction.py)
 
-One extension with residuals from the whole zone does what doubling a basis of special points does not: at 130
-functions 7e-7 Ha instead of 7e-6 Ha (hcp Mg).
+Extension by residuals from the whole zone is more efficient than more functions from special points: 130 functions err
+by 7e-7 Ha instead of 7e-6 Ha (hcp Mg).
 """
 
 from __future__ import annotations
@@ -32,22 +32,35 @@ from cellfields.engines.planewave.reduced.zone import image_shifts, invariant_mo
 
 _LEVEL_WIDTH = 0.04  # Hartree; how fast the weight of a snapshot falls above the Fermi level
 _LEAST_WEIGHT = 0.003
-_COARSE_TOLERANCE = 1e-2  # Hartree, residual norm of the special points' orbitals: the extension does the rest
+_COARSE_TOLERANCE = 1e-2  # Hartree, residual norm of the special points' orbitals, which the extension improves
 _EXTRA_BANDS = 3
 _FIRST_DISCARD = 1e-4  # Hartree left out of the first basis
 _MOST_ROUNDS = 6
-_EACH_ROUND = 0.08  # part of the error that one extension leaves: small steps make small bases
-_HYSTERESIS = 0.5  # once a basis must be extended it is made this much better than asked, to last for the next steps
+_EACH_ROUND = 0.08  # part of the error that one extension leaves; smaller steps give smaller bases
+_HYSTERESIS = 0.5  # times the tolerance: error to which a basis is extended, so that it serves the next steps as well
 
 
 def energy_norm(problem: KohnShamProblem, potential: FloatArray, fermi: float) -> FloatArray:
-    """½G² + V̄ − E_F (P,), Hartree, bounded from below."""
+    """Diagonal ½G² + V̄ − E_F (P,) of the energy norm, Hartree, at least 0.3.
+
+    Args:
+        problem: cell and ions, whose plane waves are a union.
+        potential: V_eff on the grid (n1·n2·n3,), Hartree.
+        fermi: E_F, Hartree.
+    """
     g = problem.basis.wave_m[0] @ problem.geometry.reciprocal
     return np.asarray(np.maximum(0.5 * (g**2).sum(axis=1) + potential.mean() - fermi, 0.3))
 
 
 def first_basis(problem: KohnShamProblem, settings: PlaneWaveSettings, potential: FloatArray, bands: int) -> BlochBasis:
-    """POD of full plane-wave solutions at the time-reversal-invariant momenta, in V_eff on the grid (n1·n2·n3,)."""
+    """A basis by decomposition of full plane-wave solutions at the time-reversal-invariant momenta.
+
+    Args:
+        problem: cell and ions, whose plane waves are a union.
+        settings: of which the smearing is used.
+        potential: V_eff on the grid (n1·n2·n3,), Hartree.
+        bands: number of bands that the basis has to represent.
+    """
     geometry = problem.geometry
     m = problem.basis.wave_m[0]
     points = invariant_momenta(geometry.reciprocal)
@@ -94,19 +107,19 @@ def extended_basis(
     bands: int,
     tolerance: float,
 ) -> BlochBasis:
-    """Extend until the estimated error of the band energy on ``mesh`` is below ``tolerance`` (Hartree per cell).
+    """A basis extended until the estimated error of the band energy on a mesh is below a tolerance.
 
     Args:
-        problem: cell and ions; its plane waves are a union.
-        settings: smearing.
+        problem: cell and ions, whose plane waves are a union.
+        settings: of which the smearing is used.
         bloch: basis to extend.
-        potential: V_eff on the grid.
-        mesh: k points that stand for the zone, in the first zone, away from its special points.
-        bands: bands to solve.
-        tolerance: Hartree per primitive cell.
+        potential: V_eff on the grid (n1·n2·n3,), Hartree.
+        mesh: k points that represent the zone, in the first zone and away from its special points.
+        bands: number of bands at each k point.
+        tolerance: error of the band energy, Hartree per primitive cell.
     """
     moved = bloch.multiplied(problem.basis, potential)
-    wanted = tolerance
+    target = tolerance
     for _ in range(_MOST_ROUNDS):
         hamiltonian = ReducedHamiltonian.build(problem.geometry, bloch, mesh)
         matrix = block_diag(*(part.T @ product for part, product in zip(bloch.parts, moved, strict=True)))
@@ -114,10 +127,10 @@ def extended_basis(
         occupations = occupy(energies, mesh.weights, problem.electrons, settings.smearing, settings.smearing_width)
         orbitals = ReducedOrbitals(problem, bloch, None, mesh, hamiltonian, vectors)
         columns, error = missing_directions(orbitals, potential, energies, occupations.weights, moved)
-        if error < wanted:
+        if error < target:
             break
-        wanted = _HYSTERESIS * tolerance
+        target = _HYSTERESIS * tolerance
         norm = energy_norm(problem, potential, occupations.fermi_energy)
-        bloch = bloch.extended(columns, norm, discard=max(0.5 * wanted, _EACH_ROUND * error))
+        bloch = bloch.extended(columns, norm, discard=max(0.5 * target, _EACH_ROUND * error))
         moved = bloch.multiplied(problem.basis, potential, moved)
     return bloch

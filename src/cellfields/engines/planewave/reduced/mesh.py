@@ -1,6 +1,6 @@
-"""k points of a mesh with what depends on them and the lattice alone: form factors at every k + G.
+"""k points of a mesh, with the projectors' form factors at every k + G.
 
-They do not depend on where the atoms are, so a relaxation makes them once; they are remembered while they are small.
+They do not depend on the atoms' positions, so that a relaxation computes them once. They are kept while they are small.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _REMEMBERED = 400_000_000  # bytes of form factors that are kept
 
 @dataclass(frozen=True, eq=False)
 class MeshChunk:
-    """Some k points.
+    """Some k points of a mesh.
 
     Attributes:
-        rows: (c,) which.
-        q: (P, c, 3) k + G.
+        rows: (c,) their rows in the mesh.
+        q: (P, c, 3) k + G, 1/Bohr.
         forms: symbol → (P, c, B) form factors without structure phases.
     """
 
@@ -39,11 +39,18 @@ class ReducedMesh:
     Attributes:
         points: (K, 3) in reciprocal coordinates, in the first zone.
         weights: (K,), summing to 1.
-        k: (K, 3) Cartesian.
+        k: (K, 3) Cartesian, 1/Bohr.
     """
 
     def __init__(self, geometry: Geometry, m: IntArray, points: FloatArray, weights: FloatArray) -> None:
-        """``m`` (P, 3) plane waves; of the geometry only lattice and pseudopotentials are used."""
+        """A mesh of k points.
+
+        Args:
+            geometry: of which lattice and pseudopotentials are used.
+            m: (P, 3) plane waves.
+            points: (K, 3) in reciprocal coordinates, in the first zone.
+            weights: (K,), summing to 1.
+        """
         self.points, self.weights = points, weights
         self.k: FloatArray = points @ geometry.reciprocal
         self._geometry = geometry
@@ -52,14 +59,14 @@ class ReducedMesh:
             (2 * c.l + 1) * len(c.coupling) for p in geometry.pseudopotentials.values() for c in p.channels
         )
         self._remember = 8 * len(m) * len(points) * (projectors + 3) <= _REMEMBERED
-        self._known: list[MeshChunk] = []
+        self._kept: list[MeshChunk] = []
 
     def chunks(self) -> Iterator[MeshChunk]:
-        """All k points, a few at a time."""
-        if self._known:
-            yield from self._known
+        """All k points of the mesh, in chunks of a few."""
+        if self._kept:
+            yield from self._kept
             return
-        made = []
+        kept = []
         for start in range(0, len(self.points), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(self.points)))
             q = self._g[:, None, :] + self.k[rows]
@@ -70,6 +77,6 @@ class ReducedMesh:
             }
             chunk = MeshChunk(rows, q, forms)
             if self._remember:
-                made.append(chunk)
+                kept.append(chunk)
             yield chunk
-        self._known = made
+        self._kept = kept

@@ -2,8 +2,8 @@
 
     H_ij(k) = ½k² δ_ij + k·p_ij + T_ij + V_ij + Σ_β ⟨B_i|β(k)⟩ h ⟨β(k)|B_j⟩
 
-T and p are made once a basis, the projections once a geometry, V once an SCF step. T, V and p (up to a factor i) are
-real matrices; where there are even and odd functions, p joins one with the other, T and V do not mix them.
+T and p are computed once for a basis, the projections once for a geometry, V in each SCF step. T, V and p (up to a
+factor i) are real matrices. Between even and odd functions only p has matrix elements, and only between these.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class RealSpace:
 
     Attributes:
         points: (H,) flat grid indices.
-        mirror: (H,) flat grid indices where the functions have the same products.
-        multiplicity: (H,) 2, or 1 where both are the same point.
+        mirror: (H,) flat grid indices of equivalent points, where products of the functions are equal.
+        multiplicity: (H,) 2, or 1 where the two points coincide.
         values: for each kind of functions (H, n) real values.
     """
 
@@ -42,7 +42,7 @@ class RealSpace:
 
     @classmethod
     def of(cls, basis: PlaneWaveBasis, bloch: BlochBasis) -> RealSpace:
-        """Transform the functions to the grid, two at a time: B₁ + i B₂."""
+        """The functions of a basis on the grid, transformed two at a time as B₁ + i B₂."""
         points, mirror = bloch.functions.points(basis)
         index = basis.flat_index(bloch.m)
         values = []
@@ -59,12 +59,12 @@ class RealSpace:
         return cls(points, mirror, np.where(points == mirror, 1.0, 2.0), tuple(values))
 
     def matrix(self, potential: FloatArray) -> FloatArray:
-        """V_ij (N_B, N_B) of a potential on the grid (n1·n2·n3,)."""
+        """Matrix V_ij (N_B, N_B) of a potential on the grid (n1·n2·n3,), Hartree."""
         weight = (potential[self.points] * self.multiplicity / len(potential))[:, None]
         return np.asarray(block_diag(*(values.T @ (values * weight) for values in self.values)))
 
     def density(self, matrix: FloatArray) -> FloatArray:
-        """Σ_ij P_ij B_i* B_j on the grid (n1·n2·n3,); divide by the volume for a density."""
+        """Volume times density, Σ_ij P_ij B_i* B_j, on the grid (n1·n2·n3,), of a density matrix P (N_B, N_B)."""
         total = np.empty(int(self.multiplicity.sum()))
         some = np.zeros(len(self.points))
         first = 0
@@ -82,14 +82,14 @@ class ReducedHamiltonian:
     """H(k) without V_eff, for the k points of a mesh.
 
     Attributes:
-        k: (K, 3) Cartesian.
-        kinetic: (N_B, N_B) ½G².
-        momentum: (3, N_B, N_B) real; p is ``unit`` times it.
-        unit: 1 or i.
+        k: (K, 3) Cartesian, 1/Bohr.
+        kinetic: (N_B, N_B) matrix of ½G², Hartree.
+        momentum: (3, N_B, N_B) real matrices, p divided by ``unit``, 1/Bohr.
+        unit: factor 1 or i of the momentum.
         projections: (K, N_B, B) ⟨B_i|β⟩.
-        coupling: (B, B).
-        blocks: which functions are of each kind.
-        joined: pairs of kinds that p joins.
+        coupling: (B, B) h, Hartree.
+        blocks: for each kind, the range of its functions.
+        joined: pairs of kinds between which p has matrix elements.
     """
 
     k: FloatArray
@@ -103,7 +103,7 @@ class ReducedHamiltonian:
 
     @classmethod
     def build(cls, geometry: Geometry, bloch: BlochBasis, mesh: ReducedMesh) -> ReducedHamiltonian:
-        """Operators for the k points of a mesh."""
+        """The operators of a basis at the k points of a mesh, for the ions of a cell."""
         numbers, functions = bloch.numbers, bloch.functions
         g = bloch.m @ geometry.reciprocal
         kinetic = numbers.T @ (numbers * (0.5 * (g**2).sum(axis=1))[:, None])
@@ -115,16 +115,16 @@ class ReducedHamiltonian:
 
     @cached_property
     def weighted_projections(self) -> Coefficients:
-        """⟨B|β⟩ h (K, N_B, B)."""
+        """Projections times coupling, ⟨B|β⟩ h (K, N_B, B)."""
         return np.asarray(self.projections @ self.coupling)
 
     @cached_property
     def adjoint_projections(self) -> Coefficients:
-        """⟨β|B⟩ (K, B, N_B)."""
+        """Adjoint projections ⟨β|B⟩ (K, B, N_B)."""
         return adjoint(self.projections)
 
     def dense(self, potential: FloatArray, row: int) -> Coefficients:
-        """H(k) (N_B, N_B) of one k point."""
+        """Matrix H(k) (N_B, N_B) of the k point ``row``, with a potential matrix (N_B, N_B)."""
         k = self.k[row]
         h = (self.kinetic + potential).astype(self.projections.dtype, copy=False)
         for axis in range(3):
@@ -134,7 +134,7 @@ class ReducedHamiltonian:
         return h
 
     def apply(self, potential: FloatArray, vectors: Coefficients, rows: IntArray | slice = slice(None)) -> Coefficients:
-        """H(k) C for vectors (c, N_B, n) of the k points ``rows`` (default all)."""
+        """Products H(k) C (c, N_B, n) with a potential matrix (N_B, N_B), at the k points ``rows`` (default: all)."""
         count, size, n = vectors.shape
         k = self.k[rows]
         flat = _flat(vectors)
@@ -152,7 +152,7 @@ class ReducedHamiltonian:
         return np.asarray(total)
 
     def apply_potential(self, potential: FloatArray, vectors: Coefficients) -> Coefficients:
-        """V C (K, N_B, n) for a potential matrix (N_B, N_B)."""
+        """Products V C (K, N_B, n) of a potential matrix (N_B, N_B) and vectors (K, N_B, n)."""
         count, size, n = vectors.shape
         flat = _flat(vectors)
         result = np.empty_like(flat)
@@ -161,7 +161,7 @@ class ReducedHamiltonian:
         return np.ascontiguousarray(result.reshape(size, count, n).transpose(1, 0, 2))
 
     def momenta(self, vectors: Coefficients) -> FloatArray:
-        """⟨p⟩ (3, K, n) of vectors (K, N_B, n)."""
+        """Expectation values ⟨p⟩ (3, K, n), 1/Bohr, of vectors (K, N_B, n)."""
         count, _, n = vectors.shape
         flat = _flat(vectors)
         result = np.zeros((3, count * n))
@@ -177,17 +177,20 @@ class ReducedHamiltonian:
 
 
 def _flat(vectors: Coefficients) -> Coefficients:
-    """(K, N_B, n) → (N_B, K·n)."""
+    """Vectors (K, N_B, n) side by side as one matrix (N_B, K·n)."""
     return np.ascontiguousarray(vectors.transpose(1, 0, 2)).reshape(vectors.shape[1], -1)
 
 
 def _product(matrix: FloatArray, vectors: Coefficients) -> Coefficients:
-    """A real matrix times real or complex vectors, in real arithmetic."""
+    """Product of a real matrix and real or complex vectors, in real arithmetic."""
     return np.asarray((matrix @ as_reals(vectors)).view(vectors.dtype))
 
 
 def projections_of(geometry: Geometry, bloch: BlochBasis, mesh: ReducedMesh) -> tuple[Coefficients, FloatArray]:
-    """⟨B_i|β(k)⟩ (K, N_B, B) and the coupling (B, B), in the order of terms.nonlocal_, from half of the plane waves."""
+    """Projections ⟨B_i|β(k)⟩ (K, N_B, B) and the coupling (B, B), Hartree, in the order of terms.nonlocal_.
+
+    They are computed from half of the plane waves.
+    """
     half = upper_half(len(bloch.m))
     at_zero = bloch.numbers[:1].T  # B(0); an odd function has none
     at_zero = np.concatenate([at_zero[block] * (kind == 0) for kind, block in enumerate(bloch.ranges)])

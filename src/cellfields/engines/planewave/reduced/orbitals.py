@@ -1,8 +1,8 @@
-"""Occupied orbitals in the reduced basis: every field is one N_B × N_B density matrix.
+"""Occupied orbitals in the reduced basis, whose densities follow from density matrices N_B × N_B.
 
-ρ = V⁻¹ Σ_ij P_ij B_i* B_j,   P = Σ_{nk} w C C† ;      T = ½ tr(P G²) + Σ_{nk} w (k·⟨p⟩ + ½k²)
+    ρ = V⁻¹ Σ_ij P_ij B_i* B_j,   P = Σ_{nk} w C C† ;      T = ½ tr(P G²) + Σ_{nk} w (k·⟨p⟩ + ½k²)
 
-k and −k give complex conjugates, so P is real.
+Contributions of k and −k are complex conjugates, so that P is real.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from cellfields.engines.planewave.terms import nonlocal_
 
 @dataclass(frozen=True, eq=False)
 class PlaneWaveChunk:
-    """Some k points lifted back to plane waves.
+    """Orbitals at some k points in plane waves.
 
     Attributes:
-        mesh: which k points, k + G and form factors.
+        mesh: the k points, with k + G and form factors.
         vectors: (P, c, n) coefficients.
     """
 
@@ -39,16 +39,16 @@ class PlaneWaveChunk:
 
 @dataclass(frozen=True, eq=False)
 class ReducedOrbitals:
-    """Coefficients in the reduced basis; an :class:`~cellfields.engines.planewave.orbitals.Orbitals`.
+    """The :class:`~cellfields.engines.planewave.orbitals.Orbitals` in a reduced basis.
 
     Attributes:
         problem: cell and ions.
-        bloch: the basis functions.
-        real_space: the same on the grid; None where densities are not wanted.
+        bloch: basis functions in plane waves.
+        real_space: basis functions on the grid; None where no densities are needed.
         mesh: the k points.
         hamiltonian: operators at the k points.
-        vectors: (K, N_B, n).
-        nodes: what preconditions their refinement, for the next problem.
+        vectors: (K, N_B, n) coefficients.
+        nodes: preconditioner for their refinement in the next problem, or None.
     """
 
     problem: KohnShamProblem
@@ -64,11 +64,11 @@ class ReducedOrbitals:
         return np.ascontiguousarray(self.vectors.transpose(1, 0, 2)).reshape(self.vectors.shape[1], -1)
 
     def density_matrix(self, weights: FloatArray) -> FloatArray:
-        """P (N_B, N_B) for weights (K, n): the real part of Σ w C C†."""
+        """Density matrix P (N_B, N_B) for weights (K, n), the real part of Σ w C C†."""
         return np.asarray(as_reals(self._flat * weights.reshape(-1)) @ as_reals(self._flat).T)
 
     def density(self, weights: FloatArray) -> Coefficients:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.density`."""
         assert self.real_space is not None
         basis = self.problem.basis
         coefficients = basis.to_fourier(self.real_space.density(self.density_matrix(weights))) / basis.volume
@@ -77,11 +77,11 @@ class ReducedOrbitals:
 
     @cached_property
     def _momenta(self) -> FloatArray:
-        """⟨p⟩ (3, K, n)."""
+        """Expectation values ⟨p⟩ (3, K, n), 1/Bohr."""
         return self.hamiltonian.momenta(self.vectors)
 
     def kinetic_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.kinetic_energy`."""
         h = self.hamiltonian
         energy = float((self.density_matrix(weights) * h.kinetic).sum())
         energy += float(np.einsum("ka,akn,kn->", h.k, self._momenta, weights))
@@ -89,16 +89,16 @@ class ReducedOrbitals:
 
     @cached_property
     def _projections(self) -> Coefficients:
-        """⟨β|u⟩ (K, B, n)."""
+        """Projections ⟨β|u⟩ (K, B, n)."""
         return np.asarray(np.matmul(self.hamiltonian.adjoint_projections, self.vectors))
 
     def nonlocal_energy(self, weights: FloatArray) -> float:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_energy`."""
         coupled = np.matmul(self.hamiltonian.coupling, self._projections)
         return float(((coupled * self._projections.conj()).real.sum(axis=1) * weights).sum())
 
     def nonlocal_forces(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.nonlocal_forces`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
         columns = self._projector_columns()
@@ -114,7 +114,7 @@ class ReducedOrbitals:
         return result
 
     def stress(self, weights: FloatArray) -> FloatArray:
-        """See :class:`Orbitals`."""
+        """Implement :meth:`Orbitals.stress`."""
         geometry = self.problem.geometry
         g = self.bloch.m @ geometry.reciprocal
         numbers, h = self.bloch.numbers, self.hamiltonian
@@ -140,7 +140,12 @@ class ReducedOrbitals:
     # -- back in plane waves ------------------------------------------------------------------------------------
 
     def lifted(self, weights: FloatArray, negligible: float = 1e-7) -> Iterator[PlaneWaveChunk]:
-        """All k points in chunks, with the lowest bands whose weights (K, n) are not all negligible (relatively)."""
+        """The orbitals of all k points in plane waves, in chunks.
+
+        Args:
+            weights: (K, n), of which the lowest bands with any weight that is not negligible are lifted.
+            negligible: weight relative to the largest.
+        """
         size = np.abs(weights).max(axis=0)
         bands = int(np.flatnonzero(size > negligible * size.max())[-1]) + 1
         for chunk in self.mesh.chunks():
@@ -149,7 +154,7 @@ class ReducedOrbitals:
             yield PlaneWaveChunk(chunk, vectors.reshape(len(vectors), len(chunk.rows), bands))
 
     def _projector_columns(self) -> list[tuple[Site, int, slice]]:
-        """(site, which of its phases, columns of the projections), in the order of terms.nonlocal_."""
+        """For each phase of each site, in the order of terms.nonlocal_: site, phase, columns of the projections."""
         geometry = self.problem.geometry
         result, first = [], 0
         for site in geometry.sites:
@@ -161,7 +166,12 @@ class ReducedOrbitals:
         return result
 
     def nonlocal_action(self, chunk: PlaneWaveChunk, phases: list[Coefficients]) -> Coefficients:
-        """V_nl u (P, c, n) of the chunk's orbitals; ``phases`` in the order of the projector columns."""
+        """Products V_nl u (P, c, n) of a chunk's orbitals.
+
+        Args:
+            chunk: orbitals of some k points.
+            phases: (P,) of each site, in the order of the projections.
+        """
         bands = chunk.vectors.shape[2]
         coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows][:, :, :bands])
         total = np.zeros((len(chunk.mesh.rows), len(chunk.vectors), bands), dtype=coupled.dtype)
@@ -171,7 +181,7 @@ class ReducedOrbitals:
         return np.asarray(total.transpose(1, 0, 2))
 
     def _amplitudes(self, chunk: PlaneWaveChunk, weights: FloatArray, columns: slice) -> Coefficients:
-        """Z (P, c, B) = Σ_n ψ_n(G)* w_n Σ_j h_bj ⟨β_j|u_n⟩."""
+        """Amplitudes Z (P, c, B) = Σ_n ψ_n(G)* w_n Σ_j h_bj ⟨β_j|u_n⟩."""
         bands = chunk.vectors.shape[2]
         coupled = np.matmul(self.hamiltonian.coupling, self._projections[chunk.mesh.rows])[:, columns, :bands]
         weighted = coupled * weights[chunk.mesh.rows][:, None, :bands]

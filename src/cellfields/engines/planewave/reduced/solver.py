@@ -1,4 +1,4 @@
-"""Self-consistency in a reduced Bloch basis, made, tested and if need be extended on the way.
+"""Self-consistency in a reduced Bloch basis, which is made, tested and extended where its error is too large.
 
 first basis → SCF on a coarse mesh → extension by residuals → SCF on the full mesh → Δε on the full mesh
 """
@@ -26,23 +26,28 @@ from cellfields.engines.planewave.scf import GroundState, one_step, self_consist
 from cellfields.errors import ConvergenceError
 
 _COLD_RESIDUAL, _WARM_RESIDUAL = 5e-4, 1e-4  # Hartree, eigensolver tolerance of the first step on the full mesh
-_COARSE_SCF = 1e-7  # Hartree, self-consistency wanted on the coarse mesh
-_COMPRESSION = 0.001  # electrons per Hartree of tolerance: what a carried basis may forget
+_COARSE_SCF = 1e-7  # Hartree, tolerance of self-consistency on the coarse mesh
+_COMPRESSION = 0.001  # electrons per Hartree of tolerance that a basis handed to a neighbour may lose
 _MOST_EXTENSIONS = 4
-_STEP_TOLERANCE, _STEP_FIRST = 0.2, 0.02  # times the tolerance: error wanted of one step, and on the coarse mesh first
-_SLACK = 2.0  # the full mesh may find this times the tolerance before the basis is extended again
+_STEP_TOLERANCE, _STEP_FIRST = 0.2, 0.02  # times the tolerance: error of a single step, and first on the coarse mesh
+_SLACK = 2.0  # times the tolerance: error on the full mesh above which the basis is extended again
 
 
 @dataclass(frozen=True, eq=False)
 class ReducedMeshes:
-    """Attributes: full the mesh that was asked for; coarse some 60 k points off special ones, to make bases on."""
+    """The k points of a solution in a reduced basis.
+
+    Attributes:
+        full: the mesh of the settings.
+        coarse: some 60 k points off the special ones, on which bases are made and tested.
+    """
 
     full: ReducedMesh
     coarse: ReducedMesh
 
     @classmethod
     def of(cls, problem: KohnShamProblem, coarse: KMesh) -> ReducedMeshes:
-        """For a problem with union plane waves, and a coarse mesh anywhere in reciprocal space."""
+        """The meshes of a problem whose plane waves are a union; the coarse mesh is moved into the first zone."""
         basis, geometry = problem.basis, problem.geometry
         m = basis.wave_m[0]
         points = shortest_equivalents(coarse.points, geometry.reciprocal)
@@ -54,13 +59,13 @@ class ReducedMeshes:
 
 @dataclass(frozen=True, eq=False)
 class ReducedStart:
-    """What a neighbouring solve hands over.
+    """A start from a neighbouring solve.
 
     Attributes:
-        density: (D,) on the new problem's basis.
+        density: (D,) on the new problem's plane waves.
         bloch: basis to start from, or None.
-        guess: orbitals of the neighbour; used where they are in the same basis.
-        close: the neighbour is so close that its basis need not be tested before it is used.
+        guess: orbitals of the neighbour, used where they are in the basis of the solution; or None.
+        close: whether the neighbour is so close that its basis is used without a test.
     """
 
     density: FloatArray
@@ -83,13 +88,14 @@ def solve_reduced(
     Args:
         problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
         settings: ``basis_tolerance`` bounds the estimated error of F before correction.
-        meshes: the mesh, and a coarse one.
-        mixer: of the density; it learns.
-        start: density and basis of a neighbouring state.
+        meshes: the full mesh and a coarse one.
+        mixer: of the density; its history grows.
+        start: density and basis of a neighbouring state, or None to begin with superposed atoms.
         on_step: called after every step of self-consistency, on the coarse mesh and on the full one.
 
     Raises:
-        SCFNotConverged: with its history.
+        InputError: a cutoff or basis too small for the bands, or a metal with smearing "none".
+        SCFNotConverged: the SCF ended at its limit of steps; the error carries its history.
     """
     basis = problem.basis
     bands = starting_bands(settings, problem.electrons)
@@ -130,14 +136,14 @@ def corrected(
     *,
     on_step: ScfCallback | None = None,
 ) -> GroundState:
-    """Add the second-order correction; where it shows the basis to be too small, extend that and solve again.
+    """A ground state with the second-order correction, solved again in a larger basis where that is too large.
 
     Args:
         problem: cell and ions; plane waves are the union of all k spheres, k points lie in the first zone.
         settings: ``basis_tolerance`` bounds the estimated error of F before correction.
-        meshes: the mesh, and a coarse one.
+        meshes: the full mesh and a coarse one.
         ground: self-consistent in a reduced basis, not yet corrected.
-        on_step: called after every step of self-consistency, where it is solved again.
+        on_step: called after every step of self-consistency where it is solved again.
 
     Raises:
         ConvergenceError: the basis is still too small after a few extensions.
@@ -162,13 +168,15 @@ def corrected(
 def one_step_reduced(
     problem: KohnShamProblem, settings: PlaneWaveSettings, meshes: ReducedMeshes, density: FloatArray
 ) -> GroundState:
-    """One step from a density (D,) in a basis made for its potential, corrected.
+    """One SCF step from a density (D,), in a basis made for its potential, with the second-order correction.
 
-    The correction makes U good to third order in what the basis lacks, but T and ∫V ρ_out by themselves are of first
-    order: the basis is a larger one than self-consistency needs.
+    With the correction U errs to third order in the error of the basis, but T and ∫V ρ_out by themselves to first
+    order, so that the basis is made larger than for self-consistency.
 
     Raises:
-        EigensolverNotConverged: see :func:`~cellfields.engines.planewave.scf.one_step`.
+        InputError: a cutoff too low for the bands.
+        EigensolverNotConverged: the orbitals did not converge.
+        ConvergenceError: the basis is still too small after a few extensions.
     """
     bands = possible_bands(problem, starting_bands(settings, problem.electrons))
     potential = problem.basis.to_real(problem.potentials(density).effective)
@@ -188,10 +196,10 @@ def one_step_reduced(
 
 
 def _not_too_often(errors: list[float], error: float, wanted: float) -> list[float]:
-    """The errors of the bases so far, Hartree, with one more.
+    """The list of errors of the bases so far, Hartree, with one more.
 
     Raises:
-        ConvergenceError: there are too many.
+        ConvergenceError: it is longer than the number of extensions allowed.
     """
     history = [*errors, error]
     if len(history) > _MOST_EXTENSIONS:
@@ -204,7 +212,12 @@ def _not_too_often(errors: list[float], error: float, wanted: float) -> list[flo
 
 
 def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> BlochBasis | None:
-    """The part of a solution's basis that is worth handing to a neighbour; all of it without settings."""
+    """The reduced basis of a solution for a neighbouring solve, or None from full plane waves.
+
+    Args:
+        ground: the solution.
+        settings: whose ``basis_tolerance`` decides which part of the basis is kept; None keeps all of it.
+    """
     orbitals = ground.orbitals
     if not isinstance(orbitals, ReducedOrbitals):
         return None
@@ -215,7 +228,7 @@ def carried_basis(ground: GroundState, settings: PlaneWaveSettings | None) -> Bl
 
 
 def _with_correction(ground: GroundState, settings: PlaneWaveSettings) -> GroundState:
-    """Second-order correction of the eigenvalues, and of F through U and −TS."""
+    """A ground state with second-order corrections of its eigenvalues, and of F through U and −TS."""
     problem = ground.problem
     assert isinstance(ground.orbitals, ReducedOrbitals)
     potential = problem.basis.to_real(ground.potentials_in.effective)

@@ -1,7 +1,7 @@
 """The time-reversal-invariant momenta, from whose solutions the first reduced basis is made, and their images.
 
-Periodic parts u_k vary smoothly with k inside the first zone, and u_{k+g}(G) = u_k(G+g): each solution is entered at
-all (nearly) shortest equivalents of its k point, so that the basis closes over the zone's surface.
+Periodic parts u_k vary smoothly with k inside the first zone, and u_{k+g}(G) = u_k(G+g). Each solution is used at all
+(nearly) shortest equivalents of its k point, so that the basis holds on the whole surface of the zone.
 """
 
 from __future__ import annotations
@@ -24,5 +24,5 @@ def image_shifts(point: FloatArray, reciprocal: FloatArray) -> IntArray:
 
 
 def invariant_momenta(reciprocal: FloatArray) -> FloatArray:
-    """The 8 points with components 0 or ½, moved into the first zone, (8, 3) in reciprocal coordinates."""
+    """The k points (8, 3) with components 0 or ½, in reciprocal coordinates, moved into the first zone."""
     return shortest_equivalents(np.array(list(itertools.product((0.0, 0.5), repeat=3))), reciprocal)

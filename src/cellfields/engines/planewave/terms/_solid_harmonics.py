@@ -1,6 +1,6 @@
 """Real solid harmonics q^l Y_lm(q̂), l ≤ 3, normalised on the sphere, and their gradients.
 
-They are homogeneous polynomials, so they are written as tables of monomials: exact gradients for free.
+They are homogeneous polynomials, stored as tables of monomials, from which the exact gradients follow.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TABLE: dict[int, tuple[_Monomials, ...]] = {
 
 
 def solid_harmonics(l: int, q: FloatArray) -> FloatArray:
-    """(P, 2l+1) for q (P, 3).
+    """Values q^l Y_lm(q̂) (P, 2l+1) at q (P, 3).
 
     Raises:
         InputError: l > 3.
@@ -53,7 +53,7 @@ def solid_harmonics(l: int, q: FloatArray) -> FloatArray:
 
 
 def gradient_sum(l: int, q: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """Σ_m c_m ∇Y_m (3, P) for q (P, 3) and coefficients (P, 2l+1)."""
+    """Sums Σ_m c_m ∇(q^l Y_lm) (3, P) at q (P, 3), for coefficients c (P, 2l+1)."""
     result = np.zeros((3, len(q)))
     columns = np.ascontiguousarray(q.T).T  # components contiguous
     for monomials, c in zip(_TABLE[l], np.ascontiguousarray(coefficients.T), strict=True):

@@ -1,4 +1,4 @@
-"""E_core = N V⁻¹ Σ_a α_a ,  α = lim_{q→0} v_loc(q) + 4πZ/q²: ions are not point charges (paper, Appendix A)."""
+"""Energy of the ions' finite size: E_core = N V⁻¹ Σ_a α_a ,  α = lim_{q→0} v_loc(q) + 4πZ/q² (paper, Appendix A)."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def energy(geometry: Geometry, electrons: float) -> float:
 
 
 def stress(geometry: Geometry, electrons: float) -> FloatArray:
-    """∂E_core/∂η = −δ E_core (3, 3)."""
+    """Strain derivative ∂E_core/∂η = −δ E_core (3, 3), Hartree."""
     return -np.eye(3) * energy(geometry, electrons)

@@ -1,7 +1,7 @@
 """Core density of the non-linear core correction on the FFT grid:  ρ_c(r) = Σ_a Σ_R ρ_a(|r − τ_a − R|).
 
-It is summed in real space and not cut in Fourier space (as ABINIT does unless told otherwise), so that its derivatives
-with respect to ions and strain are those of the same finite sum.
+It is summed in real space and not cut off in Fourier space (as ABINIT does by default), so that its derivatives with
+respect to ions and strain are those of one finite sum.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class _Neighbourhood:
     """Grid points within the core radius of one ion.
 
     Attributes:
-        atom: the ion.
-        charge: its core.
+        atom: index of the ion.
+        charge: its core density.
         index: (P,) flat grid index, which may repeat in a small cell.
         vectors: (P, 3) from the ion to the point, Bohr.
-        distances: (P,).
+        distances: (P,) lengths of the vectors, Bohr.
     """
 
     atom: int
@@ -38,13 +38,13 @@ class _Neighbourhood:
     distances: FloatArray
 
     def gradient(self) -> FloatArray:
-        """∂ρ_a/∂r (P, 3)."""
+        """Gradient ∂ρ_a/∂r (P, 3) of the ion's core density at the points."""
         slope = self.charge.slope(self.distances)
         return np.asarray((slope / np.maximum(self.distances, _AT_NUCLEUS))[:, None] * self.vectors)
 
 
 def density(geometry: Geometry, basis: PlaneWaveBasis) -> FloatArray | None:
-    """ρ_c (N,) on the grid, or None where no ion has a core."""
+    """Core density ρ_c (N,) on the grid, electrons/Bohr³, or None where no ion has a core."""
     if all(geometry.pseudopotentials[s].core_charge is None for s in geometry.species):
         return None
     total = np.zeros(basis.grid_size)
@@ -54,7 +54,7 @@ def density(geometry: Geometry, basis: PlaneWaveBasis) -> FloatArray | None:
 
 
 def forces(geometry: Geometry, basis: PlaneWaveBasis, potential: FloatArray) -> FloatArray:
-    """(n, 3):  −∫ V ∂ρ_c/∂R_a = ∫ V ∂ρ_a/∂r, for V (N,) on the grid."""
+    """Forces (n, 3) of a potential V (N,) on the ions' cores, Hartree/Bohr:  −∫ V ∂ρ_c/∂R_a = ∫ V ∂ρ_a/∂r."""
     result = np.zeros((len(geometry.species), 3))
     for near in _neighbourhoods(geometry, basis):
         result[near.atom] = potential[near.index] @ near.gradient()
@@ -62,7 +62,7 @@ def forces(geometry: Geometry, basis: PlaneWaveBasis, potential: FloatArray) -> 
 
 
 def strain_derivative(geometry: Geometry, basis: PlaneWaveBasis, potential: FloatArray) -> FloatArray:
-    """∫ V ∂ρ_c/∂η (3, 3) where grid points and ions move with the strain."""
+    """Integral ∫ V ∂ρ_c/∂η (3, 3), Hartree, for V (N,) on the grid, where points and ions move with the strain."""
     tensor = np.zeros((3, 3))
     for near in _neighbourhoods(geometry, basis):
         tensor += (potential[near.index, None] * near.gradient()).T @ near.vectors

@@ -20,7 +20,13 @@ _REACH = 6.2  # erfc(6.2) ≈ 2e-18
 
 @dataclass(frozen=True, eq=False)
 class Ewald:
-    """Energy (Hartree), forces (n, 3) (Hartree/Bohr) and ∂E/∂η (3, 3) per primitive cell."""
+    """The electrostatic energy of the ions and its derivatives, per primitive cell.
+
+    Attributes:
+        energy: E, Hartree.
+        forces: (n, 3), Hartree/Bohr.
+        stress: ∂E/∂η (3, 3), Hartree.
+    """
 
     energy: float
     forces: FloatArray
@@ -28,7 +34,7 @@ class Ewald:
 
 
 def ewald(geometry: Geometry) -> Ewald:
-    """The whole sum; its splitting parameter is chosen so that both halves are short."""
+    """Ewald's sum of a cell's ions; its splitting parameter η is chosen so that both sums are short."""
     z, volume, lattice = geometry.charges, geometry.volume, geometry.lattice
     eta = np.pi * (len(z) / volume**2) ** (1 / 3)
     tau = geometry.positions @ lattice
@@ -69,7 +75,7 @@ def ewald(geometry: Geometry) -> Ewald:
 
 
 def _box(rows: FloatArray, reach: float) -> FloatArray:
-    """Integer vectors that contain every lattice vector shorter than ``reach``."""
+    """Integer vectors (n, 3), among them those of every lattice vector shorter than ``reach``."""
     dual = np.linalg.norm(np.linalg.inv(rows), axis=0)
     axes = [np.arange(-int(x) - 1, int(x) + 2) for x in reach * dual]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3).astype(float)

@@ -10,17 +10,17 @@ from cellfields.engines.planewave.basis import PlaneWaveBasis
 
 
 def potential(basis: PlaneWaveBasis, density: Coefficients) -> Coefficients:
-    """V_H (D,), Hartree, from ρ (D,)."""
+    """Hartree potential V_H (D,), Hartree, of a density ρ (D,), electrons/Bohr³."""
     return np.asarray(4 * np.pi * basis.inverse_g2 * density)
 
 
 def energy(basis: PlaneWaveBasis, density: Coefficients) -> float:
-    """E_H, Hartree per primitive cell."""
+    """Hartree energy E_H of a density (D,), Hartree per primitive cell."""
     return 0.5 * basis.volume * inner(density, potential(basis, density))
 
 
 def stress(basis: PlaneWaveBasis, density: Coefficients) -> FloatArray:
-    """∂E_H/∂η (3, 3) at fixed Vρ(G):  −δ E_H + V Σ 4π|ρ|² G G / G⁴."""
+    """Strain derivative ∂E_H/∂η (3, 3), Hartree, at fixed Vρ(G):  −δ E_H + V Σ 4π|ρ|² G G / G⁴."""
     weight = 4 * np.pi * basis.volume * squares(density * basis.inverse_g2)
     tensor = np.einsum("g,gi,gj->ij", weight, basis.density_g, basis.density_g)
     return np.asarray(tensor - np.eye(3) * energy(basis, density))

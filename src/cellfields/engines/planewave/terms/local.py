@@ -14,12 +14,12 @@ from cellfields.engines.planewave.geometry import Geometry
 
 
 def _phases(geometry: Geometry, basis: PlaneWaveBasis, symbol: str) -> FloatArray:
-    """G·τ (D, atoms of the species)."""
+    """Phases G·τ (D, a) of the a atoms of a species."""
     return np.asarray(2 * np.pi * basis.density_m @ geometry.positions[geometry.atoms_of(symbol)].T)
 
 
 def _structure(geometry: Geometry, basis: PlaneWaveBasis, symbol: str) -> Coefficients:
-    """S_s (D,)."""
+    """Structure factor S_s (D,) of a species."""
     return np.asarray(geometry.arithmetic.wave(_phases(geometry, basis, symbol)).sum(axis=1))
 
 
@@ -31,7 +31,7 @@ def _form_factor(geometry: Geometry, basis: PlaneWaveBasis, symbol: str, slope: 
 
 
 def potential(geometry: Geometry, basis: PlaneWaveBasis) -> Coefficients:
-    """V_loc (D,), Hartree, zero mean."""
+    """Local pseudopotential V_loc (D,) of all ions, Hartree, zero mean."""
     total = np.zeros(len(basis.density_m), dtype=geometry.arithmetic.dtype)
     for symbol in dict.fromkeys(geometry.species):
         total += _structure(geometry, basis, symbol) * _form_factor(geometry, basis, symbol)
@@ -39,12 +39,12 @@ def potential(geometry: Geometry, basis: PlaneWaveBasis) -> Coefficients:
 
 
 def energy(basis: PlaneWaveBasis, density: Coefficients, local_potential: Coefficients) -> float:
-    """E_loc, Hartree per primitive cell, from ρ (D,) and V_loc (D,)."""
+    """Energy E_loc, Hartree per primitive cell, of a density ρ (D,) in V_loc (D,)."""
     return basis.volume * inner(density, local_potential)
 
 
 def forces(geometry: Geometry, basis: PlaneWaveBasis, density: Coefficients) -> FloatArray:
-    """(n, 3) Hartree/Bohr:  F_a = Σ_G v(G) Im[ρ(G) e^{iG·τ}] G."""
+    """Forces (n, 3), Hartree/Bohr, of a density (D,) on the ions:  F_a = Σ_G v(G) Im[ρ(G) e^{iG·τ}] G."""
     result = np.zeros((len(geometry.species), 3))
     for symbol in dict.fromkeys(geometry.species):
         weight = density * _form_factor(geometry, basis, symbol)
@@ -54,7 +54,7 @@ def forces(geometry: Geometry, basis: PlaneWaveBasis, density: Coefficients) -> 
 
 
 def stress(geometry: Geometry, basis: PlaneWaveBasis, density: Coefficients) -> FloatArray:
-    """∂E_loc/∂η (3, 3) at fixed Vρ(G):  −δ E_loc − Σ Re(ρ* S) (v'/G) G G."""
+    """Strain derivative ∂E_loc/∂η (3, 3) at fixed Vρ(G):  −δ E_loc − Σ Re(ρ* S) (v'/G) G G."""
     weight = np.zeros(len(density))
     for symbol in dict.fromkeys(geometry.species):
         product = density.conj() * _structure(geometry, basis, symbol)

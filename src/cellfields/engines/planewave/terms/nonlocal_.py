@@ -2,9 +2,9 @@
 
     β_{a,i,lm}(k+G) = V^{−½} p_i(|k+G|) Y_lm(k+G) e^{−iG·τ_a}
 
-The phases i^l and e^{−ik·τ} drop out of E_nl; Y_lm are real solid harmonics. How an ion, or a pair of ions ±τ, enters
-is said by :class:`~cellfields.engines.planewave.geometry.Site`:
-with an inversion centre projectors and orbitals stay real.
+The phases i^l and e^{−ik·τ} drop out of E_nl; Y_lm are real solid harmonics. The phases of an ion, or of a pair of ions
+±τ, come from :class:`~cellfields.engines.planewave.geometry.Site`; with an inversion centre projectors and orbitals are
+real.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from cellfields.engines.planewave.terms._solid_harmonics import gradient_sum, so
 
 @dataclass(frozen=True, eq=False)
 class FormFactors:
-    """p_i(q) Y_lm(q)/√V of one species on one set of q = k + G.
+    """Projectors p_i(q) Y_lm(q)/√V of one species on one set of q = k + G, without structure phases.
 
     Attributes:
-        values: (P, B).
-        coupling: (B, B) h_ij, repeated for each m.
+        values: (P, B), one column for each projector.
+        coupling: (B, B) h_ij, Hartree, repeated for each m.
     """
 
     values: FloatArray
@@ -34,7 +34,7 @@ class FormFactors:
 
 
 def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
-    """The angular and radial part, without the structure phases; q is (P, 3), 1/Bohr."""
+    """Form factors of a species' projectors at q (P, 3), 1/Bohr."""
     length = np.sqrt(np.einsum("pi,pi->p", q, q))
     columns = [np.empty((len(q), 0))]
     for channel in geometry.pseudopotentials[symbol].channels:
@@ -45,7 +45,7 @@ def form_factors(geometry: Geometry, symbol: str, q: FloatArray) -> FormFactors:
 
 
 def coupling_matrix(geometry: Geometry, symbol: str) -> FloatArray:
-    """h_ij (B, B) of one atom's projectors, in the order of :func:`form_factors`."""
+    """Coupling h_ij (B, B), Hartree, of one atom's projectors, in the order of :func:`form_factors`."""
     channels = geometry.pseudopotentials[symbol].channels
     blocks = [channel.coupling for channel in channels for _ in range(2 * channel.l + 1)]
     return np.asarray(block_diag(*blocks)) if blocks else np.zeros((0, 0))
@@ -76,28 +76,28 @@ def strain_contraction(geometry: Geometry, symbol: str, q: FloatArray, amplitude
 
 @dataclass(frozen=True, eq=False)
 class Projectors:
-    """All projectors at one k point.
+    """The projectors of all ions at one k point.
 
     Attributes:
-        values: (P, B) β.
-        coupling: (B, B).
+        values: (P, B) β, one column for each projector.
+        coupling: (B, B) h, Hartree.
     """
 
     values: Coefficients
     coupling: FloatArray
 
     def apply(self, vectors: Coefficients) -> Coefficients:
-        """V_nl u for coefficients (P, n)."""
+        """V_nl u (P, n) of coefficient vectors u (P, n)."""
         return np.asarray(self.values @ (self.coupling @ overlap(self.values, vectors)))
 
     def energy(self, vectors: Coefficients, weights: FloatArray) -> float:
-        """E_nl of one k point, occupation weights (n,)."""
+        """Energy E_nl of one k point, Hartree, from coefficients (P, n) and occupation weights (n,)."""
         projections = overlap(self.values, vectors)
         return float(((self.coupling @ projections) * projections.conj()).real.sum(axis=0) @ weights)
 
 
 def projectors(geometry: Geometry, m: IntArray, q: FloatArray) -> Projectors:
-    """Projectors for integer vectors m (P, 3) with q = k + G (P, 3)."""
+    """The projectors of a cell's ions at integer vectors m (P, 3) with q = k + G (P, 3), 1/Bohr."""
     values, couplings = [np.empty((len(q), 0))], []
     forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
     for site in geometry.sites:
@@ -110,7 +110,7 @@ def projectors(geometry: Geometry, m: IntArray, q: FloatArray) -> Projectors:
 
 
 def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
-    """(n, 3) contribution of one k point, Hartree/Bohr:  ∂E/∂τ = 2 Re Σ w ⟨u|∂β/∂τ⟩ h ⟨β|u⟩."""
+    """Forces (n, 3) from one k point, Hartree/Bohr:  ∂E/∂τ = 2 Re Σ w ⟨u|∂β/∂τ⟩ h ⟨β|u⟩."""
     result = np.zeros((len(geometry.species), 3))
     g = m @ geometry.reciprocal
     forms = {symbol: form_factors(geometry, symbol, q) for symbol in dict.fromkeys(geometry.species)}
@@ -124,7 +124,15 @@ def forces(geometry: Geometry, m: IntArray, q: FloatArray, vectors: Coefficients
 
 
 def stress(geometry: Geometry, m: IntArray, q: FloatArray, vectors: Coefficients, weights: FloatArray) -> FloatArray:
-    """∂E_nl/∂η (3, 3) of one k point."""
+    """Strain derivative ∂E_nl/∂η (3, 3), Hartree, from one k point.
+
+    Args:
+        geometry: the primitive cell.
+        m: integer vectors (P, 3).
+        q: k + G (P, 3), 1/Bohr.
+        vectors: coefficients (P, n).
+        weights: occupation weights (n,).
+    """
     result = np.zeros((3, 3))
     for symbol in dict.fromkeys(geometry.species):
         form = form_factors(geometry, symbol, q)

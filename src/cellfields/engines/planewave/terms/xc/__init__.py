@@ -1,7 +1,7 @@
-"""Exchange and correlation: one functional a file, and what all have in common in ``term``.
+"""Exchange and correlation: one file for each functional, and ``term`` for what they have in common.
 
 A functional maps n and |∇n|² on grid points to energy densities and their derivatives; ``term`` makes energy, potential
-and stress of them. May import the basis of this engine; ions do not belong here.
+and stress of them. Ions enter through their core density alone.
 """
 
 from cellfields.engines.planewave.terms.xc.lda import perdew_wang

@@ -18,17 +18,17 @@ FLOOR = 1e-14  # electrons/Bohr³; below it the density of an empty region is ro
 
 
 def seitz_radius(density: FloatArray) -> FloatArray:
-    """r_s, Bohr."""
+    """Wigner–Seitz radius r_s, Bohr, of densities in electrons/Bohr³."""
     return np.asarray((3 / (4 * np.pi * np.maximum(density, FLOOR))) ** (1 / 3))
 
 
 def exchange(rs: FloatArray) -> FloatArray:
-    """ε_x, Hartree an electron; dε_x/dr_s = −ε_x/r_s."""
+    """Exchange energy ε_x, Hartree per electron, at r_s in Bohr; dε_x/dr_s = −ε_x/r_s."""
     return np.asarray(-0.75 * (9 / (4 * np.pi**2)) ** (1 / 3) / rs)
 
 
 def correlation(rs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ε_c and dε_c/dr_s, Hartree an electron."""
+    """Correlation energy ε_c, Hartree per electron, and dε_c/dr_s, Hartree/Bohr, at r_s in Bohr."""
     root = np.sqrt(rs)
     q0 = -2 * _A * (1 + _ALPHA1 * rs)
     q1 = 2 * _A * root * (_BETA1 + root * (_BETA2 + root * (_BETA3 + root * _BETA4)))
@@ -39,7 +39,7 @@ def correlation(rs: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def perdew_wang(density: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ε_xc and V_xc = d(ρ ε_xc)/dρ (Hartree) for densities in electrons/Bohr³."""
+    """Energy ε_xc per electron and potential V_xc = d(ρ ε_xc)/dρ (Hartree) of densities in electrons/Bohr³."""
     rs = seitz_radius(density)
     x = exchange(rs)
     c, slope = correlation(rs)

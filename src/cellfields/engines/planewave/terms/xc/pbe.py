@@ -5,7 +5,7 @@
 
 with k_F³ = 3π² n, k_s² = 4 k_F/π. Source: J. P. Perdew, K. Burke, M. Ernzerhof, Phys. Rev. Lett. 77, 3865 (1996), eq.
 7–8, 14, with the constants of ABINIT's ``ixc 11``: β as published, μ to more digits, ε_c as in lda.py. libxc's two
-functionals take β and the A of ε_c to more digits; that makes some 1e-7 Ha an electron.
+functionals take β and the A of ε_c to more digits; that makes some 1e-7 Ha per electron.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def perdew_burke_ernzerhof(density: FloatArray, square: FloatArray) -> tuple[Flo
 
 
 def _gradient_correlation(c: FloatArray, t2: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """H, ∂H/∂t² and ∂H/∂ε_c."""
+    """Gradient correction H of the correlation energy (Hartree per electron), ∂H/∂t² and ∂H/∂ε_c, at ε_c and t²."""
     ratio = _BETA / _GAMMA
     excess = np.expm1(-c / _GAMMA)
     a = ratio / excess

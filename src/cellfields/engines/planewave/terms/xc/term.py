@@ -1,9 +1,9 @@
-"""E_xc = ∫ e(n, |∇n|²) with n = ρ + ρ_c on the FFT grid, and everything that follows from it.
+"""The energy E_xc = ∫ e(n, |∇n|²) with n = ρ + ρ_c on the FFT grid, its potential and its strain derivative.
 
     V_xc = ∂e/∂n − ∇·(2 ∂e/∂σ ∇n) ,     ∂E_xc/∂η = δ (E_xc − ∫ V_xc ρ) − 2 ∫ ∂e/∂σ ∇n ∇n    at fixed Vρ(G), ρ_c apart
 
 Gradient and divergence are the same Fourier derivative, so that V_xc is the exact derivative of the discrete sum (J. A.
-White, D. M. Bird, Phys. Rev. B 50, 4954 (1994)). What ρ_c adds to forces and stress is ∫ V_xc δρ_c: core_density.py.
+White, D. M. Bird, Phys. Rev. B 50, 4954 (1994)). Forces and stress of ρ_c, ∫ V_xc δρ_c, are in core_density.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from cellfields.engines.planewave.terms.xc.pbe import perdew_burke_ernzerhof
 
 @dataclass(frozen=True, eq=False)
 class _OnGrid:
-    """E_xc; V_xc (N,); ∇n (3, N) and ∂e/∂σ (N,), of a local functional none."""
+    """Exchange and correlation of a density on the grid.
+
+    Attributes:
+        energy: E_xc, Hartree per primitive cell.
+        potential: V_xc (N,), Hartree.
+        gradient: ∇n (3, N), or (3, 0) for a local functional.
+        by_square: ∂e/∂σ (N,), σ = |∇n|², or (0,) for a local functional.
+    """
 
     energy: float
     potential: FloatArray
@@ -48,25 +55,25 @@ def energy_and_potential(
     basis: PlaneWaveBasis, density: Coefficients, functional: str = "lda", core: FloatArray | None = None
 ) -> tuple[float, Coefficients]:
     """E_xc (Hartree per primitive cell) and V_xc (D,) from ρ (D,) and the ions' core density (N,) on the grid."""
-    found = _evaluate(basis, density, functional, core)
-    return found.energy, basis.to_fourier(found.potential)
+    on_grid = _evaluate(basis, density, functional, core)
+    return on_grid.energy, basis.to_fourier(on_grid.potential)
 
 
 def grid_potential(basis: PlaneWaveBasis, density: Coefficients, functional: str, core: FloatArray) -> FloatArray:
-    """V_xc (N,) on the grid: what a change of the core density, which no sphere cuts, is weighted with."""
+    """V_xc (N,) on the grid, not cut off in Fourier space, as derivatives of the core density need it."""
     return _evaluate(basis, density, functional, core).potential
 
 
 def stress(
     basis: PlaneWaveBasis, density: Coefficients, functional: str = "lda", core: FloatArray | None = None
 ) -> FloatArray:
-    """∂E_xc/∂η (3, 3) at fixed Vρ(G) and ρ_c(r)."""
-    found = _evaluate(basis, density, functional, core)
-    potential = basis.to_fourier(found.potential)
-    tensor = np.eye(3) * (found.energy - basis.volume * inner(potential, density))
-    if found.by_square.size:
-        weighted = found.gradient * (2 * basis.volume / basis.grid_size * found.by_square)
-        tensor -= weighted @ found.gradient.T
+    """Strain derivative ∂E_xc/∂η (3, 3), Hartree, at fixed Vρ(G) and ρ_c(r)."""
+    on_grid = _evaluate(basis, density, functional, core)
+    potential = basis.to_fourier(on_grid.potential)
+    tensor = np.eye(3) * (on_grid.energy - basis.volume * inner(potential, density))
+    if on_grid.by_square.size:
+        weighted = on_grid.gradient * (2 * basis.volume / basis.grid_size * on_grid.by_square)
+        tensor -= weighted @ on_grid.gradient.T
     return tensor
 
 
