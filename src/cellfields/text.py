@@ -71,7 +71,7 @@ def parse_number(token: str) -> float:
 
 
 def with_c_exponents(text: str) -> str:
-    """The same text with every Fortran exponent (``1.5D-3``, ``0.33004-101``) written with an ``E``."""
+    """A text with every Fortran exponent (``1.5D-3``, ``0.33004-101``) written with an ``E``."""
     return _FORTRAN.sub("E", text)
 
 

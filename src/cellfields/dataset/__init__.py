@@ -1,7 +1,6 @@
 """A campaign of solves and the sealed, resumable store that it fills: ``DatasetStore`` and ``label``.
 
-May import the language of the package (crystal, deformation, fields, state, errors), NumPy, safetensors, pydantic.
-Never an engine, the surrogate or JAX: an engine, an executor and a starter come in as arguments.
+Nothing here makes an engine: an engine, an executor and a starter come in as arguments.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ def _checked(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _known(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
-    """As :func:`_checked`; the atoms may be unknown, which is nan throughout."""
+    """An array of the given shape: finite, or nan throughout where the atoms are among the unknown."""
     if "internal" not in unknown:
         return _checked(name, values, shape)
     array = np.asarray(values)

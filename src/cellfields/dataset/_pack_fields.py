@@ -73,7 +73,7 @@ class PackedField:
         return vector
 
     def reduced(self, modes: int) -> PackedField:
-        """The same field on at most so many principal components; a field that does not vary needs none."""
+        """The field on at most ``modes`` principal components, in single precision; one that does not vary needs none."""
         mean, components = _principal_components(self.coefficients, modes)
         coefficients = (self.coefficients - mean) @ components.T
         single = [array.astype(np.float32) for array in (coefficients, mean, components)]

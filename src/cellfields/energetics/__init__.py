@@ -1,7 +1,7 @@
 """Routes from a state's fields and atoms to its free energy.
 
-May import everything up to surrogate (never JAX): a route takes a first-principles engine and a state of any engine.
-Energy terms themselves (planewave.terms), errors over many strains and figures (evaluation) do not belong here.
+A route takes the plane-wave engine and a state of any engine. Energy terms themselves are in ``engines.planewave.terms``,
+errors over many strains and figures in ``evaluation``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Derived mechanics of any engine: stress, uniaxial tests, instability, elastic constants, a constitutive law.
 
-May import everything up to surrogate (JAX only in ``constitutive``). Figures, file formats, other codes' objects
-(export) and the command line do not belong here.
+Figures are drawn in ``evaluation``, and what other programs want of an engine is in ``export``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Models that ship with the package: ``<name>.safetensors``, beside it ``<name>.md``, its card (data, errors, domain).
 
-A name stands wherever the path of a model may stand; a file of that very name comes first. May import errors alone:
-this is how a name becomes a path, what is in the file is the surrogate's business.
+A name stands wherever the path of a model may stand; a file of that very name comes first. This
+module turns a name into a path; ``surrogate`` reads the file.
 """
 
 from __future__ import annotations

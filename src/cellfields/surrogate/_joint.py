@@ -79,7 +79,7 @@ class JointMaps:
         return self.with_slopes(deformations)[0]
 
     def with_slopes(self, deformations: FloatArray) -> tuple[dict[str, FloatArray], FloatArray | None]:
-        """The same, and ∂F/∂D (…, 6) where F is a polynomial."""
+        """Quantity → outputs (…, k) at D (…, 6), and ∂F/∂D (…, 6), Hartree, where F is a polynomial (else None)."""
         outputs = {name: np.asarray(regressor(deformations)) for name, regressor in self.others.items()}
         slopes = None
         if self.places:

@@ -23,7 +23,7 @@ from cellfields.surrogate.surrogate import Surrogate
 
 
 def compacted(surrogate: Surrogate, states: Sequence[CellState], tolerance: float = 5e-6) -> Surrogate:
-    """The same model to within ``tolerance`` in every field.
+    """A smaller model: each field keeps only the modes that it needs to stay within ``tolerance`` of the original.
 
     Args:
         surrogate: trained on any recipe.

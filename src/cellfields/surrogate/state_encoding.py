@@ -149,7 +149,13 @@ class StateEncoding:
         )
 
     def truncate(self, fields: ElectronicFields) -> ElectronicFields:
-        """ℓ(p(f)) of a state's fields: the best that these modes allow, the floor under every error of a network."""
+        """ℓ(p(f)) of a state's fields: the nearest fields that the modes can represent.
+
+        No regression on these modes can err by less.
+
+        Raises:
+            InputError: the fields have another Fourier basis than the training states.
+        """
         if self.basis is None or not fields.basis.same_as(self.basis):
             raise InputError("fields to truncate must be given in the Fourier basis of the training states")
         reduced = {name: reduction.project(fields.vector(name)) for name, reduction in self.reductions.items()}
@@ -157,7 +163,7 @@ class StateEncoding:
 
 
 def _integrals(reductions: Mapping[str, Reduction], smearing_width: float | None) -> dict[str, tuple[str, float]]:
-    """As :attr:`StateEncoding.integrals`."""
+    """Energy → the learned field that it is the integral of, and the factor before the integral."""
     table = {}
     for energy in ENERGIES:
         field = field_of(energy)

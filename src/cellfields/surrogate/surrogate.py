@@ -40,7 +40,7 @@ from cellfields.surrogate.recipe import Networks, Polynomials, Recipe
 from cellfields.surrogate.slope_check import slope_check
 from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, fit_regressor
-from cellfields.surrogate.training_domain import Outside, TrainingDomain, check_choice, tell_outside
+from cellfields.surrogate.training_domain import Outside, TrainingDomain, check_choice, report_outside
 from cellfields.surrogate.uncertainty import Uncertainty
 
 _CACHES = ("_in_double", "_joint", "_mechanical", "_energy")  # made again where a surrogate is unpickled
@@ -179,7 +179,7 @@ class Surrogate:
         values = deformation.as_array()
         inside = bool(self.domain.contains(values))
         if not inside:
-            tell_outside(self.outside, values[None])
+            report_outside(self.outside, values[None])
         outputs, slopes = self._joint.with_slopes(values)
         stress = None
         if slopes is not None:
@@ -223,7 +223,7 @@ class Surrogate:
             raise InputError("this surrogate does not know the atoms: too few of its training states did")
         values = self._checked(deformations)
         inside = self.domain.contains(values)
-        tell_outside(self.outside, values[~inside])
+        report_outside(self.outside, values[~inside])
         n, crystal = len(values), self.crystal
         energy, stress = self._energies_and_stresses(values)
         internal = np.zeros((n, 0))
@@ -276,7 +276,7 @@ class Surrogate:
             OutsideDomainError: some lie outside, and ``outside`` is "raise".
         """
         values = self._checked(deformations)
-        tell_outside(self.outside, values[~self.domain.contains(values)])
+        report_outside(self.outside, values[~self.domain.contains(values)])
         n = len(values)
         # Each batch size is compiled for itself: round up to a power of two, and there are only a few.
         padded = np.concatenate([values, np.ones(((1 << max(n - 1, 0).bit_length()) - n, 6))])

@@ -40,7 +40,7 @@ def check_choice(outside: str) -> None:
         raise InputError(f"outside = {outside!r} must be one of {', '.join(get_args(Outside))}")
 
 
-def tell_outside(outside: Outside, deformations: FloatArray) -> None:
+def report_outside(outside: Outside, deformations: FloatArray) -> None:
     """Warn of or refuse strains (n, 6) that are outside a training domain; none or ``"flag"``: nothing.
 
     Raises:

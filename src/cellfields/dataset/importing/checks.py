@@ -114,11 +114,11 @@ class DatasetChecks:
             )
 
     def remember(self, key: str, state: CellState) -> None:
-        """Compare other states with this one, which the dataset holds already."""
+        """Compare other states from now on with this one, which the dataset holds already."""
         self._seen[key] = _seen(self.crystal, state)
 
     def accept(self, key: str, state: CellState) -> None:
-        """The same for an imported state, whose numbers are in :meth:`measured` too."""
+        """Compare other states with this imported one from now on, and count its numbers in :meth:`measured`."""
         self.remember(key, state)
         for name, value in self._measure(state).items():
             self._measured.setdefault(name, []).append(value)
