@@ -142,7 +142,7 @@ STATE_NUMBERS = tuple(name for name, declared in _DECLARED.items() if declared.k
 """Attributes of a state that it may or may not know, fields aside."""
 
 ENERGIES = tuple(name for name in STATE_NUMBERS if _DECLARED[name].kind in ("energy", "level"))
-"""Those of them that are one number in Hartree. Their order is that of the columns in pack files."""
+"""Attributes of a state that are one energy or level in Hartree, in the order of the columns in pack files."""
 
 
 def quantity(name: str) -> Quantity:

@@ -82,7 +82,7 @@ def seal_table(table: Mapping[str, Any]) -> bytes:
 
 
 def unseal_table(data: bytes, name: str) -> dict[str, Any]:
-    """Inverse of :func:`seal_table`.
+    """The plain table in bytes that :func:`seal_table` made.
 
     Raises:
         CorruptFileError: truncated, altered or foreign.
