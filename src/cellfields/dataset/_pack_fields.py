@@ -73,7 +73,7 @@ class PackedField:
         return vector
 
     def reduced(self, modes: int) -> PackedField:
-        """The field on at most ``modes`` principal components, in single precision; one that does not vary needs none."""
+        """The field on at most ``modes`` principal components, in single precision; none where it is constant."""
         mean, components = _principal_components(self.coefficients, modes)
         coefficients = (self.coefficients - mean) @ components.T
         single = [array.astype(np.float32) for array in (coefficients, mean, components)]

@@ -1,7 +1,7 @@
 """Routes from a state's fields and atoms to its free energy.
 
-A route takes the plane-wave engine and a state of any engine. Energy terms themselves are in ``engines.planewave.terms``,
-errors over many strains and figures in ``evaluation``.
+A route takes the plane-wave engine and a state of any engine. Energy terms themselves are in
+``engines.planewave.terms``, errors over many strains and figures in ``evaluation``.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class Configuration(_Study):
     sampling: SamplingTable
 
     def with_pseudopotentials(self, files: Mapping[str, Path]) -> Self:
-        """This study with further pseudopotential files (symbol → path); these go before the files that it names itself."""
+        """This study with further pseudopotential files (symbol → path), which go before those that it names."""
         merged = {**self.engine.pseudopotentials, **files}
         engine = self.engine.model_copy(update={"pseudopotentials": merged})
         return self.model_copy(update={"engine": engine})

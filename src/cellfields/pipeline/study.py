@@ -195,7 +195,7 @@ class Study:
 
 
 def training_hash(study: Study, keys: Sequence[str]) -> str:
-    """SHA-256 of what a training depends on: crystal, engine, recipe, and what identifies the training states, in order."""
+    """SHA-256 of what a training depends on: crystal, engine, recipe, and the keys of the training states in order."""
     table = {
         "crystal": study.crystal.fingerprint,
         "engine": dict(study.identity.table),

@@ -1,7 +1,7 @@
 """The surrogate: states → reduction (PCA) → networks → training → an engine that answers in well under a ms.
 
-States are computed by ``engines`` and stored by ``dataset``; predictions are judged in ``evaluation``. This is the lowest
-room that imports JAX.
+States are computed by ``engines`` and stored by ``dataset``; predictions are judged in ``evaluation``. This is the
+lowest room that imports JAX.
 """
 
 from __future__ import annotations
