@@ -45,6 +45,7 @@ def structure_template(crystal: Crystal, structure: str, file_name: str, index: 
     engine = [
         _row("[engine]", "how each strained cell is solved"),
         _row(f"cutoff = {cutoff:g}", f"Hartree; {reason}"),
+        _row(f"# cutoff_smoothing = {0.1 * cutoff:.2g}", "F smooth in strain, stress = dF/dD; full plane waves only"),
         _row(
             f"kmesh = {list(mesh(crystal.lattice_ref, spacing))}",
             f"points at most {spacing:g} per Å apart, as for {kind} (a guess from the elements)",
