@@ -7,6 +7,7 @@ import json
 import pytest
 
 from cellfields.dft.pseudopotential import builtin_pseudopotential
+from cellfields.dft.settings import PlaneWaveSettings
 from cellfields.engines.identity import EngineIdentity
 from cellfields.pipeline import study
 from tests.cli.conftest import NETWORKS, Shell
@@ -88,5 +89,6 @@ def test_a_campaign_compares_once_and_a_run_does_not_judge(shell: Shell, engine:
 def test_a_cutoff_far_too_low_is_told_before_anything_is_solved(shell: Shell, engine: Labelled) -> None:
     engine.pseudopotentials = {"Mg": builtin_pseudopotential("Mg", valence=10)}  # type: ignore[attr-defined]
     engine.reduced = False  # type: ignore[attr-defined]
+    engine.settings = PlaneWaveSettings(cutoff=10, kmesh=(1, 1, 1))  # type: ignore[assignment]
     assert "cutoff = 10 Ha is far below" in shell("solve", shell.config, "--D", D).err
     assert "pseudopotential of Mg" in shell("label", shell.config, "--workers", "1").err
