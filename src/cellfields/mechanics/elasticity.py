@@ -97,7 +97,7 @@ def elastic_constants(
     """C at a state by central differences: 13 solves.
 
     Args:
-        engine: any engine with stress; clamped ions need a :class:`~cellfields.state.FirstPrinciplesEngine`.
+        engine: any engine with stress; clamped ions need a :class:`~cellfields.engines.contract.FirstPrinciplesEngine`.
         deformation: D, or None for the reference cell (which may be under stress: see the top of this file).
         ions: "relaxed" or "clamped".
         step: size of each η_J, or None for 5e-3 (first principles) or 1e-4 (closed formulae such as surrogates).
@@ -126,7 +126,7 @@ def third_order_constants(
     """C_IJK = ∂²S_I/∂η_J∂η_K at a state by central second differences: 43 solves.
 
     Args:
-        engine: any engine with stress; clamped ions need a :class:`~cellfields.state.FirstPrinciplesEngine`.
+        engine: any engine with stress; clamped ions need a :class:`~cellfields.engines.contract.FirstPrinciplesEngine`.
         deformation: D of the state, or None for the reference cell.
         ions: "relaxed" or "clamped".
         step: size of each η_J, or None for 2e-2 (first principles) or 1e-3 (closed formulae such as surrogates).
