@@ -67,9 +67,9 @@ class ConstitutiveLaw(eqx.Module):
 
         Args:
             surrogate: a surrogate that knows the free energy.
-            units: of P and dP/dF.
+            units: unit of P and dP/dF.
             outside: what to return beyond the training domain: "nan", or "extrapolate" for the surrogate's values.
-            dtype: of all arithmetic; "float64" needs calls inside JAX's x64 mode, which :meth:`evaluate` enters itself.
+            dtype: type of all arithmetic; "float64" needs calls inside JAX's x64 mode, which :meth:`evaluate` enters.
 
         Raises:
             InputError: the surrogate has no free energy, or units, outside or dtype is not one of the values above.

@@ -38,8 +38,8 @@ def stress_free(
     """Relax the cell until all its free stress components are zero.
 
     The search keeps the symmetry that the crystal, its k mesh and ``begin`` share: a cubic crystal on a cubic mesh
-    stays cubic to the last digit. A stress that this symmetry forbids is not relaxed;
-    where it is larger than noise, a :class:`PhysicsWarning` tells its size.
+    stays cubic to the last digit. A stress that this symmetry forbids is not relaxed; where it is
+    larger than noise, a :class:`PhysicsWarning` tells its size.
 
     Args:
         engine: any engine with stress.

@@ -66,7 +66,7 @@ def fit_closed_form(
     """Fit the regressors of all quantities.
 
     Args:
-        encoding: what the outputs mean.
+        encoding: the encoding of the outputs.
         states: from :func:`~cellfields.surrogate.images.images_of`.
         images: number of images that each strain has.
         encoded: quantity → which states know it, and their outputs (n, k).

@@ -47,7 +47,7 @@ def images_of(
 
 
 def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deformation]) -> bool:
-    """Whether components of D that are constant in all strains have that value in all images too."""
+    """Whether each component of D that is constant over the strains has that value in all images too."""
     deformations = np.array([strain.as_array() for strain in strains])
     is_held = np.ptp(deformations, axis=0) == 0
     if len(deformations) < 2 or not is_held.any():  # one strain does not tell which are constant

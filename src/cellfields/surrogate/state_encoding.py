@@ -1,7 +1,7 @@
 """Between states and vectors: the numbers that a regression learns, and how they become a state (eq. 10, 11).
 
     encode   CellState → {field: PCA coefficients (K,), "internal": (n_int,), "free_energy": (1,), "fermi_energy": (1,)}
-    decode   the same table → CellState,   U = ∫u ,   −TS = −σ ∫s      (as the fields are declared)
+    decode   such a table → CellState,     U = ∫u ,   −TS = −σ ∫s      (as the fields are declared)
 
 Networks and baselines share this encoding, so that comparisons concern the map in between alone. The Fermi energy is an
 addition to the paper's list. Each quantity is learned from the states that know it; U and −TS become separate numbers

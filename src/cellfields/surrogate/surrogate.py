@@ -100,9 +100,9 @@ class Surrogate:
             states: at least two; each quantity is learned from those that know it, if they are eight at least, or all.
             recipe: the recipe; None is that of the paper.
             on_progress: called with (quantity, epochs done, epochs in all), about 100 times for each quantity.
-            identity: of the engine that computed the states (an engine's, a store's or a pack's ``identity``), kept as
-                :attr:`labelled_by`. It holds the k mesh: without it a recipe that learns from images leaves out those
-                with permuted axes.
+            identity: identity of the engine that computed the states (an engine's, a store's or a pack's
+                ``identity``), kept as :attr:`labelled_by`. It holds the k mesh: without it a recipe that learns from
+                images leaves out those with permuted axes.
 
         Raises:
             InputError: too few states, states of another crystal, different Fourier bases, numbers not finite, or
@@ -170,8 +170,8 @@ class Surrogate:
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
         """Predicted relaxed state at D; ``start`` is ignored.
 
-        A strain outside the training domain is predicted too, with ``provenance["in_domain"]`` False, unless
-        ``outside`` is "raise".
+        A strain outside the training domain is predicted too, with ``provenance["in_domain"]`` False, and with a
+        warning or an error where ``outside`` is "warn" or "raise".
 
         Raises:
             OutsideDomainError: D lies outside, and ``outside`` is "raise".
@@ -298,8 +298,8 @@ class Surrogate:
         """Standard deviation of each prediction: two of three errors are smaller, one in twenty is twice as large.
 
         Outside the training strains there are no left-out errors. The error of a polynomial of degree n that fits
-        within a reach grows by some r^(n + 1) at r times that reach: the numbers there are multiplied by this factor, with r
-        from :meth:`TrainingDomain.excess`.
+        within a reach grows by some r^(n + 1) at r times that reach: the numbers there are multiplied by this factor,
+        with r from :meth:`TrainingDomain.excess`.
 
         Returns:
             ``free_energy``, ``band_energy``, ``entropic_energy``, ``fermi_energy`` in Hartree, ``position`` in Bohr (of
@@ -364,7 +364,7 @@ class Surrogate:
 
         Args:
             path: the file, or the name of a model that ships with the package ("mg").
-            outside: what a prediction outside the training domain does: "flag", "warn" or "raise", as for the class.
+            outside: what a prediction outside the training domain does: "flag", "warn" or "raise"; see the class.
 
         Raises:
             InputError: there is no such file or model, or it needs a newer cellfields.
