@@ -1,6 +1,6 @@
 """Derived mechanics of any engine: stress, uniaxial tests, instability, elastic constants, a constitutive law.
 
-Figures are drawn in ``evaluation``, and what other programs want of an engine is in ``export``.
+Figures are drawn in ``evaluation``, and adapters of an engine to other programs are in ``export``.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     z ← z − |K|⁻¹ g          K: carried from call to call, and corrected by what each step shows:
     K ← K + (r sᵀ + s rᵀ)/sᵀs − (r·s) s sᵀ/(sᵀs)² ,   s = Δz ,   r = Δg − K s      (Powell's symmetric Broyden)
 
-K covers *all* components, also those that are held: steps along a path of prescribed strains then teach it too.
-Energies are not asked for. Where the plane waves are few the stress is not quite the derivative of the energy, and a
-stress-free state is what is wanted; the work ½ (g + g') · s says whether a step went downhill.
+K covers *all* components, also those that are held: steps along a path of prescribed strains then correct it too.
+Energies are not used. Where the plane waves are few the stress is not quite the derivative of the energy, and a
+stress-free state is what is looked for; the work ½ (g + g') · s says whether a step went downhill.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ _ELONGATIONS = 3  # come first in z, then the shears
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Attributes: z (m,), g (m,) and K (m, m) there, and how many gradients it took."""
+    """A strain at which the free stress components are zero within the tolerance.
+
+    Attributes:
+        z: (m,) strain components.
+        gradient: (m,) g at z, Hartree/Bohr³.
+        stiffness: (m, m) K as carried to z, Hartree/Bohr³.
+        evaluations: number of gradients that the search computed.
+    """
 
     z: FloatArray
     gradient: FloatArray
@@ -37,7 +44,7 @@ class Minimum:
     evaluations: int
 
     def corrected(self, free: Array) -> FloatArray:
-        """z with one more Newton step that nobody has paid for: for predictions, not for results."""
+        """z (m,) after one more Newton step in the ``free`` components (m,), unsolved: for predictions, not results."""
         z = self.z.copy()
         z[free] += newton_step(self.stiffness[np.ix_(free, free)], self.gradient[free], _SMALLEST)
         return z
@@ -45,7 +52,10 @@ class Minimum:
 
 @dataclass
 class _Counted:
-    """A gradient with a limit on its calls, and a history."""
+    """A gradient function that limits the number of its calls and records the residual of each.
+
+    A call raises :class:`~cellfields.errors.ConvergenceError` at the limit, or where a later strain has no answer.
+    """
 
     gradient: Gradient
     free: Array
@@ -64,7 +74,7 @@ class _Counted:
             gradient = self.gradient(z)
         except InputError as error:
             if not self.history:
-                raise  # of the engine or of the start, not of where the search went
+                raise  # the engine or the start is at fault, not a strain that the search went to
             raise ConvergenceError(
                 f"the search ran away: it began with a largest free stress of {self.history[0]['residual']:.1e} "
                 f"Ha/Bohr³, and after {len(self.history)} evaluations came to a strain that has no answer ({error})",
@@ -75,14 +85,14 @@ class _Counted:
 
 
 def residual(gradient: FloatArray, free: Array) -> float:
-    """Largest free component of g."""
+    """Largest absolute value of the free components of g (m,)."""
     return float(np.abs(gradient[free]).max(initial=0.0))
 
 
 def measured_stiffness(gradient: Gradient, z: FloatArray, at_z: FloatArray, step: float = _PROBE) -> FloatArray:
-    """∂g/∂z (m, m) by differences, made symmetric: one evaluation an elongation, two a shear.
+    """∂g/∂z (m, m) by differences, made symmetric: one evaluation for each elongation, two for each shear.
 
-    Differences from g(z) to one side only would invent a coupling between a shear and what is even in it.
+    One-sided differences in a shear would give a false coupling to stresses that are even functions of that shear.
     """
     columns = []
     for index, unit in enumerate(np.eye(len(z))):
@@ -95,7 +105,7 @@ def measured_stiffness(gradient: Gradient, z: FloatArray, at_z: FloatArray, step
 
 
 def updated(stiffness: FloatArray, step: FloatArray, change: FloatArray, tolerance: float) -> FloatArray:
-    """K with K s = Δg, symmetric, and as close to the old one as can be; unchanged where Δg is noise."""
+    """Symmetric K (m, m) nearest to the old one that satisfies K s = Δg; unchanged where Δg is noise."""
     if np.abs(change).max() < _TEACHES * tolerance:
         return stiffness
     square = float(step @ step)
@@ -105,7 +115,7 @@ def updated(stiffness: FloatArray, step: FloatArray, change: FloatArray, toleran
 
 
 def newton_step(stiffness: FloatArray, gradient: FloatArray, trust: float) -> FloatArray:
-    """−|K|⁻¹ g, no longer than the trust radius: downhill also where K is not positive definite."""
+    """Step −|K|⁻¹ g, cut to the trust radius; it goes downhill also where K is not positive definite."""
     values, modes = np.linalg.eigh(stiffness)
     curvature = np.maximum(np.abs(values), _SOFTEST * np.abs(values).max())
     step = -modes @ ((modes.T @ gradient) / curvature)
@@ -122,18 +132,19 @@ def minimise(
     tolerance: float,
     max_evaluations: int,
 ) -> Minimum:
-    """Quasi-Newton from z.
+    """Search from z for g = 0 in the free components by quasi-Newton steps.
 
     Args:
         gradient: z (m,) → g (m,), Hartree/Bohr³.
-        z: start.
+        z: (m,) strain components at the start.
         free: (m,) which components may move.
         neighbour: the last minimum of a path, whose K is carried on; without one K is measured.
-        tolerance: largest free component of g at the end.
-        max_evaluations: of the gradient.
+        tolerance: largest free component of g at the end, Hartree/Bohr³.
+        max_evaluations: largest number of gradients to compute.
 
     Raises:
-        ConvergenceError: with the residual of each evaluation.
+        InputError: the first gradient cannot be computed.
+        ConvergenceError: the search did not converge; it holds the residual of each evaluation.
     """
     call = _Counted(gradient, free, max_evaluations)
     g = call(z)
@@ -151,7 +162,7 @@ def minimise(
         length = float(np.linalg.norm(step))
         if uphill:
             trust = max(0.3 * length, _SMALLEST)
-            continue  # K has learned from it; try again from z
+            continue  # K has been corrected by this step; try again from z
         if length > 0.9 * trust:
             trust = min(2 * trust, _LARGEST)
         z, g = z + step, g_new
@@ -169,7 +180,8 @@ def barzilai_borwein(
 ) -> Minimum:
     """Steepest descent with steps −(s·s)/(s·Δg) g of Barzilai and Borwein (1988), the paper's method.
 
-    Arguments, result and errors as :func:`minimise`; K gives the length of the first step, and is handed on as it is.
+    Arguments, result and errors are those of :func:`minimise`. K gives the length of the first step only and is
+    returned unchanged.
     """
     call = _Counted(gradient, free, max_evaluations)
     g = call(z)

@@ -1,4 +1,4 @@
-"""Converged points in a file of JSON lines, one a point: a kill loses what was being computed, and nothing else.
+"""Converged points in a file of JSON lines, one for each point: a killed run loses only the unfinished point.
 
     {"format": "cellfields-points", "version": 1, "key": {crystal, engine, test …}}
     {…point…}
@@ -24,11 +24,11 @@ _FORMAT, _VERSION = "cellfields-points", 1
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """An open file.
+    """An open file of points.
 
     Attributes:
-        path: where.
-        entries: the points that were there when it was opened.
+        path: the file.
+        entries: the points that were in the file when it was opened.
     """
 
     path: Path
@@ -36,12 +36,12 @@ class Record:
 
     @classmethod
     def open(cls, path: Path, engine: Engine, settings: Mapping[str, Any]) -> Record:
-        """Open or create.
+        """Open the file, or create it where it does not exist.
 
         Raises:
             InputError: the folder does not exist, or the engine has no identity.
             SettingsMismatchError: the file belongs to another crystal, engine or test.
-            CorruptFileError: the file is something else.
+            CorruptFileError: the file is not a record of points.
         """
         if not isinstance(engine, IdentifiedEngine):
             raise InputError(
@@ -58,7 +58,7 @@ class Record:
         content = path.read_bytes() if path.is_file() else b""
         whole, _, torn = content.rpartition(b"\n")
         if not whole:
-            if not first.startswith(content):  # half a first line may be ours; anything else is somebody's
+            if not first.startswith(content):  # half a header may be left by a crash; else it is another file
                 raise CorruptFileError(f"{path} is not a record of points")
             path.write_bytes(b"")
             record = cls(path, ())
@@ -71,7 +71,7 @@ class Record:
         return cls(path, entries)
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Add a line; when this returns, it survives a power cut."""
+        """Append one point as a line, and synchronise the file: after the return the line survives a power cut."""
         with self.path.open("ab", buffering=0) as file:
             file.write(_line(entry))
             os.fsync(file.fileno())
@@ -83,8 +83,8 @@ def _line(entry: Mapping[str, Any]) -> bytes:
 
 def _entries(path: Path, lines: list[bytes], header: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     try:
-        found, *entries = [json.loads(line) for line in lines]
-        kind, version, key = found["format"], found["version"], found["key"]
+        first_line, *entries = [json.loads(line) for line in lines]
+        kind, version, key = first_line["format"], first_line["version"], first_line["key"]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFileError(f"{path} is not a record of points") from error
     if (kind, version) != (_FORMAT, _VERSION):

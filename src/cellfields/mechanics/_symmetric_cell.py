@@ -3,7 +3,7 @@
     C = FᵀF = 1 + 2 Σ_k y_k M_k ,   Q M_k Qᵀ = M_k  for all Q ∈ G ,   g_k = ∂w/∂y_k = S : M_k           w = 𝓕/V⁰
 
 A search in y cannot leave the symmetry: noise in the stress does not make a cubic crystal tetragonal. G are those
-rotations and reflections of the crystal that its k mesh shares, because only these does the computed energy have.
+rotations and reflections of the crystal that its k mesh shares: the computed energy has no other symmetry.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cellfields.state import CellState
 
 _INTEGER = 1e-6
 _INDEPENDENT = 1e-6
-_SAME_STRAIN = 1e-4  # more than the rounding of a D with six digits makes
+_SAME_STRAIN = 1e-4  # larger than the error of rounding D to six digits
 
 
 def shared_by_mesh(crystal: Crystal, operations: FloatArray, kmesh: Sequence[int] | None) -> FloatArray:
@@ -38,13 +38,13 @@ def shared_by_mesh(crystal: Crystal, operations: FloatArray, kmesh: Sequence[int
     lattice = crystal.lattice_ref
     turned = lattice @ np.swapaxes(operations, 1, 2) @ np.linalg.inv(lattice)  # a'_i = Σ_j W_ij a_j
     if kmesh is None:
-        kept = np.abs(turned - turned * np.eye(3)).max(axis=(1, 2)) < _INTEGER
+        is_shared = np.abs(turned - turned * np.eye(3)).max(axis=(1, 2)) < _INTEGER
     else:
-        # The mesh is the lattice of b_i / n_i; it is the reciprocal one of the cell n_i a_i.
+        # The mesh is the lattice of b_i / n_i, which is the reciprocal lattice of the cell n_i a_i.
         size = np.asarray(kmesh, dtype=float)
         large = turned * size[:, None] / size[None, :]
-        kept = np.abs(large - np.rint(large)).max(axis=(1, 2)) < _INTEGER
-    return np.asarray(operations[kept])
+        is_shared = np.abs(large - np.rint(large)).max(axis=(1, 2)) < _INTEGER
+    return np.asarray(operations[is_shared])
 
 
 def lost_to_the_mesh(engine: Engine) -> bool:
@@ -69,16 +69,16 @@ class SymmetricCell:
 
     @classmethod
     def of(cls, engine: Engine, components: Components, begin: Deformation | None) -> SymmetricCell:
-        """The symmetry of the crystal, of the mesh, and of a strain to begin with.
+        """Coordinates that keep the symmetry shared by the crystal, the mesh, and a strain to begin with.
 
         Args:
-            engine: with the crystal and, where it is known, the k mesh.
+            engine: the engine, which holds the crystal and, where it is known, the k mesh.
             components: "axial" keeps right angles, "all" frees all six components.
-            begin: D where y = 0, within 1e-4 of strain: what it has of a symmetry but for that is completed. None is
-                the reference cell.
+            begin: D where y = 0; a symmetry that it has within 1e-4 of strain is made exact. None is the reference
+                cell.
 
         Raises:
-            InputError: components of another name.
+            InputError: components is neither "axial" nor "all".
         """
         crystal, count = engine.crystal, len(active_components(components))
         operations = shared_by_mesh(crystal, point_group(crystal), kmesh_of(engine))
@@ -88,14 +88,14 @@ class SymmetricCell:
             base = gradient.T @ gradient
             change = operations @ base @ np.swapaxes(operations, 1, 2) - base
             operations = operations[np.abs(change).max(axis=(1, 2)) < _SAME_STRAIN]
-            base = np.mean(operations @ base @ np.swapaxes(operations, 1, 2), axis=0)  # exactly what they keep
+            base = np.mean(operations @ base @ np.swapaxes(operations, 1, 2), axis=0)  # symmetric exactly
         return cls(crystal, _patterns(operations, count), base)
 
     def deformation(self, y: FloatArray) -> Deformation:
-        """D of y (m,).
+        """D at the coordinates y (m,).
 
         Raises:
-            InputError: y closes no cell, or D is out of its range.
+            InputError: no cell has these y, or D is out of its range.
         """
         metric = self.base + 2 * np.einsum("k,kij->ij", y, self.patterns)
         try:
@@ -105,7 +105,7 @@ class SymmetricCell:
         return Deformation.from_deformation_gradient(upper, self.crystal)
 
     def gradient(self, state: CellState) -> FloatArray:
-        """g (m,), Hartree/Bohr³.
+        """g (m,) of a state: the stress that does work on y, Hartree/Bohr³.
 
         Raises:
             InputError: the state does not know its stress.
@@ -120,14 +120,14 @@ class SymmetricCell:
 
 def _patterns(operations: FloatArray, count: int) -> FloatArray:
     """Orthonormal symmetric matrices that the operations leave alone, from the first ``count`` Voigt components."""
-    found: list[FloatArray] = []
+    patterns: list[FloatArray] = []
     for unit in from_voigt(np.eye(6))[:count]:
         average = np.einsum("nai,nbj,ij->ab", operations, operations, unit) / len(operations)
         if count < 6 and np.abs(average - np.diag(np.diagonal(average))).max() > _INDEPENDENT:
-            average = unit  # the operations mix what is free with what is kept: no symmetry is used
-        for other in found:
+            average = unit  # the operations mix free and fixed components: no symmetry is used
+        for other in patterns:
             average = average - np.sum(other * average) * other
         length = float(np.linalg.norm(average))
         if length > _INDEPENDENT:
-            found.append(average / length)
-    return np.array(found)
+            patterns.append(average / length)
+    return np.array(patterns)

@@ -7,8 +7,8 @@ w depends on F through C alone, so the law is objective by construction: P(QF) =
 second derivative of one function, so dP/dF is symmetric. Polyconvexity is *not* claimed: a crystal is not polyconvex,
 it has instabilities, and a surrogate of it should have them too.
 
-Outside the strains that the surrogate was trained on the answer is nan, unless one asks to extrapolate: a compiled
-function cannot raise, and a wrong number in one integration point of a million would never be found.
+Outside the strains that the surrogate was trained on the answer is nan, unless extrapolation is asked for: a compiled
+function cannot raise, and a wrong number in one integration point of a million would not be noticed.
 """
 
 from __future__ import annotations
@@ -63,16 +63,16 @@ class ConstitutiveLaw(eqx.Module):
         outside: Literal["nan", "extrapolate"] = "nan",
         dtype: Literal["float64", "float32"] = "float64",
     ) -> Self:
-        """The law of a trained surrogate.
+        """Make the law of a trained surrogate.
 
         Args:
-            surrogate: must know the free energy.
-            units: of P and dP/dF.
-            outside: what to answer beyond the training domain.
-            dtype: of all arithmetic; "float64" needs calls inside JAX's x64 mode, which :meth:`evaluate` enters itself.
+            surrogate: a surrogate that knows the free energy.
+            units: unit of P and dP/dF.
+            outside: what to return beyond the training domain: "nan", or "extrapolate" for the surrogate's values.
+            dtype: type of all arithmetic; "float64" needs calls inside JAX's x64 mode, which :meth:`evaluate` enters.
 
         Raises:
-            InputError: a surrogate without free energy, or a word that is not one of the above.
+            InputError: the surrogate has no free energy, or units, outside or dtype is not one of the values above.
         """
         if "free_energy" not in surrogate.regressors:
             raise InputError("this surrogate does not know the free energy: it has no stress to give")
@@ -113,24 +113,24 @@ class ConstitutiveLaw(eqx.Module):
         return first, tangent
 
     def inside(self, gradient: jax.Array) -> jax.Array:
-        """Whether F (…, 3, 3) lies in the training domain, and turns no material inside out; traceable."""
+        """Whether F (…, 3, 3) lies in the training domain and has det F > 0: bool (…); traceable."""
 
-        def one(f: jax.Array) -> jax.Array:
+        def is_inside(f: jax.Array) -> jax.Array:
             return jnp.logical_and(self.domain.contains(self._deformation(f.T @ f)), jnp.linalg.det(f) > 0)
 
-        return jnp.asarray(jnp.vectorize(one, signature="(i,j)->()")(gradient))
+        return jnp.asarray(jnp.vectorize(is_inside, signature="(i,j)->()")(gradient))
 
     def evaluate(self, gradients: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Many material points from NumPy to NumPy, compiled: F (…, 3, 3) → P (…, 3, 3), dP/dF (…, 3, 3, 3, 3).
 
         Raises:
-            InputError: another shape.
+            InputError: the gradients do not have the shape (…, 3, 3).
         """
         gradients = np.asarray(gradients)
         if gradients.shape[-2:] != (3, 3):
             raise InputError(f"deformation gradients must be an array (…, 3, 3), got shape {gradients.shape}")
         leading, count = gradients.shape[:-2], int(np.prod(gradients.shape[:-2]))
-        # A batch size takes seconds to compile: there are two.
+        # Each batch size takes seconds to compile, so only two are used.
         block = _CHUNK if count <= _CHUNK else _BLOCK
         padded = np.tile(np.eye(3), (-(-count // block) * block, 1, 1))
         padded[:count] = gradients.reshape(-1, 3, 3)

@@ -31,7 +31,7 @@ def active_components(components: Components) -> tuple[int, ...]:
     """Indices into x: the three elongations (right angles kept), or all six.
 
     Raises:
-        InputError: another word.
+        InputError: components is neither "axial" nor "all".
     """
     if components not in ("axial", "all"):
         raise InputError(f"components = {components!r} must be 'axial' (right angles are kept) or 'all'")
@@ -46,10 +46,10 @@ def embedded(z: FloatArray, active: Sequence[int]) -> FloatArray:
 
 
 def deformation_of(x: FloatArray, crystal: Crystal) -> Deformation:
-    """D of x (6,).
+    """D at the coordinates x (6,).
 
     Raises:
-        InputError: x closes no cell, or D is out of its range.
+        InputError: no cell has these x, or D is out of its range.
     """
     metric = from_voigt(np.concatenate([(1 + x[:3]) ** 2, x[3:]]))
     try:
@@ -60,14 +60,14 @@ def deformation_of(x: FloatArray, crystal: Crystal) -> Deformation:
 
 
 def coordinates_of(deformation: Deformation, crystal: Crystal) -> FloatArray:
-    """x (6,) of D."""
+    """Coordinates x (6,) of D."""
     gradient = deformation.deformation_gradient(crystal)
     metric = to_voigt(gradient.T @ gradient)
     return np.concatenate([np.sqrt(metric[:3]) - 1, metric[3:]])
 
 
 def conjugate_stress(state: CellState, crystal: Crystal) -> FloatArray:
-    """g (6,), Hartree/Bohr³.
+    """g (6,) of a state: the stress that does work on x, Hartree/Bohr³.
 
     Raises:
         InputError: the state does not know its stress.

@@ -32,16 +32,16 @@ def crystal_axes(crystal: Crystal, deformation: Deformation | None = None) -> tu
     """
     kinds = list(dict.fromkeys(crystal.species))
     numbers = np.array([kinds.index(symbol) + 1 for symbol in crystal.species])
-    found = space_group_dataset(crystal.lattice_ref, crystal.positions_ref, numbers, SYMMETRY_TOLERANCE)
-    if found is None:
+    dataset = space_group_dataset(crystal.lattice_ref, crystal.positions_ref, numbers, SYMMETRY_TOLERANCE)
+    if dataset is None:
         raise InputError("positions: spglib finds no space group in this structure")
-    rotation = np.array(found.std_rotation_matrix, dtype=float)
-    u, _, v = np.linalg.svd(rotation)  # spglib's differs from a rotation by the tolerance
+    rotation = np.array(dataset.std_rotation_matrix, dtype=float)
+    u, _, v = np.linalg.svd(rotation)  # spglib's matrix differs from a rotation by the tolerance
     rotation = u @ v
     if deformation is not None:
         u, _, v = np.linalg.svd(deformation.deformation_gradient(crystal))
         rotation = rotation @ (u @ v).T
-    return rotation, int(found.number)
+    return rotation, int(dataset.number)
 
 
 def is_cubic(space_group: int) -> bool:
@@ -50,7 +50,7 @@ def is_cubic(space_group: int) -> bool:
 
 
 def rotated(constants: FloatArray, rotation: FloatArray) -> FloatArray:
-    """Constants (6, 6) in ASE's Voigt order, in the axes that a rotation (3, 3) leads to; any unit in, the same out."""
+    """Constants (6, 6) in ASE's Voigt order, in the axes that a rotation (3, 3) leads to; the unit is kept."""
     full = stiffness_from_voigt(np.asarray(constants, dtype=float))
     turned: FloatArray = np.einsum("ai,bj,ck,dl,ijkl->abcd", *[rotation] * 4, full, optimize=True)
     return stiffness_to_voigt(turned)

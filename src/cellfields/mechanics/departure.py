@@ -1,4 +1,4 @@
-"""A search that asks a model and leaves the strains that the model was trained on: what is said of it."""
+"""Reports of searches on a model that leave the strains that the model was trained on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cellfields.state import CellState
 
 
 def check_outside(outside: str) -> None:
-    """Refuse another word than "raise" or "flag".
+    """Check that ``outside`` is "raise" or "flag".
 
     Raises:
-        InputError: naming the two.
+        InputError: it is neither; the message names the two.
     """
     if outside not in ("raise", "flag"):
         raise InputError(f"outside = {outside!r} must be 'raise' or 'flag'")
 
 
 def is_outside(state: CellState) -> bool:
-    """Whether a state is a model's extrapolation; False for first principles."""
+    """Whether a state is a model's extrapolation; always False for first principles."""
     return state.provenance.get("in_domain") is False
 
 
@@ -35,21 +35,21 @@ def departure(search: str, engine: Engine, visited: Iterable[CellState], end: De
     """One sentence: which components of D have left the training strains, and the last state that was inside.
 
     Args:
-        search: what was searched for.
-        engine: the model; its ``domain`` tells the trained ranges.
-        visited: states on the way, in order.
+        search: what was searched for, as a noun phrase.
+        engine: the model; its ``domain`` holds the trained ranges.
+        visited: the states that the search solved, in order.
         end: D where the search ended.
-        reason: how it ended.
+        reason: how the search ended.
     """
-    told = []
+    ranges_left = []
     if isinstance(engine, LearnedEngine):
         domain = engine.domain
-        told = [
+        ranges_left = [
             f"{name} = {x:.6g} (trained on {low:g} … {high:g})"
             for name, x, low, high in zip(SYMBOLS, end.as_array(), domain.lower, domain.upper, strict=True)
             if not low <= x <= high
         ]
-    where = ", ".join(told) or "all six components together are farther out than any training strain"
+    where = ", ".join(ranges_left) or "all six components together are farther out than any training strain"
     inside = [state for state in visited if not is_outside(state)]
     last = f"; the last state inside was D = ({written(inside[-1].deformation)})" if inside else ""
     return (
@@ -59,5 +59,5 @@ def departure(search: str, engine: Engine, visited: Iterable[CellState], end: De
 
 
 def written(deformation: Deformation) -> str:
-    """D with the digits that bring it back, for ``--D``."""
+    """D as six comma-separated numbers with 12 digits, which the option ``--D`` reads."""
     return ",".join(f"{x:.12g}" for x in deformation.as_array())

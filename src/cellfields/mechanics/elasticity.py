@@ -33,10 +33,10 @@ from cellfields.mechanics.stress_measures import Stress
 from cellfields.state import CellState
 
 STABILITY_OF = "the symmetric part of B (Birch), all homogeneous strains of this cell, under constant load"
-"""What "stable" means: not that of phonons, of other cells, or of the crystal without its load."""
+"""What "stable" means here. Stability of phonons, of other cells, or without the load is not tested."""
 
 Ions = Literal["relaxed", "clamped"]
-# Differences balance the noise of a self-consistent stress (3e-8 Ha/Bohr³) against the next order; a formula has none.
+# Steps balance the noise of a self-consistent stress (3e-8 Ha/Bohr³) against the next order; a formula has no noise.
 _STEPS = {"second": (5e-3, 1e-4), "third": (2e-2, 1e-3)}  # (first principles, others)
 
 
@@ -48,9 +48,9 @@ class ElasticConstants:
         deformation: D of the state.
         stress: (3, 3) its Cauchy stress, Hartree/Bohr³.
         constants: (6, 6) C, symmetric, Hartree/Bohr³.
-        asymmetry: largest |C_IJ − C_JI| of the differences before they were made symmetric: how far to trust them.
+        asymmetry: largest |C_IJ − C_JI| before the differences were made symmetric, a measure of their error.
         ions: "relaxed" or "clamped".
-        in_domain: whether the state and all strained ones lie where a model was trained; None for engines without a
+        in_domain: whether the state and all strained states lie where a model was trained; None for engines without a
             domain.
     """
 
@@ -63,7 +63,7 @@ class ElasticConstants:
 
     @property
     def birch(self) -> FloatArray:
-        """(6, 6) B: dσ_I = B_IJ dε_J."""
+        """Birch's stiffness B (6, 6) with dσ_I = B_IJ dε_J, Hartree/Bohr³."""
         return self.constants + _stress_terms(self.stress)
 
     @property
@@ -97,13 +97,13 @@ def elastic_constants(
     """C at a state by central differences: 13 solves.
 
     Args:
-        engine: any; clamped ions need a :class:`~cellfields.state.FirstPrinciplesEngine`.
+        engine: any engine with stress; clamped ions need a :class:`~cellfields.engines.contract.FirstPrinciplesEngine`.
         deformation: D, or None for the reference cell (which may be under stress: see the top of this file).
         ions: "relaxed" or "clamped".
-        step: of each η_J, or None for 5e-3 (first principles) or 1e-4 (closed formulae such as surrogates).
+        step: size of each η_J, or None for 5e-3 (first principles) or 1e-4 (closed formulae such as surrogates).
 
     Raises:
-        InputError: clamped ions of an engine that cannot hold them, an engine without stress, or a step out of range.
+        InputError: the engine cannot clamp ions, or has no stress, or the step is not in 0 … 0.05.
     """
     crystal, size = engine.crystal, _step(engine, step, "second")
     deformation = Deformation.identity(crystal) if deformation is None else deformation
@@ -123,10 +123,19 @@ def elastic_constants(
 def third_order_constants(
     engine: Engine, deformation: Deformation | None = None, *, ions: Ions = "relaxed", step: float | None = None
 ) -> tuple[FloatArray, float]:
-    """C_IJK = ∂²S_I/∂η_J∂η_K at a state by central second differences: 43 solves. Arguments as above.
+    """C_IJK = ∂²S_I/∂η_J∂η_K at a state by central second differences: 43 solves.
+
+    Args:
+        engine: any engine with stress; clamped ions need a :class:`~cellfields.engines.contract.FirstPrinciplesEngine`.
+        deformation: D of the state, or None for the reference cell.
+        ions: "relaxed" or "clamped".
+        step: size of each η_J, or None for 2e-2 (first principles) or 1e-3 (closed formulae such as surrogates).
 
     Returns:
-        (6, 6, 6) constants, made symmetric in all indices, Hartree/Bohr³, and how far they were from it at most.
+        (6, 6, 6) constants, made symmetric in all indices, Hartree/Bohr³, and the largest change that this made.
+
+    Raises:
+        InputError: the engine cannot clamp ions, or has no stress, or the step is not in 0 … 0.05.
     """
     crystal, size = engine.crystal, _step(engine, step, "third")
     strained = _StrainedStress(engine, Deformation.identity(crystal) if deformation is None else deformation, ions)
@@ -167,12 +176,12 @@ class _StrainedStress:
 
     def __call__(self, strain: FloatArray) -> FloatArray:
         stretch = np.real(sqrtm(np.eye(3) + 2 * from_voigt(strain * TENSOR_FROM_ENGINEERING)))
-        wanted = stretch @ self._gradient
-        state = self._solve(Deformation.from_deformation_gradient(wanted, self._crystal))
+        strained_gradient = stretch @ self._gradient
+        state = self._solve(Deformation.from_deformation_gradient(strained_gradient, self._crystal))
         if state.provenance.get("in_domain") is False:
             self.in_domain = False
         stress = Stress.of(state, self._crystal)
-        rotation = wanted @ np.linalg.inv(stress.gradient)  # the engine answers in the standard frame
+        rotation = strained_gradient @ np.linalg.inv(stress.gradient)  # the engine answers in the standard frame
         cauchy = rotation @ stress.cauchy @ rotation.T
         inverse = np.linalg.inv(stretch)
         return to_voigt(np.linalg.det(stretch) * inverse @ cauchy @ inverse)
@@ -188,9 +197,9 @@ def _step(engine: Engine, step: float | None, order: str) -> float:
 
 def _stress_terms(stress: FloatArray) -> FloatArray:
     """B − C (6, 6) as a function of σ."""
-    one = np.eye(3)
+    identity = np.eye(3)
     twice = sum(
-        np.einsum(pattern, stress, one) for pattern in ("ik,jl->ijkl", "il,jk->ijkl", "jk,il->ijkl", "jl,ik->ijkl")
+        np.einsum(pattern, stress, identity) for pattern in ("ik,jl->ijkl", "il,jk->ijkl", "jk,il->ijkl", "jl,ik->ijkl")
     )
-    tensor = 0.5 * twice - np.einsum("ij,kl->ijkl", stress, one)
+    tensor = 0.5 * twice - np.einsum("ij,kl->ijkl", stress, identity)
     return stiffness_to_voigt(tensor)

@@ -3,8 +3,8 @@
     F(V) = F₀ + 9 V₀ B₀/16 { [(V₀/V)^⅔ − 1]³ B₀' + [(V₀/V)^⅔ − 1]² [6 − 4 (V₀/V)^⅔] }          (Birch 1947)
     P = −dF/dV ,   compared with −tr σ/3 at every point
 
-The cell is scaled in all directions alike, with the atoms relaxed as the engine does it. Energies alone decide the fit;
-the stress is the second route to the same pressure, and says how far to trust both.
+The cell is scaled in all directions alike, with the atoms relaxed by the engine. The fit uses energies alone; the
+stress gives the pressure a second time, and the difference shows how accurate both are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cellfields.units import ANGSTROM, GPA
 
 @dataclass(frozen=True, eq=False)
 class EquationOfState:
-    """A fit of Birch's third-order form to energies, atomic units, per cell of the crystal given.
+    """A fit of Birch's third-order form to energies, atomic units, per cell of the crystal.
 
     Attributes:
         volumes, energies: (n,) Bohr³ and Hartree.
@@ -66,7 +66,7 @@ class EquationOfState:
         return None if self.pressures is None else float(np.mean(self.pressures - self.pressure(self.volumes)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: Å³, Å, GPa and Hartree, by the keys' names."""
+        """Plain JSON data in Å³, Å, GPa and Hartree; the names of the keys tell the units."""
         offset = self.stress_offset
         return {
             "volumes_angstrom3": (self.volumes * ANGSTROM**3).tolist(),
@@ -85,15 +85,15 @@ class EquationOfState:
 
 
 def equation_of_state(engine: Engine, *, largest: float = 0.03, points: int = 7) -> EquationOfState:
-    """Solve cells scaled by 1 − largest … 1 + largest in length, and fit.
+    """Solve cells scaled by 1 − largest … 1 + largest in length, and fit Birch's third-order form to their energies.
 
     Args:
-        engine: any.
-        largest: change of length, up to 0.2.
-        points: number of cells, at least 5.
+        engine: any engine.
+        largest: largest relative change of length, above 0 and at most 0.2.
+        points: number of cells, 5 … 1000.
 
     Raises:
-        InputError: arguments out of range.
+        InputError: largest or points is out of its range.
         CellFieldsError: the energies have no minimum within the range (the message says in which direction it lies),
             or no equation of state fits them.
     """
@@ -130,12 +130,12 @@ def equation_of_state(engine: Engine, *, largest: float = 0.03, points: int = 7)
             f"{volume * ANGSTROM**3:.4g} Å³, the cells have {volumes[0] * ANGSTROM**3:.4g} to "
             f"{volumes[-1] * ANGSTROM**3:.4g} Å³; noise of the k mesh or the cutoff may be larger than the change of F"
         )
-    known = all(state.stress is not None for state in states)
+    has_stress = all(state.stress is not None for state in states)
     flags = [state.provenance.get("in_domain") for state in states]
     return EquationOfState(
         volumes=volumes,
         energies=energies,
-        pressures=np.array([-np.trace(s.stress) / 3 for s in states if s.stress is not None]) if known else None,
+        pressures=np.array([-np.trace(s.stress) / 3 for s in states if s.stress is not None]) if has_stress else None,
         volume=volume,
         energy=energy,
         bulk_modulus=bulk,

@@ -22,7 +22,7 @@ from cellfields.mechanics.uniaxial_path import TOLERANCE
 from cellfields.state import CellState
 from cellfields.units import GPA
 
-_NOISE = 20.0  # times the tolerance: what a stress that symmetry forbids may be
+_NOISE = 20.0  # times the tolerance: largest stress forbidden by symmetry that counts as noise
 _SEARCH = "the stress-free cell"
 
 
@@ -35,24 +35,25 @@ def stress_free(
     max_evaluations: int = 100,
     outside: str = "raise",
 ) -> CellState:
-    """Relax the cell.
+    """Relax the cell until all its free stress components are zero.
 
     The search keeps the symmetry that the crystal, its k mesh and ``begin`` share: a cubic crystal on a cubic mesh
-    stays cubic to the last digit. A stress that this symmetry forbids is left, and warned of where it is no noise.
+    stays cubic to the last digit. A stress that this symmetry forbids is not relaxed; where it is
+    larger than noise, a :class:`PhysicsWarning` tells its size.
 
     Args:
-        engine: any.
-        components: "axial" keeps right angles.
-        begin: where to begin; the reference cell, unless given.
+        engine: any engine with stress.
+        components: "axial" keeps right angles, "all" frees all six components.
+        begin: D where the search begins; None is the reference cell.
         tolerance: largest stress component at the end, Hartree/Bohr³.
-        max_evaluations: solves before it is given up.
+        max_evaluations: number of solves after which the search is given up.
         outside: "raise" refuses a result outside the strains that a model was trained on, "flag" returns it with
-            ``provenance["in_domain"]`` False. No difference for first principles.
+            ``provenance["in_domain"]`` False. Both are alike for first principles.
 
     Raises:
-        InputError: components of another name, or an engine without stress.
+        InputError: components or outside is not one of its values, or the engine has no stress.
         LeftDomainError: the search ended, or got lost, outside the strains that a model was trained on.
-        ConvergenceError: with D and the residual of each solve.
+        ConvergenceError: the search did not converge; it holds D and the residual of each solve.
     """
     check_outside(outside)
     cell = SymmetricCell.of(engine, components, begin)
@@ -81,15 +82,15 @@ def stress_free(
         )
     except ConvergenceError as error:
         history = [components_of(state) | step for state, step in zip(visited, error.history, strict=False)]
-        refused = isinstance(error.__cause__, OutsideDomainError)  # by a model that answers inside alone
+        refused = isinstance(error.__cause__, OutsideDomainError)  # by a model that refuses to extrapolate
         if visited and (refused or (outside == "raise" and is_outside(visited[-1]))):
-            told = departure(_SEARCH, engine, visited, visited[-1].deformation, str(error))
-            raise LeftDomainError(told, history) from error
+            message = departure(_SEARCH, engine, visited, visited[-1].deformation, str(error))
+            raise LeftDomainError(message, history) from error
         raise ConvergenceError(_partial(str(error), visited, history), history) from error
     state = evaluator.recall(cell.deformation(minimum.z))
     if outside == "raise" and is_outside(state):
-        told = departure(_SEARCH, engine, visited, state.deformation, "its stress is zero there")
-        raise LeftDomainError(told, [components_of(step) for step in visited])
+        message = departure(_SEARCH, engine, visited, state.deformation, "its stress is zero there")
+        raise LeftDomainError(message, [components_of(step) for step in visited])
     forbidden = cell.forbidden(state) if components == "all" else 0.0
     if forbidden > _NOISE * tolerance:
         warnings.warn(
@@ -103,9 +104,9 @@ def stress_free(
 
 
 def _partial(reason: str, visited: list[CellState], history: list[dict[str, float]]) -> str:
-    """The reason, and the best state on the way."""
+    """The reason of the failure, followed by the state with the smallest stress, as text."""
     if not history:
         return reason
     best = min(range(len(history)), key=lambda step: history[step]["residual"])
-    where, left = written(visited[best].deformation), history[best]["residual"]
-    return f"{reason}. The nearest was D = ({where}) with a largest stress of {left:.1e} Ha/Bohr³: go on from there"
+    where, residual = written(visited[best].deformation), history[best]["residual"]
+    return f"{reason}. The nearest was D = ({where}) with a largest stress of {residual:.1e} Ha/Bohr³: go on from there"

@@ -1,7 +1,7 @@
 """g(x) from any engine: each solve begins where the last one ended, and is counted.
 
-Engines that can hand over more than a density (``solve_and_continue``) do so; other first-principles engines get the
-last density; the rest need nothing.
+Engines with ``solve_and_continue`` choose themselves what the next solve begins with; other first-principles engines
+get the last density; all other engines begin each solve afresh.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _REMEMBERED = 12  # more than the probes of one measured stiffness
 
 
 class Evaluator:
-    """An engine, with memory of its last solve.
+    """An engine with memory of its last solves.
 
     Attributes:
         engine: the engine.
-        evaluations: how many states it has been asked for.
+        evaluations: number of solves so far.
         start: what the next solve begins with; may be put back to an earlier one.
     """
 
@@ -36,7 +36,7 @@ class Evaluator:
         self._recent: deque[CellState] = deque(maxlen=_REMEMBERED)
 
     def solve(self, deformation: Deformation) -> CellState:
-        """Relaxed state at D."""
+        """Relaxed state at D by a new solve, which begins from ``start`` and replaces it."""
         self.evaluations += 1
         if isinstance(self.engine, ContinuableEngine):
             state, self.start = self.engine.solve_and_continue(deformation, start=self.start)
@@ -48,15 +48,15 @@ class Evaluator:
         return state
 
     def recall(self, deformation: Deformation) -> CellState:
-        """The state at D, from memory where it was among the last few."""
-        known = (state for state in self._recent if state.deformation == deformation)
-        return next(known, None) or self.solve(deformation)
+        """The state at D: one of the last twelve solves where D is among them, else a new solve."""
+        matches = (state for state in self._recent if state.deformation == deformation)
+        return next(matches, None) or self.solve(deformation)
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        """g (6,) at x (6,)."""
+        """g (6,), Hartree/Bohr³, at the strain components x (6,), by a new solve."""
         crystal = self.engine.crystal
         return conjugate_stress(self.solve(deformation_of(x, crystal)), crystal)
 
     def restricted(self, active: Sequence[int]) -> Callable[[FloatArray], FloatArray]:
-        """z → g in the active components; the others of x are zero."""
+        """Function z (m,) → g (m,) in the active components; the other components of x are zero."""
         return lambda z: self(embedded(z, active))[list(active)]

@@ -2,9 +2,9 @@
 
     E(n)⁻¹ = s_ijkl n_i n_j n_k n_l                          s = C⁻¹
     Voigt: uniform strain, Reuss: uniform stress, Hill: their mean (Hill 1952)
-    ⟨C⟩ = |G|⁻¹ Σ_{Q ∈ G} Q Q Q Q : C                        G: point group; what of C the crystal's symmetry allows
+    ⟨C⟩ = |G|⁻¹ Σ_{Q ∈ G} Q Q Q Q : C                        G: point group; ⟨C⟩ has its symmetry
 
-Constants are (6, 6) in ASE's Voigt order; any unit in, the same unit out.
+Constants are (6, 6) in ASE's Voigt order; results have the unit of the constants.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SAME_STRAIN = 1e-6
 
 @dataclass(frozen=True)
 class Moduli:
-    """Bulk and shear modulus in the three averages."""
+    """Bulk and shear modulus in the averages of Voigt, Reuss and Hill, in the unit of the constants."""
 
     bulk_voigt: float
     bulk_reuss: float
@@ -66,7 +66,7 @@ def zener_anisotropy(constants: FloatArray) -> float:
 
 
 def moduli(constants: FloatArray) -> Moduli:
-    """Averages over all orientations.
+    """Bulk and shear modulus of constants (6, 6), averaged over all orientations.
 
     Raises:
         InputError: the constants are singular.
@@ -87,7 +87,7 @@ def moduli(constants: FloatArray) -> Moduli:
 
 
 def compliance(constants: FloatArray) -> FloatArray:
-    """C⁻¹ (6, 6), with ε₄ = 2 ε_yz and so on.
+    """Compliance C⁻¹ (6, 6), with ε₄ = 2 ε_yz and so on, in the inverse unit of the constants.
 
     Raises:
         InputError: the constants are singular.
@@ -98,7 +98,11 @@ def compliance(constants: FloatArray) -> FloatArray:
 
 
 def youngs_modulus(constants: FloatArray, directions: FloatArray) -> FloatArray:
-    """E (…) along unit vectors (…, 3)."""
+    """Young's modulus E (…) of constants (6, 6) along unit vectors (…, 3).
+
+    Raises:
+        InputError: the constants are singular.
+    """
     n = np.asarray(directions, dtype=float)
     # Each shear stands twice in s_ijkl n n n n, and C⁻¹ in Voigt form holds 2 ε.
     strain = to_voigt(n[..., :, None] * n[..., None, :])
@@ -108,19 +112,20 @@ def youngs_modulus(constants: FloatArray, directions: FloatArray) -> FloatArray:
 def point_group(crystal: Crystal, deformation: Deformation | None = None) -> FloatArray:
     """Rotations and reflections (n, 3, 3), Cartesian, that leave the reference crystal as it is.
 
-    With D those of them that leave the strain as it is too, in the frame of the deformed cell:  F = R U ,  Q U = U Q
+    With D given, only those that leave the strain unchanged too, in the frame of the deformed cell:
+    F = R U ,  Q U = U Q
     """
     lattice, positions = crystal.to_primitive(crystal.lattice_ref, crystal.positions_ref)
     kinds = list(dict.fromkeys(crystal.species))
     numbers = np.array([kinds.index(crystal.species[atom]) for atom in crystal.primitive_atoms])
-    found = space_group(lattice, positions, numbers, SYMMETRY_TOLERANCE)
-    rotations = np.unique(found["rotations"], axis=0)
+    symmetry = space_group(lattice, positions, numbers, SYMMETRY_TOLERANCE)
+    rotations = np.unique(symmetry["rotations"], axis=0)
     operations = np.asarray(lattice.T @ rotations @ np.linalg.inv(lattice.T))
     if deformation is None:
         return operations
     turn, stretch = polar(deformation.deformation_gradient(crystal))
-    kept = np.abs(operations @ stretch - stretch @ operations).max(axis=(1, 2)) < _SAME_STRAIN
-    return np.asarray(turn @ operations[kept] @ turn.T)
+    leaves_strain = np.abs(operations @ stretch - stretch @ operations).max(axis=(1, 2)) < _SAME_STRAIN
+    return np.asarray(turn @ operations[leaves_strain] @ turn.T)
 
 
 def symmetrised(constants: FloatArray, operations: FloatArray) -> tuple[FloatArray, float]:

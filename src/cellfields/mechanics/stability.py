@@ -5,7 +5,7 @@
 Beyond a limit point there is no neighbouring equilibrium at all: a path that minimises jumps, and sees no eigenvalue
 change its sign. So the path is followed by its arc length s, around the turning point and onto the unstable branch, and
 the zero of the eigenvalue is found in s (Keller 1977). There e_i(s) is stationary: the strain is found to second order.
-Reparametrising x changes K_ff of a state with g_f = 0 by a congruence, so the sign means something.
+Another choice of x changes K_ff of a state with g_f = 0 by a congruence, so the sign does not depend on it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RESOLUTION = 1e-4  # arc length
 _SHRINK = (1.0, 0.5, 0.25, 0.125)
 _CORRECTIONS = 12
 _MOST_STEPS = 200
-_INSIDE = (0.5, 0.25, 0.75, 0.1, 0.9)  # parts of an interval, tried where Brent's own point cannot be had
+_INSIDE = (0.5, 0.25, 0.75, 0.1, 0.9)  # parts of an interval, tried where Brent's own point cannot be solved
 _COUPLED = 0.02  # |v · K_fi| / |K_fi| above which the load itself drives the mode
 
 
@@ -51,15 +51,15 @@ class Instability:
 
     Attributes:
         direction: 1, 2 or 3.
-        strain: e_i.
+        strain: e_i of the state.
         deformation: D, within the tolerance of the free stress.
-        stress: (3, 3) Cauchy there, Hartree/Bohr³.
-        eigenvalue: of K_ff, zero within the search, Hartree/Bohr³.
-        mode: component → its part in the eigenvector: where the crystal goes next.
+        stress: (3, 3) Cauchy stress, Hartree/Bohr³.
+        eigenvalue: smallest one of K_ff, zero within the accuracy of the search, Hartree/Bohr³.
+        mode: component → its part in the eigenvector, along which the crystal gives way.
         kind: "limit point" (the load drives the mode: no equilibrium beyond) or "bifurcation" (the mode breaks a
             symmetry that the path keeps).
-        in_domain: whether a surrogate knows such strains; None for engines without a domain.
-        evaluations: solves that it took.
+        in_domain: whether D lies among a model's training strains; None for engines without a domain.
+        evaluations: number of solves.
     """
 
     direction: int
@@ -93,7 +93,7 @@ def tangent_stiffness(
     """K (m, m) = ∂g/∂x at D by differences, 4 or 10 solves; order e₁, e₂, e₃, c₂₃, c₁₃, c₁₂.
 
     Raises:
-        InputError: components of another name, or an engine without stress.
+        InputError: components is neither "axial" nor "all", or the engine has no stress.
     """
     active = active_components(components)
     gradient = Evaluator(engine).restricted(active)
@@ -114,25 +114,25 @@ def find_instability(
 ) -> Instability | None:
     """Follow the uniaxial path from zero, or from a point of a curve, until it loses its stability.
 
-    Each step takes some 5 solves (11 with shears), so that for DFT one begins a few steps before.
+    Each step takes some 5 solves (11 with shears); with DFT, ``begin`` should be a few steps before the instability.
 
     Args:
-        engine: any.
+        engine: any engine with stress.
         direction: 1, 2 or 3.
-        towards: the strain to go to; its sign says which way.
+        towards: the strain to go to, not zero; a positive one stretches, a negative one compresses.
         components: "axial" or "all".
         begin: a stable point of a curve with the same direction and components.
         tolerance: largest free stress component, Hartree/Bohr³.
         step: arc length between points.
         outside: "raise" refuses an instability outside the strains that a model was trained on, "flag" returns it with
-            ``in_domain`` False. No difference for first principles.
+            ``in_domain`` False. Both are alike for first principles.
 
     Returns:
         The instability, or None when the path reaches ``towards`` and is stable.
 
     Raises:
-        InputError: arguments out of range, or a first point that is unstable already.
-        LeftDomainError: the instability lies outside the strains that a model was trained on.
+        InputError: an argument is out of range, begin is of another test, or its state is unstable already.
+        LeftDomainError: the instability lies outside the strains that a model was trained on, with ``outside`` "raise".
         ConvergenceError: the path could not be followed.
     """
     check_outside(outside)
@@ -145,45 +145,52 @@ def find_instability(
         raise InputError("begin belongs to a test of another direction or with other components")
     evaluator = Evaluator(engine)
     path = _Path(evaluator.restricted(active), direction - 1, len(active), tolerance)
-    here = path.at(begin.minimum.z, np.sign(towards) * np.eye(len(active))[direction - 1])
-    if here.eigenvalue <= 0:
+    place = path.at(begin.minimum.z, np.sign(towards) * np.eye(len(active))[direction - 1])
+    if place.eigenvalue <= 0:
         raise InputError(f"begin: the crystal is unstable already at strain {begin.strain:g}")
     for _ in range(_MOST_STEPS):
-        if (here.z[direction - 1] - towards) * np.sign(towards) >= 0:
+        if (place.z[direction - 1] - towards) * np.sign(towards) >= 0:
             return None
-        there, taken = path.advance(here, step)
-        if there.eigenvalue <= 0:
-            found = _zero(path, here, there, taken)
-            state = evaluator.recall(deformation_of(embedded(found.z, active), engine.crystal))
+        next_place, arc_length = path.advance(place, step)
+        if next_place.eigenvalue <= 0:
+            critical = _zero(path, place, next_place, arc_length)
+            state = evaluator.recall(deformation_of(embedded(critical.z, active), engine.crystal))
             assert state.stress is not None
             if outside == "raise" and is_outside(state):
-                told = departure(f"an instability along x{direction}", engine, (), state.deformation, "it is there")
-                raise LeftDomainError(told, [components_of(state)])
+                message = departure(f"an instability along x{direction}", engine, (), state.deformation, "it is there")
+                raise LeftDomainError(message, [components_of(state)])
             names = [NAMES[index] for index in active if index != direction - 1]
-            limit_point = found.coupling > _COUPLED
-            # At a limit point what is left of g along the mode is a shift of the strain, in first order.
-            left = float(found.mode @ np.delete(found.gradient, direction - 1))
+            limit_point = critical.coupling > _COUPLED
+            # At a limit point the residual of g along the mode shifts the strain, to first order.
+            residual = float(critical.mode @ np.delete(critical.gradient, direction - 1))
             return Instability(
                 direction=direction,
-                strain=float(found.z[direction - 1]) - (left / found.drive if limit_point else 0.0),
+                strain=float(critical.z[direction - 1]) - (residual / critical.drive if limit_point else 0.0),
                 deformation=state.deformation,
                 stress=state.stress,
-                eigenvalue=found.eigenvalue,
-                mode=dict(zip(names, found.mode.tolist(), strict=True)),
+                eigenvalue=critical.eigenvalue,
+                mode=dict(zip(names, critical.mode.tolist(), strict=True)),
                 kind="limit point" if limit_point else "bifurcation",
                 in_domain=state.provenance.get("in_domain"),
                 evaluations=evaluator.evaluations,
             )
-        here = there
+        place = next_place
     raise ConvergenceError(f"the path was followed for {_MOST_STEPS} steps of {step:g} without an end")
 
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A point of the path.
+    """A point of the path; stresses and stiffnesses are in Hartree/Bohr³.
 
-    Attributes: z, g (m,), K (m, m), unit tangent (m,), smallest eigenvalue of K_ff, its mode v (m − 1,), the product
-    v · K_fi by which the load drives that mode, and its part in |K_fi|, 0 … 1.
+    Attributes:
+        z: (m,) strain components.
+        gradient: (m,) g.
+        stiffness: (m, m) K.
+        tangent: (m,) unit tangent of the path.
+        eigenvalue: smallest eigenvalue of K_ff.
+        mode: (m − 1,) its eigenvector v.
+        drive: v · K_fi, by which the load drives that mode.
+        coupling: |v · K_fi| / |K_fi|, 0 … 1.
     """
 
     z: FloatArray
@@ -204,11 +211,11 @@ class _Path:
     axis: int
     size: int
     tolerance: float
-    refused: list[str] = field(default_factory=list)  # what an engine said of the last strain it had no answer for
+    refused: list[str] = field(default_factory=list)  # the error message of the last strain that could not be solved
 
-    def at(self, z: FloatArray, along: FloatArray, known: FloatArray | None = None) -> _Place:
-        """Measure K at a point of the path; the tangent points the way that ``along`` does."""
-        gradient = self.gradient(z) if known is None else known
+    def at(self, z: FloatArray, along: FloatArray, gradient: FloatArray | None = None) -> _Place:
+        """Measure K at z (m,) on the path, with g there or None to compute it; the tangent points along ``along``."""
+        gradient = self.gradient(z) if gradient is None else gradient
         stiffness = measured_stiffness(self.gradient, z, gradient, _PROBE)
         rows = np.delete(stiffness, self.axis, axis=0)
         free, load = np.delete(rows, self.axis, axis=1), rows[:, self.axis]
@@ -227,40 +234,44 @@ class _Path:
             coupling=abs(drive) / (float(np.linalg.norm(load)) or 1.0),
         )
 
-    def advance(self, here: _Place, step: float) -> tuple[_Place, float]:
-        """The point a step ahead, and the step taken: shorter where the full one did not converge."""
-        for taken in step * np.array(_SHRINK):
-            there = self.ahead(here, float(taken))
-            if there is not None:
-                return there, float(taken)
+    def advance(self, place: _Place, step: float) -> tuple[_Place, float]:
+        """The next point, and its arc length from ``place``: shorter than ``step`` where that did not converge.
+
+        Raises:
+            ConvergenceError: not even an eighth of the step converged.
+        """
+        for arc_length in step * np.array(_SHRINK):
+            next_place = self.ahead(place, float(arc_length))
+            if next_place is not None:
+                return next_place, float(arc_length)
         raise ConvergenceError(
-            f"the path was lost at strain {here.z[self.axis]:.5f}: no equilibrium found {_SHRINK[-1] * step:g} ahead"
+            f"the path was lost at strain {place.z[self.axis]:.5f}: no equilibrium found {_SHRINK[-1] * step:g} ahead"
             + "".join(f" ({reason})" for reason in self.refused)
         )
 
-    def ahead(self, here: _Place, step: float, guess: _Place | None = None) -> _Place | None:
-        """Newton in the plane across the tangent:  g_f(z) = 0 ,  t · (z − z_here) = step.
+    def ahead(self, place: _Place, step: float, guess: _Place | None = None) -> _Place | None:
+        """Newton in the plane across the tangent:  g_f(z) = 0 ,  t · (z − z_place) = step.
 
         Args:
-            here: the point whose tangent t and z make the plane.
+            place: the point whose tangent t and z make the plane.
             step: arc length.
-            guess: where to begin, with its stiffness; ``here`` moved along t, unless given.
+            guess: point where to begin, with its stiffness; None is ``place`` moved along t.
 
         Returns:
-            The point with its measured stiffness, or None where the iteration did not converge or the engine had no
-            answer on the way; ``refused`` then holds what it said.
+            The point with its measured stiffness, or None where the iteration did not converge or the engine refused a
+            strain; ``refused`` then holds the message.
         """
-        start = here if guess is None else guess
+        start = place if guess is None else guess
         stiffness, z_last, g_last = start.stiffness, start.z, start.gradient
-        z = z_last + (step - here.tangent @ (z_last - here.z)) * here.tangent
+        z = z_last + (step - place.tangent @ (z_last - place.z)) * place.tangent
         try:
             for _ in range(_CORRECTIONS):
                 gradient = self.gradient(z)
                 stiffness = updated(stiffness, z - z_last, gradient - g_last, self.tolerance)
                 missing = np.delete(gradient, self.axis)
                 if np.abs(missing).max(initial=0.0) < self.tolerance:
-                    return self.at(z, here.tangent, gradient)
-                rows = np.vstack([np.delete(stiffness, self.axis, axis=0), here.tangent * np.abs(stiffness).max()])
+                    return self.at(z, place.tangent, gradient)
+                rows = np.vstack([np.delete(stiffness, self.axis, axis=0), place.tangent * np.abs(stiffness).max()])
                 z_last, g_last = z, gradient
                 z = z + np.linalg.solve(rows, -np.append(missing, 0.0))
         except (InputError, ConvergenceError, np.linalg.LinAlgError) as error:
@@ -269,30 +280,30 @@ class _Path:
 
 
 def _zero(path: _Path, low: _Place, high: _Place, step: float) -> _Place:
-    """The point between two, ``step`` apart, where the eigenvalue is zero: Brent's method in the arc length.
+    """The point between two, ``step`` apart, where the eigenvalue is zero, by Brent's method in the arc length.
 
-    Where a point that Brent asks for cannot be had, others between the two nearest known ones of different sign are
-    tried, and the search goes on between these.
+    Where a point that Brent's method needs cannot be solved, others between the two nearest solved points of different
+    sign are tried, and the search goes on between the nearest two again.
 
     Raises:
-        ConvergenceError: no point between two of different sign, farther apart than the resolution, could be had.
+        ConvergenceError: no point could be solved between two of different sign that are farther apart than 1e-4.
     """
     places = {0.0: low, step: high}
 
     def place(s: float) -> _Place | None:
         if s not in places:
-            nearest = min(places, key=lambda known: abs(known - s))
-            found = path.ahead(low, s) or path.ahead(low, s, places[nearest])
-            if found is None:
+            nearest = min(places, key=lambda arc_length: abs(arc_length - s))
+            new_place = path.ahead(low, s) or path.ahead(low, s, places[nearest])
+            if new_place is None:
                 return None
-            places[s] = found
+            places[s] = new_place
         return places[s]
 
     def eigenvalue(s: float) -> float:
-        found = place(s)
-        if found is None:
+        solved = place(s)
+        if solved is None:
             raise _NoPlace
-        return found.eigenvalue
+        return solved.eigenvalue
 
     begin, end = 0.0, step
     while end - begin > _RESOLUTION:
@@ -308,14 +319,14 @@ def _zero(path: _Path, low: _Place, high: _Place, step: float) -> _Place:
                 + "".join(f" ({reason})" for reason in path.refused)
             )
         begin, end = _nearest_of_different_sign(places)
-    return min(places[begin], places[end], key=lambda found: abs(found.eigenvalue))
+    return min(places[begin], places[end], key=lambda end_point: abs(end_point.eigenvalue))
 
 
 class _NoPlace(Exception):
-    """A point of the path that Brent's method asks for cannot be had."""
+    """A point of the path that Brent's method needs cannot be solved."""
 
 
 def _nearest_of_different_sign(places: dict[float, _Place]) -> tuple[float, float]:
-    """Arc lengths of two neighbouring known points, stable and not."""
-    known = sorted(places)
-    return next((a, b) for a, b in pairwise(known) if places[a].eigenvalue > 0 >= places[b].eigenvalue)
+    """Arc lengths of the first two neighbouring solved points of which the former is stable and the latter is not."""
+    arc_lengths = sorted(places)
+    return next((a, b) for a, b in pairwise(arc_lengths) if places[a].eigenvalue > 0 >= places[b].eigenvalue)

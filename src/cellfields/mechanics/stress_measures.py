@@ -43,7 +43,7 @@ class Stress:
 
     @classmethod
     def of(cls, state: CellState, crystal: Crystal) -> Stress:
-        """Of an engine's state.
+        """Make the stress of an engine's state.
 
         Raises:
             InputError: the state does not know its stress.
@@ -54,18 +54,18 @@ class Stress:
 
     @cached_property
     def gradient(self) -> FloatArray:
-        """F (3, 3)."""
+        """Deformation gradient F (3, 3)."""
         return self.deformation.deformation_gradient(self.crystal)
 
     @cached_property
     def first_piola(self) -> FloatArray:
-        """P (3, 3) = ∂w/∂F: not symmetric; row: direction of the force, column: reference normal."""
+        """P (3, 3) = ∂w/∂F, Hartree/Bohr³, not symmetric; row: direction of the force, column: reference normal."""
         determinant = float(np.linalg.det(self.gradient))
         return np.asarray(determinant * np.linalg.solve(self.gradient, self.cauchy).T)  # σ = σᵀ: (F⁻¹ σ)ᵀ = σ F⁻ᵀ
 
     @cached_property
     def second_piola(self) -> FloatArray:
-        """S (3, 3) = ∂w/∂E."""
+        """S (3, 3) = ∂w/∂E, symmetric, Hartree/Bohr³."""
         stress = np.linalg.solve(self.gradient, self.first_piola)
         return np.asarray(0.5 * (stress + stress.T))
 
@@ -77,7 +77,7 @@ class Stress:
 
     @cached_property
     def small_strain(self) -> FloatArray:
-        """σ (3, 3) of eq. 14 by the chain rule through eq. 15 and 16 (Appendix B); another number than eq. 13.
+        """σ (3, 3) of eq. 14 by the chain rule through eq. 15 and 16 (Appendix B); it differs from eq. 13.
 
         Off the diagonal it is half the derivative with respect to the shared ε_ij = ε_ji.
 

@@ -3,8 +3,8 @@
     minimise 𝓕(x) over the free components of x at prescribed e_i        (``coordinates`` says what x is)
 
 "axial" frees the other two elongations and keeps right angles, as the authors did; "all" frees the three shears too.
-The path goes from zero outwards, so that it stays in the minimum that it began in for as long as there is one. Each
-strain begins at the extrapolation of its neighbours, with their stiffness, and its solves with their orbitals.
+The path goes from zero outwards, so that it stays in the minimum that it began in for as long as there is one. The
+search at each strain begins at the extrapolation of its neighbours, with their stiffness and their orbitals.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from cellfields.state import CellState
 PAPER_STRAINS = tuple(float(x) for x in np.round(np.linspace(-0.1, 0.1, 21), 10))
 TOLERANCE = 2e-7  # Hartree/Bohr³, 6 MPa: about the noise of a stress from a reduced basis
 _LARGEST_STRAIN = 0.4
-_SINGULAR = 1e-10  # of the largest stiffness: none at all
-_WILD = 0.05  # strain; an extrapolation that goes farther is not believed
+_SINGULAR = 1e-10  # of the largest stiffness: smaller singular values count as zero
+_WILD = 0.05  # strain; a longer extrapolation is not used
 
 Definition = Literal["cauchy", "small-strain"]
 OnPoint = Callable[["UniaxialPoint", CellState], None]
@@ -41,16 +41,16 @@ OnPoint = Callable[["UniaxialPoint", CellState], None]
 
 @dataclass(frozen=True, eq=False)
 class UniaxialPoint:
-    """One converged strain.
+    """One converged strain of a uniaxial test.
 
     Attributes:
         strain: the prescribed e_i.
-        deformation: D.
-        stress: (3, 3) Cauchy, Hartree/Bohr³.
+        deformation: D of the state.
+        stress: (3, 3) Cauchy stress, Hartree/Bohr³.
         free_energy: Hartree per cell.
         internal: (n_int,) relaxed internal coordinates, fractional, or None where the engine does not know them.
-        evaluations: solves that it took.
-        in_domain: whether a surrogate knows such strains; None for engines without a domain.
+        evaluations: number of solves.
+        in_domain: whether D lies among a model's training strains; None for engines without a domain.
         minimum: z, g and carried stiffness K in the active components, for the points that follow.
     """
 
@@ -80,7 +80,7 @@ class UniaxialPoint:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> UniaxialPoint:
-        """Inverse of :meth:`to_dict`."""
+        """Make the point from the table that :meth:`to_dict` returned."""
         z, gradient, stiffness = (np.array(table[name]) for name in ("z", "gradient", "stiffness"))
         return cls(
             strain=float(table["strain"]),
@@ -96,13 +96,13 @@ class UniaxialPoint:
 
 @dataclass(frozen=True, eq=False)
 class UniaxialTable:
-    """The numbers that one draws.
+    """Stress and elongations along a test as arrays, ready to be plotted.
 
     Attributes:
         direction: 1, 2 or 3.
         strain: (n,) prescribed, increasing.
         stress: (n,) along the direction, Hartree/Bohr³.
-        strains: (n, 3) elongations e₁, e₂, e₃; the prescribed one among them.
+        strains: (n, 3) elongations e₁, e₂, e₃, with the prescribed one among them.
     """
 
     direction: int
@@ -111,7 +111,7 @@ class UniaxialTable:
     strains: FloatArray
 
     def residual(self) -> tuple[float, FloatArray]:
-        """Stress, and elongations (3,), at zero prescribed strain (linear between points)."""
+        """Stress, Hartree/Bohr³, and elongations (3,) at zero prescribed strain (linear between points)."""
         at_zero = [float(np.interp(0.0, self.strain, column)) for column in (self.stress, *self.strains.T)]
         return at_zero[0], np.array(at_zero[1:])
 
@@ -126,7 +126,10 @@ class UniaxialTable:
         return [float(middle[i] - slope[i] * (middle[i + 1] - middle[i]) / (slope[i + 1] - slope[i])) for i in turns]
 
     def subtracted(self, reference: UniaxialTable | None = None) -> UniaxialTable:
-        """Without the residual stress and strains at zero, its own or another's (the paper's figure 9: DFT's)."""
+        """The table less the residual stress and strains at zero of ``reference``, or of this table where that is None.
+
+        The paper's figure 9 subtracts those of the DFT curve from all curves.
+        """
         stress, strains = (self if reference is None else reference).residual()
         strains[self.direction - 1] = 0.0  # prescribed
         return UniaxialTable(self.direction, self.strain, self.stress - stress, self.strains - strains)
@@ -134,14 +137,14 @@ class UniaxialTable:
 
 @dataclass(frozen=True, eq=False)
 class UniaxialCurve:
-    """A finished test.
+    """The result of a uniaxial test.
 
     Attributes:
         crystal: the reference crystal.
         direction: 1, 2 or 3: the line that is stretched, x₁ ∥ a and x₂ in the plane of a and b.
         components: "axial" or "all".
         points: in order of strain.
-        failures: strain → why its branch ended there; strains beyond were not tried.
+        failures: strain → why its branch ended there; strains beyond it were not tried.
     """
 
     crystal: Crystal
@@ -152,15 +155,15 @@ class UniaxialCurve:
 
     @property
     def evaluations(self) -> int:
-        """Solves in all."""
+        """Number of solves at all points together."""
         return sum(point.evaluations for point in self.points)
 
     def at(self, strain: float) -> UniaxialPoint:
-        """The point nearest to a strain."""
+        """The point whose prescribed strain is nearest to ``strain``."""
         return min(self.points, key=lambda point: abs(point.strain - strain))
 
     def table(self, definition: Definition = "cauchy") -> UniaxialTable:
-        """Stress and strains as arrays, nothing subtracted.
+        """Stress and strains as arrays, with no residual subtracted.
 
         Args:
             definition: "cauchy" is eq. 13 along the deformed line, "small-strain" eq. 14, which the paper plots.
@@ -216,31 +219,32 @@ def uniaxial_test(
     """Stretch and compress a crystal along one direction.
 
     Args:
-        engine: any; DFT gives the "true" curve, a surrogate the learned one.
+        engine: any engine with stress; DFT gives the "true" curve, a surrogate the learned one.
         direction: 1, 2 or 3.
-        strains: prescribed e_i; zero is always added.
+        strains: prescribed e_i, −0.4 … 0.4; zero is always added.
         components: "axial" or "all".
         tolerance: largest free stress component at a converged point, Hartree/Bohr³.
-        max_evaluations: solves before a strain is given up.
+        max_evaluations: number of solves after which a strain is given up.
         method: "secant" carries a stiffness along and begins where a parabola through its neighbours points to;
-            "barzilai-borwein" is the paper's steepest descent, for comparison: it needs several times the solves.
-        record: file of JSON lines that keeps each converged point; a second call with it goes on from there.
+            "barzilai-borwein" is the paper's steepest descent, for comparison, and needs several times as many solves.
+        record: file of JSON lines that keeps each converged point; a second call with the same file continues the test.
         on_point: called with each newly converged point and its state.
 
     Returns:
-        The curve. A branch that fails ends there, and says so in ``failures``.
+        The curve. A branch ends at the first strain that fails; ``failures`` holds the reason.
 
     Raises:
         InputError: direction, strains or components out of range, an engine without stress, or an engine that cannot
-            say what it is (for ``record``).
+            identify itself (for ``record``).
         SettingsMismatchError: ``record`` belongs to another test.
-        ConvergenceError: already the state at zero strain was not found.
+        CorruptFileError: ``record`` is not a record of points.
+        ConvergenceError: the state at zero strain was not found.
     """
     ordered = _checked(direction, strains)
     active = active_components(components)
     settings = {"direction": direction, "components": components, "tolerance": tolerance, "method": method}
-    kept = None if record is None else Record.open(Path(record), engine, {"test": "uniaxial", **settings})
-    done = {p.strain: p for p in map(UniaxialPoint.from_dict, kept.entries)} if kept else {}
+    points_file = None if record is None else Record.open(Path(record), engine, {"test": "uniaxial", **settings})
+    done = {p.strain: p for p in map(UniaxialPoint.from_dict, points_file.entries)} if points_file else {}
     free = np.array([index != direction - 1 for index in active])
     search = partial(
         minimise if method == "secant" else barzilai_borwein, tolerance=tolerance, max_evaluations=max_evaluations
@@ -269,14 +273,14 @@ def uniaxial_test(
             state = evaluator.recall(deformation_of(embedded(minimum.z, active), engine.crystal))
             point = _point(strain, state, minimum)
             done[strain] = point
-            if kept is not None:
-                kept.append(point.to_dict())
+            if points_file is not None:
+                points_file.append(point.to_dict())
             if on_point is not None:
                 on_point(point, state)
         if branch == [0.0]:
             at_zero = evaluator.start
-    wanted = {0.0, *ordered}
-    points = tuple(done[strain] for strain in sorted(done) if strain in wanted)
+    requested = {0.0, *ordered}
+    points = tuple(done[strain] for strain in sorted(done) if strain in requested)
     return UniaxialCurve(engine.crystal, direction, components, points, failures)
 
 
@@ -297,7 +301,7 @@ def _branches(strains: list[float]) -> Iterator[list[float]]:
 
 
 def _extrapolated(strain: float, axis: int, nearest: list[UniaxialPoint], free: Array) -> FloatArray:
-    """z at a new strain: on the parabola through three neighbours, or the tangent at one."""
+    """z (m,) at a new strain, on the parabola through three neighbours or on the tangent at one."""
     minimum = nearest[0].minimum
     guess = minimum.corrected(free)
     if len(nearest) > 1:
@@ -309,7 +313,7 @@ def _extrapolated(strain: float, axis: int, nearest: list[UniaxialPoint], free: 
 
 
 def _newton_polynomial(strain: float, knots: list[tuple[float, FloatArray]]) -> FloatArray:
-    """What the polynomial through the knots adds to the first one's value, without terms that do not get smaller."""
+    """Difference (m,) between the polynomial through the knots and its first knot, cut where terms stop shrinking."""
     places = [place for place, _ in knots]
     differences = [value for _, value in knots]
     total, factor, last = np.zeros_like(differences[0]), 1.0, _WILD

@@ -1,4 +1,4 @@
-"""The surrogate: states → reduction (PCA) → networks → training → an engine that answers in well under a ms.
+"""The surrogate: states → reduction (PCA) → networks → training → an engine that takes well under a ms.
 
 States are computed by ``engines`` and stored by ``dataset``; predictions are judged in ``evaluation``. This is the
 lowest room that imports JAX.

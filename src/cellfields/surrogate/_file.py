@@ -3,8 +3,8 @@
     sha256 = SHA-256( header content, then name, type, shape and bytes of every tensor in order of name )
 
 Nothing in the file is ever executed. A changed byte anywhere changes the sum, and the file is refused. Numbers that
-single precision holds exactly are stored so, and of modes no more columns than they change (compact.py sees to both):
-a model is read as it was written, to the last bit.
+single precision holds exactly are stored in it, and of modes only the columns up to the last that is not zero, so that
+models of compact.py are small. A model is read as it was written, to the last bit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cellfields.surrogate.uncertainty import Uncertainty
 
 FORMAT = "cellfields-surrogate"
 VERSION = 1
-_KEY = "cellfields"  # the one entry of safetensors' own metadata: several would come in random order
+_KEY = "cellfields"  # the only entry of safetensors' own metadata: several would come in random order
 _DTYPES = ("float64", "float32", "int64")
 _REGRESSOR_PARTS = ("input_mean", "input_scale", "output_mean", "output_scale", "trend")
 _DOMAIN_PARTS = ("lower", "upper", "mean", "whitening")
@@ -44,7 +44,7 @@ _UNCERTAINTY_PARTS = ("input_mean", "input_scale", "root")
 
 
 def write_model(path: Path, tensors: Mapping[str, Array], content: Mapping[str, Any]) -> None:
-    """Write tensors and JSON content to ``path``, durably and whole or not at all.
+    """Write tensors and JSON content to ``path`` durably: the file is written whole or not at all.
 
     Raises:
         InputError: the folder does not exist.
@@ -103,7 +103,7 @@ def _digest(content: Mapping[str, Any], tensors: Mapping[str, Array]) -> str:
     return sha.hexdigest()
 
 
-# -- what is in it ------------------------------------------------------------------------------------------------
+# -- the content -------------------------------------------------------------------------------------------------
 
 
 def pack(
@@ -146,10 +146,10 @@ def pack(
 def unpack(
     tensors: Mapping[str, Array], table: Mapping[str, Any]
 ) -> tuple[StateEncoding, dict[str, Regressor], TrainingDomain, Uncertainty | None]:
-    """Inverse of :func:`pack`; every part checks its own shapes.
+    """Inverse of :func:`pack`; each part checks its shapes.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: something is missing or does not fit.
+        KeyError, TypeError, ValueError, AttributeError: a tensor or key is missing, or a shape does not fit.
     """
     basis = None
     if table["real"] is not None:
@@ -187,7 +187,7 @@ def unpack(
 
 
 def _narrow(array: Array) -> Array:
-    """In single precision where that holds every number of it, else as it is."""
+    """The array in single precision where that holds every number exactly, else unchanged."""
     with np.errstate(over="ignore"):
         single = array.astype(np.float32)
     return single if np.array_equal(single, array) else array
@@ -198,7 +198,7 @@ def _wide(array: Array) -> FloatArray:
 
 
 def _reduction(mean: Array, modes: Array) -> Reduction:
-    """With the columns that :func:`pack` left out."""
+    """A reduction with the columns that :func:`pack` left out filled with zeros."""
     if modes.ndim != 2 or modes.shape[1] > len(mean):
         raise ValueError(f"modes {modes.shape} and mean {mean.shape} of a reduction do not fit together")
     full = np.zeros((len(modes), len(mean)))
@@ -209,4 +209,4 @@ def _reduction(mean: Array, modes: Array) -> Reduction:
 def _numbers(table: Mapping[str, Any]) -> set[str]:
     if "numbers" in table:
         return set(table["numbers"])
-    return {"internal", "free_energy", "fermi_energy"} & set(table["networks"])  # files of before there was a choice
+    return {"internal", "free_energy", "fermi_energy"} & set(table["networks"])  # older files have no such key

@@ -1,9 +1,9 @@
 """All maps of a surrogate at one strain or many, in NumPy and double precision.
 
-    y = ȳ + M(z) [T_ρ T_φ T_u T_s T_R T_F …]            polynomials of the same z share their monomials: one product
+    y = ȳ + M(z) [T_ρ T_φ T_u T_s T_R T_F …]            polynomials of one z share their monomials: one product
 
-Maps with a network are evaluated one by one. The result is the same to rounding. Where F is one of the polynomials, its
-derivatives are six more columns.
+Maps with a network are evaluated one by one. Results differ from separate evaluation by rounding only. Where F is one
+of the polynomials, its derivatives are six more columns.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _AT_ONCE = 64  # strains whose monomials stay in the cache
 
 @dataclass(frozen=True, eq=False)
 class JointMaps:
-    """What is evaluated together.
+    """The maps of a surrogate, with its polynomials joined so that they are evaluated together.
 
     Attributes:
         places: quantity of the joint polynomial → its columns.
         mean, scale: (6,) standardisation of its input.
-        constant: (k,).
-        trend: (T, k).
+        constant: (k,) ȳ.
+        trend: (T, k) coefficients of the monomials of z.
         slopes: columns of ∂F/∂z, where F is one of these polynomials.
         others: the remaining maps, by quantity.
-        order: all quantities.
+        order: all quantities, in the order of the results.
     """
 
     places: Mapping[str, slice]
@@ -49,7 +49,7 @@ class JointMaps:
         """Join the polynomials with the input of the first one; regressors must hold NumPy arrays."""
         polynomials = {name: r for name, r in regressors.items() if r.network is None}
         first = next(iter(polynomials.values()), None)
-        joined = {name: r for name, r in polynomials.items() if first is not None and _alike(r, first)}
+        joined = {name: r for name, r in polynomials.items() if first is not None and _same_input(r, first)}
         places, at = {}, 0
         for name, regressor in joined.items():
             places[name] = slice(at, at + len(regressor.output_mean))
@@ -102,7 +102,7 @@ class JointMaps:
 
 
 def _double(regressor: Regressor) -> Regressor:
-    """With kernels in double precision already: NumPy would convert them at every call."""
+    """The regressor with kernels in double precision, so that NumPy need not convert them at every call."""
     if regressor.network is None:
         return regressor
     kernels, biases = regressor.network.kernels, regressor.network.biases
@@ -110,9 +110,9 @@ def _double(regressor: Regressor) -> Regressor:
     return replace(regressor, network=network)
 
 
-def _alike(one: Regressor, other: Regressor) -> bool:
+def _same_input(first: Regressor, second: Regressor) -> bool:
     return (
-        one.trend.shape[0] == other.trend.shape[0]
-        and np.array_equal(one.input_mean, other.input_mean)
-        and np.array_equal(one.input_scale, other.input_scale)
+        first.trend.shape[0] == second.trend.shape[0]
+        and np.array_equal(first.input_mean, second.input_mean)
+        and np.array_equal(first.input_scale, second.input_scale)
     )

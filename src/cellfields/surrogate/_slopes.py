@@ -1,8 +1,8 @@
-"""The slope of a polynomial energy without automatic differentiation: its derivative is a polynomial again.
+"""The slope of a polynomial energy without automatic differentiation: its derivative is again a polynomial.
 
-    ∂P/∂z_i = Σ_α α_i c_α z^{α − e_i}                                         monomials that P has anyhow
+    ∂P/∂z_i = Σ_α α_i c_α z^{α − e_i}                                         only monomials that P has too
 
-The same numbers as JAX's, with nothing to compile. The stress follows by
+The slopes agree with those of JAX to rounding, and nothing is compiled. The stress follows by
 :func:`~cellfields.crystal.kinematics.stress_of_energy_gradient`.
 """
 
@@ -19,9 +19,10 @@ def derivative(trend: FloatArray, degree: int) -> tuple[FloatArray, FloatArray]:
 
     Args:
         trend: (T,) coefficients of ``monomials(z, degree)``.
+        degree: highest total degree of P.
 
     Returns:
-        Constants (d,) and coefficients (T, d) of the same monomials, those of the highest degree 0.
+        Constants (d,), and coefficients (T, d) of these monomials, zero for the highest degree; d is 6.
     """
     d = 6
     powers = exponents(d, degree)

@@ -5,8 +5,8 @@
 Images of one strain are one group: they are left out together, and the standardisation is made of all of them, so that
 the fitted map is exactly as symmetric as the crystal. F is fitted to its values and to its derivatives, V σ = d𝓕/dη.
 
-Where the polynomial leaves more than half of the standard deviation on strains left out, a network is trained too, and
-the one that leaves less is taken (ensemble.py).
+Where the error of the polynomial on strains left out is more than half of the standard deviation, networks are trained
+too, and the map with the smaller error is taken (ensemble.py).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from cellfields.surrogate.state_encoding import StateEncoding
 from cellfields.surrogate.training import Progress, spread
 from cellfields.surrogate.uncertainty import Uncertainty, left_out_errors
 
-_ROUGH = 0.5  # left-out error of a polynomial, in standard deviations, from which on networks are tried
+_ROUGH = 0.5  # networks are tried where the left-out error of a polynomial, in standard deviations, is larger
 
 
 @dataclass(frozen=True, eq=False)
 class ClosedForm:
-    """Fitted regressors, and how they fare on strains left out.
+    """Fitted regressors, and their errors on strains left out.
 
     Attributes:
         regressors: quantity → D to outputs.
-        residuals: quantity → true minus predicted outputs (n, k) of strains that know it (of an ensemble: some of
-            them), each predicted from others.
-        uncertainty: what follows from them.
+        residuals: quantity → true minus predicted outputs (n, k) of the strains that know it (of an ensemble: of some
+            of them), each predicted by a fit to other strains.
+        uncertainty: standard deviations of predictions, fitted to the residuals.
         slopes: "learned" where F was learned from the stress too, else "left out: " and why.
     """
 
@@ -63,16 +63,17 @@ def fit_closed_form(
     *,
     check: SlopeCheck | None = None,
 ) -> ClosedForm:
-    """Regressors of all quantities.
+    """Fit the regressors of all quantities.
 
     Args:
-        encoding: what the outputs mean.
+        encoding: the encoding of the outputs.
         states: from :func:`~cellfields.surrogate.images.images_of`.
-        images: how many each strain has.
+        images: number of images that each strain has.
         encoded: quantity → which states know it, and their outputs (n, k).
-        recipe: degree, lengths, slopes.
-        on_progress: called with (quantity, 1, 1) when it is done.
-        check: of the states' stress against their energies; slopes that contradict are not learned.
+        recipe: degree, blend, lengths, slopes, members and seed.
+        on_progress: called with (quantity, 1, 1) when a quantity is done, and with (quantity, members done, members in
+            all) where networks are trained.
+        check: comparison of the states' stress with their energies; slopes are not learned where it contradicts.
     """
     slopes_used = "left out: the free energy is not known"
     deformations = np.array([state.deformation.as_array() for state in states])
@@ -80,17 +81,17 @@ def fit_closed_form(
     input_std, input_scale = spread(deformations - input_mean, deformations)
     regressors: dict[str, Regressor] = {}
     residuals: dict[str, FloatArray] = {}
-    first: dict[str, tuple[IntArray, FloatArray]] = {}  # of the residuals, without images
+    without_images: dict[str, tuple[IntArray, FloatArray]] = {}  # states and outputs that the residuals are of
     designs: dict[tuple[bytes, int], dict[float, Design]] = {}
     degrees = range(max(1, recipe.degree + 1 - recipe.blend), recipe.degree + 1)
     for name, (rows, outputs) in encoded.items():
         z = ((deformations[rows] - input_mean) * input_scale).reshape(-1, images, 6)
         grouped = outputs.reshape(-1, images, outputs.shape[1])
 
-        known = [designs.setdefault((rows.tobytes(), degree), {}) for degree in degrees]
+        shared_designs = [designs.setdefault((rows.tobytes(), degree), {}) for degree in degrees]
         polynomials = (
-            fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, designs=made)
-            for degree, made in zip(degrees, known, strict=True)
+            fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, designs=shared)
+            for degree, shared in zip(degrees, shared_designs, strict=True)
         )
         fit = blended(list(polynomials))
         if name == "free_energy":
@@ -102,7 +103,7 @@ def fit_closed_form(
                 fit_polynomial(z, grouped, degree=degree, lengths=recipe.lengths, slopes=slopes) for degree in degrees
             )
             with_slopes = blended(list(polynomials))
-            # A stress that is not this energy's derivative in another way (another code's convention) does harm.
+            # A stress that is not the derivative for another reason (another code's convention) makes the fit worse.
             better = float((with_slopes.left_out**2).sum()) < float((fit.left_out**2).sum())
             fit = with_slopes if better else fit
             slopes_used = "learned" if better else "left out: with them F of strains left out is predicted worse"
@@ -110,24 +111,24 @@ def fit_closed_form(
             input_mean, input_scale, fit.constant, np.zeros(outputs.shape[1]), fit.coefficients, None
         )
         residuals[name] = fit.left_out
-        first[name] = rows[::images] // images, outputs[::images]
+        without_images[name] = rows[::images] // images, outputs[::images]
         if recipe.members and len(outputs) >= FEWEST and _error(outputs, fit.left_out) > _ROUGH:
-            tell = None if on_progress is None else partial(on_progress, name)
-            ensemble = fit_ensemble(name, z, grouped, input_mean, input_scale, recipe, tell)
+            report = None if on_progress is None else partial(on_progress, name)
+            ensemble = fit_ensemble(name, z, grouped, input_mean, input_scale, recipe, report)
             judged = ensemble.judged
             if _error(outputs, ensemble.left_out) < _error(outputs, fit.left_out[judged]):
                 regressors[name], residuals[name] = ensemble.regressor, ensemble.left_out
-                first[name] = first[name][0][judged], first[name][1][judged]
+                without_images[name] = without_images[name][0][judged], without_images[name][1][judged]
         if on_progress is not None:
             on_progress(name, 1, 1)
-    left_out = left_out_errors(encoding, states[::images], first, residuals)
+    left_out = left_out_errors(encoding, states[::images], without_images, residuals)
     z = ((deformations - input_mean) * input_scale).reshape(-1, images, 6)
     uncertainty = Uncertainty.fit(z, input_mean, input_scale, left_out, recipe.degree)
     return ClosedForm(regressors, residuals, uncertainty, slopes_used)
 
 
 def _why_not(recipe: Polynomials, states: Sequence[CellState], check: SlopeCheck | None) -> str:
-    """Why slopes are not to be learned, as a text for people; empty where they may be."""
+    """The reason not to learn slopes, as text for the metadata; empty where they may be learned."""
     if not recipe.slopes:
         return "left out: slopes = false"
     if any(state.stress is None for state in states):

@@ -1,8 +1,8 @@
 """A surrogate in fewer bytes: modes without the plane waves that hardly matter, and single precision to store.
 
-    modes of a field:  columns |m| ≤ cut  where  ‖f beyond the cut‖ ≤ tolerance ‖f‖  for every given state
+    modes of a field:  columns |m| ≤ cut  where  ‖f beyond the cut‖ ≤ tolerance ‖f‖  for every state passed
 
-The entries m = 0 stay what they are, so that what is exact stays exact. Modes are rounded to single precision and stay
+The entries m = 0 are not changed, so that exact integrals stay exact. Modes are rounded to single precision and stay
 double in memory (arithmetic does not change); energies' and atoms' maps, which are differentiated, are not touched. The
 Fourier series of a bare potential falls off slowly: φ keeps all plane waves. Shorter series are quicker to sum, too.
 """
@@ -27,11 +27,11 @@ def compacted(surrogate: Surrogate, states: Sequence[CellState], tolerance: floa
 
     Args:
         surrogate: trained on any recipe.
-        states: that its fields are typical of (training states).
-        tolerance: of the relative L² error that the cut makes in a field of these states.
+        states: states whose fields are typical of it, such as training states.
+        tolerance: largest relative L² error that the cut may make in a field of these states.
 
     Raises:
-        InputError: a tolerance that is not positive.
+        InputError: the tolerance is not positive.
     """
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} must be positive")
@@ -56,7 +56,7 @@ def compacted(surrogate: Surrogate, states: Sequence[CellState], tolerance: floa
 
 
 def _cut(reduction: Reduction, vectors: FloatArray, tolerance: float) -> Reduction:
-    """Without the trailing columns, which have the largest |G|; a tolerance of 0 cuts none."""
+    """The reduction with its trailing columns, which have the largest |G|, set to 0; a tolerance of 0 keeps all."""
     lifted = reduction.lift(reduction.project(vectors))
     beyond = np.sqrt(np.cumsum((lifted**2)[:, ::-1], axis=1)[:, ::-1])  # column j: norm of the entries from j on
     matters = (beyond > tolerance * np.linalg.norm(vectors, axis=1)[:, None]).any(axis=0)
@@ -68,5 +68,5 @@ def _cut(reduction: Reduction, vectors: FloatArray, tolerance: float) -> Reducti
 
 
 def _single(array: FloatArray) -> FloatArray:
-    """Rounded to numbers that single precision holds, in double."""
+    """The array rounded to numbers that single precision holds, as an array in double precision."""
     return np.asarray(array, dtype=np.float32).astype(np.float64)

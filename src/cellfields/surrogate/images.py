@@ -1,4 +1,4 @@
-"""What a recipe learns from: the states that an engine computed, and what they are along other axes of the crystal.
+"""What a recipe learns from: the states that an engine computed, and their images under the crystal's symmetry.
 
     {state}  →  {operation.state(crystal, state)}          four of each for the paper's magnesium (mmm), exact
 
@@ -25,31 +25,32 @@ _SAME = 1e-8  # stretches, degrees
 def images_of(
     crystal: Crystal, states: Sequence[CellState], recipe: Recipe, identity: EngineIdentity | None
 ) -> tuple[list[CellState], int]:
-    """All images of all states, those of one state together, and how many each has (1: symmetry is not used).
+    """All images of all states, those of one state together, and their number for each (1: symmetry is not used).
 
-    An operation is left out where the mesh does not share it (the image would have other numbers), where the plane
-    waves of the fields do not, and where it would move a component of D that all strains hold to one that they vary.
-    Of a mesh that ``identity`` does not tell only operations that leave every axis at its place are used.
+    An operation is left out where the mesh does not share it (the engine would compute other numbers for the image),
+    where the plane waves of the fields do not share it, and where it would exchange a component of D that is constant
+    in all strains with one that varies. Where ``identity`` does not tell the mesh, only operations that leave every
+    axis at its place are used.
     """
     if not recipe.learns_from_images:
         return list(states), 1
     mesh = None if identity is None else identity.kmesh
-    as_it_is, *others = axis_operations(crystal)
+    unchanged, *others = axis_operations(crystal)
     if crystal.inversion_centre is None and any(s.fields is not None and not s.knows("internal") for s in states):
-        others = []  # where a field would go depends on where the atoms are
+        others = []  # the image of a field depends on the positions of the atoms
     strains = [state.deformation for state in states]
     bases = {id(state.fields.basis): state.fields.basis for state in states if state.fields is not None}
-    operations = [as_it_is] + [
+    operations = [unchanged] + [
         op for op in others if op.leaves(mesh) and _holds(crystal, op, strains) and all(map(op.closes, bases.values()))
     ]
     return [operation.state(crystal, state) for state in states for operation in operations], len(operations)
 
 
 def _holds(crystal: Crystal, operation: AxisOperation, strains: Sequence[Deformation]) -> bool:
-    """Whether components of D that are the same in all strains are that in all images too."""
-    given = np.array([strain.as_array() for strain in strains])
-    held = np.ptp(given, axis=0) == 0
-    if len(given) < 2 or not held.any():  # one strain does not tell what is held
+    """Whether each component of D that is constant over the strains has that value in all images too."""
+    deformations = np.array([strain.as_array() for strain in strains])
+    is_held = np.ptp(deformations, axis=0) == 0
+    if len(deformations) < 2 or not is_held.any():  # one strain does not tell which are constant
         return True
     images = np.array([operation.deformation(crystal, strain).as_array() for strain in strains])
-    return bool(np.abs(images - given)[:, held].max() < _SAME)
+    return bool(np.abs(images - deformations)[:, is_held].max() < _SAME)

@@ -1,4 +1,4 @@
-"""The two habits of this folder with JAX: double precision where it counts, and one formula for NumPy and JAX.
+"""Two conventions of this folder for JAX: double precision where it is needed, and one formula for NumPy and JAX.
 
 Energies are differences of large numbers and are differentiated twice: single precision would show as noise in stress
 and stiffness. JAX's switch to float64 is global by default; here it is set for a block of code in the calling thread,
@@ -17,14 +17,14 @@ import numpy as np
 
 
 def double_precision() -> AbstractContextManager[None]:
-    """``with double_precision(): …`` computes in float64, whatever ``jax_enable_x64`` says outside."""
+    """Context manager in which JAX computes in float64, whatever ``jax_enable_x64`` is outside of it."""
     home = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")  # older versions
     context: AbstractContextManager[None] = home.enable_x64(True)
     return context
 
 
 def namespace(array: Any) -> Any:
-    """``jax.numpy`` for JAX arrays (traced ones too), ``numpy`` for all else.
+    """``jax.numpy`` for JAX arrays (traced ones too), ``numpy`` for everything else.
 
     A single prediction is a few matrix-vector products: NumPy does them in a third of the time, and compiles nothing.
     """

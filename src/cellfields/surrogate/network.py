@@ -3,8 +3,8 @@
     h⁰ = (D − D̄)/σ_D ,   hᵏ = tanh(Wᵏᵀ hᵏ⁻¹ + bᵏ) ,   y = ȳ + σ_y ⊙ (Wᵀ h + b)    [ + polynomial trend in h⁰ ]
 
 Kernels start Glorot-uniform and biases at zero, as in Keras, which the authors used. The paper has no trend. Kernels
-with an axis before the others are those of an ensemble, N(z) = (1/M) Σ_m N_m(z).
-Leaves may be NumPy or JAX arrays: the same formula predicts with the former and is differentiated with the latter.
+with a third axis in front are those of an ensemble, N(z) = (1/M) Σ_m N_m(z).
+Leaves may be NumPy or JAX arrays: one formula predicts with the former and is differentiated with the latter.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from cellfields.surrogate.trend import degrees, monomials
 
 
 class Network(eqx.Module):
-    """N(z): tanh after every layer but the last.
+    """A network or an ensemble N(z), with tanh after every layer but the last.
 
     Attributes:
-        kernels: one (n_in, n_out) a layer; or (M, n_in, n_out), of the M members of an ensemble; (1, n_in, n_out) where
-            they share it.
-        biases: one (n_out,) a layer; or (M, n_out), (1, n_out).
+        kernels: one (n_in, n_out) for each layer; of an ensemble (M, n_in, n_out) for its M members, or (1, n_in,
+            n_out) where they share it.
+        biases: one (n_out,) for each layer; of an ensemble (M, n_out), or (1, n_out) where they share it.
     """
 
     kernels: tuple[Any, ...]
@@ -56,17 +56,17 @@ class Network(eqx.Module):
 
     @classmethod
     def ensemble(cls, members: Sequence[Network]) -> Network:
-        """The mean of networks of equal widths."""
+        """The mean of networks of equal widths, as one network."""
         kernels, biases = (zip(*(getattr(m, part) for m in members), strict=True) for part in ("kernels", "biases"))
         return cls(tuple(_stacked(layer) for layer in kernels), tuple(_stacked(layer) for layer in biases))
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """n_in and n_out."""
+        """Number of inputs n_in and of outputs n_out."""
         return np.shape(self.kernels[0])[-2], np.shape(self.kernels[-1])[-1]
 
     def __call__(self, inputs: Any) -> Any:
-        """(…, n_in) → (…, n_out)."""
+        """Outputs (…, n_out) at inputs (…, n_in), both standardised."""
         xp = namespace(inputs)
         if np.ndim(self.kernels[0]) == 3:
             hidden = inputs.reshape(-1, inputs.shape[-1])
@@ -80,12 +80,12 @@ class Network(eqx.Module):
         return hidden @ self.kernels[-1] + self.biases[-1]
 
     def penalty(self) -> Any:
-        """Σw² over the kernels of the hidden layers: no biases, not the output layer."""
+        """Σw² over the kernels of the hidden layers, without biases and without the output layer."""
         return sum((kernel**2).sum() for kernel in self.kernels[:-1])
 
 
 def _stacked(layer: Sequence[Any]) -> Any:
-    """Members of one layer, once where they are equal."""
+    """The arrays of all members in one layer, stacked (M, …), or (1, …) where they are equal."""
     return np.stack(layer[:1] if all(np.array_equal(part, layer[0]) for part in layer) else layer)
 
 
@@ -118,7 +118,7 @@ class Regressor(eqx.Module):
             raise InputError(f"standardisation {shapes} and trend of {terms} terms do not fit a network {d} → {k}")
 
     def __call__(self, deformation: Any) -> Any:
-        """(…, 6) in (λ, λ, λ, degrees, degrees, degrees) → (…, k)."""
+        """Outputs (…, k), in the quantity's unit, at D (…, 6) in (λ, λ, λ, degrees, degrees, degrees)."""
         z = (deformation - self.input_mean) * self.input_scale
         outputs = self.output_mean
         if self.network is not None:

@@ -1,4 +1,4 @@
-"""A polynomial of high degree whose coefficients expect to be small: the truncated series of a Gaussian process.
+"""A polynomial of high degree with a prior for small coefficients: the truncated series of a Gaussian process.
 
     P(z) = Σ_{|α| ≤ d} c_α z^α ,   c_α ~ N(0, ℓ^{−2|α|} / α!)   ⇔   kernel Σ_{n ≤ d} (z·z'/ℓ²)ⁿ / n!   →   exp(z·z'/ℓ²)
 
@@ -10,8 +10,8 @@ quantity, are those that predict best the strains left out: with S = A V the des
 
 g: all rows of one strain (its images under the crystal's symmetry, values and slopes), left out at once.
 
-Polynomials of two degrees that fit the middle of the strains alike go different ways at the rim, where there are few;
-their mean errs less than either, and is a polynomial again (:func:`blended`).
+Polynomials of two degrees that agree in the middle of the strains differ at the rim, where strains are few; their mean
+has a smaller error than either, and is again a polynomial (:func:`blended`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import scipy.linalg
 from cellfields._typing import FloatArray
 from cellfields.surrogate.trend import exponents, monomials
 
-# Of columns and outputs of order one. Smaller ones are beyond rounding: 1 − H is not known any more.
+# For columns and outputs of order one. With smaller ridges 1 − H is lost in rounding errors.
 _RIDGES = np.logspace(-11, 1, 25)
 
 _ROUNDING = 1e-14
@@ -34,12 +34,12 @@ _ROUNDING = 1e-14
 
 @dataclass(frozen=True, eq=False)
 class PolynomialFit:
-    """A fitted polynomial.
+    """A fitted polynomial, and its errors on strains left out.
 
     Attributes:
-        constant: (k,).
+        constant: (k,) the term of degree 0.
         coefficients: (T, k) of ``monomials(z, degree)``.
-        left_out: (N, k) errors at the strains, each predicted from the others.
+        left_out: (N, k) errors at the strains, each predicted by a fit to the others.
     """
 
     constant: FloatArray
@@ -56,15 +56,15 @@ def fit_polynomial(
     slopes: FloatArray | None = None,
     designs: MutableMapping[float, Design] | None = None,
 ) -> PolynomialFit:
-    """Fit all outputs of one quantity.
+    """Fit a polynomial to all outputs of one quantity.
 
     Args:
         z: (N, b, d) standardised inputs: b images of each of N strains.
-        outputs: (N, b, k).
+        outputs: (N, b, k) outputs at z.
         degree: highest total degree.
-        lengths: ℓ to choose from, in units of z.
+        lengths: values of ℓ to choose from, in units of z.
         slopes: (N, b, d, k) ∂y/∂z where they are known for all rows, or None.
-        designs: by length, of these z and this degree without slopes: filled here, for the next quantity to use.
+        designs: length → design of these z and this degree without slopes; filled here for the next quantity to use.
     """
     designs = {} if designs is None else designs
     constant = outputs.mean(axis=(0, 1))
@@ -93,9 +93,10 @@ def fit_polynomial(
 
 
 def blended(fits: Sequence[PolynomialFit]) -> PolynomialFit:
-    """The mean of polynomials of any degrees: what it errs on strains left out is the mean of what they err.
+    """The mean of polynomials of any degrees; its errors on strains left out are the mean of theirs.
 
-    The last one alone where the mean errs more than a tenth more: a lower degree may be too low for it.
+    The last polynomial is returned alone where the mean has an error that is larger by more than a tenth, because a
+    lower degree does not suffice.
     """
     left_out = np.mean([fit.left_out for fit in fits], axis=0)
     if np.linalg.norm(left_out) > 1.1 * np.linalg.norm(fits[-1].left_out):
@@ -110,14 +111,14 @@ def blended(fits: Sequence[PolynomialFit]) -> PolynomialFit:
 
 
 def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tuple[FloatArray, FloatArray]:
-    """Posterior variance of such a polynomial in units of its noise: how far a place is from the strains of the fit.
+    """Posterior variance of a fitted polynomial in units of its noise: it grows with the distance from the strains.
 
     Args:
-        z: (N, b, d) as in :func:`fit_polynomial`.
-        degree, length, ridge: of the polynomial.
+        z: (N, b, d) standardised inputs: b images of each of N strains.
+        degree, length, ridge: highest total degree, ℓ and ridge of the polynomial.
 
     Returns:
-        R (T + 1, T + 1) with v(z) = |(1, monomials(z, degree)) R|², and v (N,) at each strain by all the others.
+        R (T + 1, T + 1) with v(z) = |(1, monomials(z, degree)) R|², and v (N,) at each strain for a fit to the others.
     """
     design = Design.of(z, degree, length)
     scale = 1 / np.sqrt(design.eigenvalues + ridge)
@@ -128,13 +129,13 @@ def leverage(z: FloatArray, *, degree: int, length: float, ridge: float) -> tupl
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Scaled columns at all rows, in the eigenbasis of their Gram matrix.
+    """The scaled columns of a least-squares problem at all rows, in the eigenbasis of their Gram matrix.
 
     Attributes:
         scores: (N, rows, T + 1) S.
         eigenvalues: (T + 1,) s².
-        back: (T + 1, T + 1) from the eigenbasis to coefficients of 1 and the monomials.
-        images: how many of each strain's rows are values (the first ones); the others are slopes.
+        back: (T + 1, T + 1) matrix from the eigenbasis to coefficients of 1 and the monomials.
+        images: number of each strain's rows that are values (the first ones); the others are slopes.
     """
 
     scores: FloatArray
@@ -144,7 +145,7 @@ class Design:
 
     @classmethod
     def of(cls, z: FloatArray, degree: int, length: float, *, with_slopes: bool = False) -> Design:
-        """At strains z (N, b, d)."""
+        """Make the design of a degree and a length ℓ at strains z (N, b, d), with rows for ∂/∂z where asked for."""
         powers = np.concatenate([np.zeros((1, z.shape[2]), dtype=np.int64), exponents(z.shape[2], degree)])
         prior = np.array([length ** -int(a.sum()) / np.sqrt(np.prod([factorial(int(n)) for n in a])) for a in powers])
         columns = np.concatenate([np.ones((*z.shape[:2], 1)), monomials(z, degree)], axis=2)
@@ -185,13 +186,13 @@ def polynomial_slope(z: FloatArray, degree: int, axis: int) -> FloatArray:
 
 
 def _inverse(hat: FloatArray) -> FloatArray:
-    """(1 − H)⁻¹ of (N, rows, rows) blocks; a strain that only its own rows tell of leaves H = 1."""
-    one = np.eye(hat.shape[-1])
-    return np.asarray(np.linalg.inv((1 + _ROUNDING) * one - hat))
+    """(1 − H)⁻¹ of (N, rows, rows) blocks; a strain that no other determines has H = 1, which is regularised."""
+    identity = np.eye(hat.shape[-1])
+    return np.asarray(np.linalg.inv((1 + _ROUNDING) * identity - hat))
 
 
 def _slope(columns: FloatArray, powers: FloatArray, axis: int) -> FloatArray:
-    """∂(z^α)/∂z_i = α_i z^{α − e_i}: a column of lower degree."""
+    """∂(z^α)/∂z_i = α_i z^{α − e_i} for every column z^α, taken from the column of lower degree."""
     place = {tuple(a): i for i, a in enumerate(powers.tolist())}
     result = np.zeros_like(columns)
     for i, a in enumerate(powers.tolist()):

@@ -3,11 +3,11 @@
     p(f) = B (f − f̄) ,   ℓ(c) = f̄ + Bᵀ c ,   B Bᵀ = 1      rows of B: leading right singular vectors of the centred data
 
 f is the folded Fourier vector of a field, whose Euclidean product is the L² product of functions (Parseval): these are
-components of functions, and know no grid. Its first entry is the m = 0 coefficient, the integral over the cell for the
-fields stored as V f̄; where that integral is the same in all data (electron number) no mode may change it.
+components of functions, and depend on no grid. Its first entry is the m = 0 coefficient, the integral over the cell for
+the fields stored as V f̄; where that integral is equal in all data (electron number) no mode may change it.
 
 Of large data only the leading vectors are computed, by subspace iteration from a random start (Halko, Martinsson and
-Tropp 2011) with as many directions again as a reserve: to rounding, as a test says, where the spectrum falls off.
+Tropp 2011) with at least as many further directions as a reserve: exact to rounding where the spectrum falls off.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from cellfields._typing import Array, FloatArray
 from cellfields.errors import InputError
 from cellfields.state.fields import FourierBasis
 
-# A coefficient that varies by less than this fraction of itself is a constant with rounding errors.
+# A coefficient that varies by less than this fraction of its mean is a constant with rounding errors.
 _CONSTANT = 1e-9
-_LARGE = 8  # times as many vectors as modes and reserve from which subspace iteration pays
+_LARGE = 8  # times modes and reserve: size of data from which subspace iteration is faster
 _RESERVE = 50  # directions beyond the modes, at least
 _ITERATIONS = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Reduction:
-    """PCA of one field.
+    """Principal components of one field.
 
     Attributes:
         mean: (P,) mean of the training vectors.
@@ -51,7 +51,7 @@ class Reduction:
         """Mean and modes of (n, P) vectors: min(max_modes, n − 1) modes, fewer where the data have a lower rank.
 
         Raises:
-            InputError: fewer than two vectors, or values that are not finite.
+            InputError: there are fewer than two vectors, or values that are not finite.
         """
         vectors = np.asarray(vectors, dtype=float)
         if vectors.ndim != 2 or len(vectors) < 2:
@@ -65,7 +65,7 @@ class Reduction:
         singular, rows = _leading(centred, max_modes)
         rank = int((singular > max(vectors.shape) * np.finfo(float).eps * singular[0]).sum())
         modes = rows[: min(max_modes, len(vectors) - 1, rank)].copy()
-        modes[:, constant] = 0  # exactly: the SVD leaves rounding errors there
+        modes[:, constant] = 0  # exactly zero: the SVD leaves rounding errors
         # An SVD leaves signs open; the largest entry of each mode is positive, so that models are reproducible.
         largest = np.abs(modes).argmax(axis=1)
         modes *= np.sign(modes[np.arange(len(modes)), largest])[:, None]
@@ -105,7 +105,7 @@ class Reduction:
         return np.asarray(np.linalg.norm(vectors - self.lift(self.project(vectors)), axis=-1))
 
     def truncation_error(self, vectors: FloatArray) -> FloatArray:
-        """‖f − ℓ(p(f))‖ / ‖f‖ of vectors (…, P), shape (…): what no network on these modes can do better than."""
+        """‖f − ℓ(p(f))‖ / ‖f‖ of vectors (…, P), shape (…): a lower bound for networks on these modes."""
         return np.asarray(self.lost(vectors) / np.linalg.norm(vectors, axis=-1))
 
 
@@ -149,5 +149,5 @@ class LiftedFields(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self.reduced)
 
-    def __contains__(self, name: object) -> bool:  # Mapping's own would lift the field to find out
+    def __contains__(self, name: object) -> bool:  # that of Mapping would lift the field
         return name in self.reduced

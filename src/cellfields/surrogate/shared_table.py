@@ -1,10 +1,10 @@
-"""The one table of keys that all recipes once shared: hashes are made of it, and old model files hold it.
+"""The table of keys that all recipes once shared: hashes are computed from it, and old model files hold it.
 
     {"name": "best", "degree": 4, …}   →   {"name": "best", "degree": 4, "epochs": 4000, …}   →   SHA-256
 
-A hash says whether a model is the one that a study asks for. It goes on being made of the whole table, with those keys
-that a recipe does not have at the values below, so that models trained before are not trained again. Keys that are
-added to a recipe do not belong here.
+A hash decides whether a model is the one that a study asks for. It is still computed from the whole table, in which
+keys that a recipe does not have get the values below, so that existing models are not trained again. Keys that are
+newly added to a recipe do not belong here.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def with_keys_of_all_recipes(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's table (JSON data) with the keys that it has not at the values they once had there."""
+    """A recipe's table (JSON data), with the keys that it lacks added at the values of the shared table."""
     return {**_DEFAULTS, **table}
 
 
 def without_keys_of_other_recipes(table: Mapping[str, Any], keys: Container[str]) -> dict[str, Any]:
-    """A table from a model file without those keys of the shared table that are not among a recipe's own ``keys``."""
+    """A table from a model file without those keys of the shared table that are not among the ``keys`` of a recipe."""
     return {key: value for key, value in table.items() if key in keys or key not in _DEFAULTS}

@@ -1,9 +1,9 @@
 """Whether the stress of training states is the derivative of their energies: the slopes, integrated, against F.
 
-    ∂G/∂D = ∂F/∂D as σ says it (least squares, all strains) ;      F − G = const − p V + noise
+    ∂G/∂D = ∂F/∂D as σ gives it (least squares, all strains) ;      F − G = const − p V + noise
 
-A cutoff that is too low puts a pressure p into σ that F knows nothing of (Pulay stress, see ``mechanics``): then G
-grows by pV against F. The line through F − G over the volumes V gives p, and the scatter about it how well p is known.
+A cutoff that is too low puts a pressure p into σ that is absent from F (Pulay stress, see ``mechanics``): then G grows
+by pV against F. The line through F − G over the volumes V gives p, and the scatter about it the standard error of p.
 Noise of F (plane waves that come and go with the cell) and what the polynomial G cannot follow are in that scatter.
 """
 
@@ -32,17 +32,17 @@ _ROWS_A_TERM = 1.5
 _ROUNDING = 1e-10  # of the largest singular value
 _BIAS = 0.3  # of the change from one degree to the next
 _SIGNIFICANT = 3.0  # standard errors
-_TOLERANCE_GPA = 1.0  # as everywhere; the spread of stress where that is less
+_TOLERANCE_GPA = 1.0  # a smaller spread of the stress replaces it
 
 
 @dataclass(frozen=True)
 class SlopeCheck:
-    """How far the stress of states is from the derivative of their energies.
+    """Difference between the stress of states and the derivative of their energies.
 
     Attributes:
-        pressure_gpa: p, tension that σ has too much of, GPa.
-        error_gpa: its standard error.
-        spread_gpa: standard deviation of the components of σ over the states.
+        pressure_gpa: p, the excess of tension in σ, GPa.
+        error_gpa: standard error of p, GPa.
+        spread_gpa: standard deviation of the components of σ over the states, GPa.
     """
 
     pressure_gpa: float
@@ -51,12 +51,12 @@ class SlopeCheck:
 
     @property
     def contradicts(self) -> bool:
-        """Whether p is no accident and larger than a GPa, or than the spread of the stress where that is less."""
+        """Whether |p| exceeds three standard errors, and 1 GPa or, where that is less, the spread of the stress."""
         size = abs(self.pressure_gpa)
         return size > _SIGNIFICANT * self.error_gpa and size > min(_TOLERANCE_GPA, self.spread_gpa)
 
     def sentence(self) -> str:
-        """In words."""
+        """The result as a clause for warnings and metadata, without a full stop."""
         return (
             "the stress of the training states is not the derivative of their energies: it has "
             f"{self.pressure_gpa:+.3g} ± {max(self.error_gpa, 0.0):.1g} GPa of tension too much (its spread is "
@@ -72,29 +72,29 @@ def slope_check(crystal: Crystal, states: Sequence[CellState]) -> SlopeCheck | N
     """Compare F and σ of those states that know both.
 
     Args:
-        crystal: that they are deformations of.
-        states: without images under symmetry.
+        crystal: the reference crystal of the states.
+        states: training states without their images under symmetry.
 
     Returns:
-        None where fewer than eight know both, or their volumes are all the same: then there is nothing to compare.
+        The comparison, or None where fewer than eight states know both, or where all their volumes are equal.
     """
-    known = [state for state in states if state.stress is not None and state.knows("free_energy")]
-    if len(known) < MINIMUM_TRAINING_STATES:
+    comparable = [state for state in states if state.stress is not None and state.knows("free_energy")]
+    if len(comparable) < MINIMUM_TRAINING_STATES:
         return None
-    energies = np.array([state.free_energy for state in known])
-    volumes = np.array([state.volume for state in known])
+    energies = np.array([state.free_energy for state in comparable])
+    volumes = np.array([state.volume for state in comparable])
     if np.ptp(volumes) < 1e-6 * volumes.mean():
         return None
-    deformations = np.array([state.deformation.as_array() for state in known])
+    deformations = np.array([state.deformation.as_array() for state in comparable])
     mean = deformations.mean(axis=0)
     std, scale = spread(deformations - mean, deformations)
-    z, slopes = (deformations - mean) * scale, energy_slopes(crystal, known) * std
+    z, slopes = (deformations - mean) * scale, energy_slopes(crystal, comparable) * std
     degree = max(d for d in range(2, _HIGHEST + 1) if d == 2 or _ROWS_A_TERM * comb(6 + d, d) <= slopes.size)
-    lower, found = (_slope_of_line(volumes, energies - _integral(z, slopes, d)) for d in (degree - 1, degree))
-    # Anharmonic terms that a degree leaves out look like a pressure: a degree less tells how much.
-    error = float(np.hypot(found[1], _BIAS * (found[0] - lower[0])))
-    components = to_voigt(np.array([state.stress for state in known]))
-    return SlopeCheck(-found[0] * GPA, error * GPA, float((components - components.mean(axis=0)).std()) * GPA)
+    lower_line, line = (_slope_of_line(volumes, energies - _integral(z, slopes, d)) for d in (degree - 1, degree))
+    # Anharmonic terms beyond a degree act like a pressure; the result of a lower degree tells how much.
+    error = float(np.hypot(line[1], _BIAS * (line[0] - lower_line[0])))
+    components = to_voigt(np.array([state.stress for state in comparable]))
+    return SlopeCheck(-line[0] * GPA, error * GPA, float((components - components.mean(axis=0)).std()) * GPA)
 
 
 def energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
@@ -106,7 +106,7 @@ def energy_slopes(crystal: Crystal, states: Sequence[CellState]) -> FloatArray:
 
 
 def _slope_of_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
-    """Slope of the line through points (n,), and its standard error."""
+    """Slope of the least-squares line through points x, y (n,), and its standard error."""
     about = x - x.mean()
     slope = float(about @ y / (about @ about))
     scatter = y - y.mean() - slope * about

@@ -1,11 +1,11 @@
-"""Between states and vectors: what a regression sees of a crystal, and how its answer becomes a state (eq. 10, 11).
+"""Between states and vectors: the numbers that a regression learns, and how they become a state (eq. 10, 11).
 
     encode   CellState → {field: PCA coefficients (K,), "internal": (n_int,), "free_energy": (1,), "fermi_energy": (1,)}
-    decode   the same table → CellState,   U = ∫u ,   −TS = −σ ∫s      (as the fields are declared)
+    decode   such a table → CellState,     U = ∫u ,   −TS = −σ ∫s      (as the fields are declared)
 
-Networks and baselines share this page, so that they are compared on nothing but the map in between. The Fermi energy is
-an addition to the paper's list. Each quantity is learned from the states that know it; U and −TS become numbers of
-their own where there is no field that they are the integral of. What too few states know stays unknown.
+Networks and baselines share this encoding, so that comparisons concern the map in between alone. The Fermi energy is an
+addition to the paper's list. Each quantity is learned from the states that know it; U and −TS become separate numbers
+where there is no field that they are the integral of. What too few states know stays unknown.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class StateEncoding:
 
     Attributes:
         crystal: the reference crystal.
-        basis: Fourier basis of the fields, None when there is none to learn.
-        reductions: field name → PCA, of the fields that there is enough to learn of.
-        numbers: which of :data:`NUMBERS` have outputs of their own.
-        smearing_width: σ in Hartree with −TS = −σ∫s, None when the training states do not tell.
+        basis: Fourier basis of the fields, None when no field is learned.
+        reductions: field name → PCA, of the fields that enough states know.
+        numbers: those of :data:`NUMBERS` that are learned as separate outputs.
+        smearing_width: σ in Hartree with −TS = −σ∫s, None when the training states do not determine it.
     """
 
     crystal: Crystal
@@ -49,14 +49,15 @@ class StateEncoding:
 
     @classmethod
     def fit(cls, crystal: Crystal, states: Sequence[CellState], max_modes: int, images: int = 1) -> StateEncoding:
-        """Find the reductions from training states, ``images`` of each.
+        """Make the encoding from training states, with ``images`` of each strain.
 
         Raises:
-            InputError: fewer than two states, states of another crystal, fields in different bases, values not finite.
+            InputError: fewer than two states, states of another crystal, fields in different bases, values not finite,
+                or nothing that enough states know.
         """
         if len(states) < 2 * images:
             raise InputError(f"training needs at least 2 states, got {len(states) // images}")
-        fewest = min(MINIMUM_TRAINING_STATES * images, len(states))  # all, where there are fewer in all
+        fewest = min(MINIMUM_TRAINING_STATES * images, len(states))  # all states, where there are fewer
         for state in states:
             if state.internal.shape != (crystal.n_internal,) or state.positions.shape != (crystal.n_atoms, 3):
                 raise InputError(
@@ -68,7 +69,7 @@ class StateEncoding:
         basis, reductions = _reduce_fields(states, max_modes, fewest)
         width = _smearing_width(states) if field_of("entropic_energy") in reductions else None
         needless = set(_integrals(reductions, width)) | ({"internal"} if crystal.n_internal == 0 else set())
-        numbers = (n for n in NUMBERS if n not in needless and len(_known(states, n)) >= fewest)
+        numbers = (n for n in NUMBERS if n not in needless and len(_rows_knowing(states, n)) >= fewest)
         encoding = cls(crystal, basis, reductions, tuple(numbers), width)
         if not encoding.quantities:
             raise InputError(
@@ -78,18 +79,18 @@ class StateEncoding:
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """What there is to learn, in order: fields that vary, then numbers."""
+        """Names of what is learned, in order: fields that vary, then numbers."""
         return (*(name for name, reduction in self.reductions.items() if reduction.size), *self.numbers)
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What states may hold and these do not tell, by name: fields, numbers, stress."""
-        given = {*self.reductions, *self.numbers, *self.integrals}
+        """Names of the fields, numbers and stress that a state may hold but that cannot be decoded."""
+        predicted = {*self.reductions, *self.numbers, *self.integrals}
         if self.crystal.n_internal == 0:
-            given.add("internal")
+            predicted.add("internal")
         if "free_energy" in self.numbers:
-            given.add("stress")  # its derivative
-        return tuple(name for name in (*FIELDS, *NUMBERS, "stress") if name not in given)
+            predicted.add("stress")  # its derivative
+        return tuple(name for name in (*FIELDS, *NUMBERS, "stress") if name not in predicted)
 
     @property
     def integrals(self) -> dict[str, tuple[str, float]]:
@@ -97,16 +98,16 @@ class StateEncoding:
         return _integrals(self.reductions, self.smearing_width)
 
     def width(self, quantity: str) -> int:
-        """How many numbers a quantity has."""
+        """Number of outputs of a quantity."""
         if quantity in self.reductions:
             return self.reductions[quantity].size
         return self.crystal.n_internal if quantity == "internal" else 1
 
     def encode(self, states: Sequence[CellState]) -> dict[str, tuple[IntArray, FloatArray]]:
-        """Quantity → indices (n,) of the states that know it, and what they know, (n, width)."""
+        """Quantity → indices (n,) of the states that know it, and its values there, (n, width)."""
         table: dict[str, tuple[IntArray, FloatArray]] = {}
         for name in self.quantities:
-            rows = _known(states, name)
+            rows = _rows_knowing(states, name)
             if name in self.reductions:
                 values = self.reductions[name].project(field_vectors(states, name))
             else:
@@ -122,10 +123,10 @@ class StateEncoding:
         stress: FloatArray | None = None,
         provenance: Mapping[str, Any],
     ) -> CellState:
-        """A state from quantity → (width,); fields are lifted when they are asked for."""
+        """Make a state from quantity → outputs (width,); fields are lifted when they are first used."""
         lattice = deformation.lattice(self.crystal)
         internal = outputs.get("internal", np.full(self.crystal.n_internal, np.nan))
-        known = "internal" not in self.unknown
+        has_atoms = "internal" not in self.unknown
         reduced = {name: outputs.get(name, np.zeros(0)) for name in self.reductions}
         energies: dict[str, Any] = {
             energy: factor * float(self.reductions[field].cell_mean(reduced[field]))
@@ -139,7 +140,7 @@ class StateEncoding:
         return CellState(
             deformation=deformation,
             lattice=lattice,
-            positions=self.crystal.positions(internal) if known else np.full((self.crystal.n_atoms, 3), np.nan),
+            positions=self.crystal.positions(internal) if has_atoms else np.full((self.crystal.n_atoms, 3), np.nan),
             internal=internal,
             **{"free_energy": np.nan, **energies},
             stress=stress,
@@ -154,7 +155,7 @@ class StateEncoding:
         No regression on these modes can err by less.
 
         Raises:
-            InputError: the fields have another Fourier basis than the training states.
+            InputError: the Fourier basis of the fields is not that of the training states.
         """
         if self.basis is None or not fields.basis.same_as(self.basis):
             raise InputError("fields to truncate must be given in the Fourier basis of the training states")
@@ -174,13 +175,13 @@ def _integrals(reductions: Mapping[str, Reduction], smearing_width: float | None
     return table
 
 
-def _known(states: Sequence[CellState], name: str) -> IntArray:
+def _rows_knowing(states: Sequence[CellState], name: str) -> IntArray:
     """Indices of the states that know a quantity."""
     return np.array([row for row, state in enumerate(states) if state.knows(name)], dtype=np.int64)
 
 
 def field_vectors(states: Sequence[CellState], name: str) -> FloatArray:
-    """Folded vectors (n, P) of a field, of the states that have it."""
+    """Folded Fourier vectors (n, P) of a field, one for each state that has it."""
     return np.array([s.fields.vector(name) for s in states if s.fields is not None and name in s.fields])
 
 
@@ -193,13 +194,13 @@ def _reduce_fields(
             "training states hold fields in different Fourier bases: field_cutoff must be the same for all"
         )
     stored = ordered_fields(name for state in states if state.fields is not None for name in state.fields.coefficients)
-    names = [name for name in stored if len(_known(states, name)) >= fewest]
+    names = [name for name in stored if len(_rows_knowing(states, name)) >= fewest]
     reductions = {name: Reduction.fit(field_vectors(states, name), max_modes) for name in names}
     return bases[0] if names else None, reductions
 
 
 def _smearing_width(states: Sequence[CellState]) -> float | None:
-    """σ from −TS = −σ∫s by least squares over the states; None when they do not agree on one."""
+    """σ from −TS = −σ∫s by least squares over the states; None when they do not share one."""
     name = field_of("entropic_energy")
     pairs = [
         (state.fields.integral(name), state.entropic_energy)

@@ -1,8 +1,8 @@
 """The learned map Φ_ml : D → (R̄ᵉ, {ρ_α}, {φ_α}, {u_α}, {s_α}, F), with the interface of an engine (paper, eq. 11).
 
-    solve(D) = decode( N_quantity(D) for each quantity ) ,   σ = V⁻¹ d𝓕/dη from the free energy's own network
+    solve(D) = decode( N_quantity(D) for each quantity ) ,   σ = V⁻¹ d𝓕/dη from the network of the free energy
 
-One network a quantity. Fields stay PCA coefficients until somebody asks for them; everything else is numbers.
+Each quantity has one network. Fields stay PCA coefficients until they are first used; all other outputs are numbers.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _CACHES = ("_in_double", "_joint", "_mechanical", "_energy")  # made again where
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """A trained engine. Self-contained and immutable; may be pickled, saved, and called from several threads.
+    """A trained engine. It is self-contained and immutable, and may be pickled, saved, and called from several threads.
 
     Attributes:
-        encoding: crystal, Fourier basis and PCA modes: what the networks' outputs mean.
+        encoding: crystal, Fourier basis and PCA modes, which turn the outputs of networks into states.
         regressors: quantity → network with its standardisations.
-        domain: where the training strains lie.
-        recipe: how it was trained.
+        domain: box and ellipsoid around the training strains.
+        recipe: the recipe that it was trained with.
         metadata: ``cellfields_version``, ``n_train``, ``training_seconds``, ``training_errors`` (quantity → RMS in
             standard deviations of what its network learned; for "best" on strains left out), ``states_used``
             (quantity → training states that knew it), ``unknown`` (names of what cannot be predicted, because too few
@@ -62,9 +62,9 @@ class Surrogate:
             ``slopes`` ("learned" where F was learned from the stress too, else "left out: " and why),
             ``slope_offset_gpa`` (how far the stress of the training states is from the derivative of their energies:
             ``offset``, ``standard_error``, ``spread`` of the stress; None where that cannot be told). Plain JSON data.
-        uncertainties: standard deviations of its predictions, where the recipe knows them ("best"), else None.
-        outside: what :meth:`solve` does where a strain lies outside the training domain, besides saying so in the
-            state: "flag" nothing, "warn" a Python :class:`OutsideDomainWarning`, "raise" an
+        uncertainties: standard deviations of its predictions, where the recipe gives them ("best"), else None.
+        outside: what :meth:`solve` does where a strain lies outside the training domain, besides the flag in the
+            state: "flag" does nothing, "warn" gives a Python :class:`OutsideDomainWarning`, "raise" raises an
             :class:`OutsideDomainError`. ``dataclasses.replace(surrogate, outside="raise")`` changes it.
     """
 
@@ -78,10 +78,10 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         check_choice(self.outside)
-        found = {name: (np.shape(r.input_mean)[0], np.shape(r.output_mean)[0]) for name, r in self.regressors.items()}
+        shapes = {name: (np.shape(r.input_mean)[0], np.shape(r.output_mean)[0]) for name, r in self.regressors.items()}
         needed = {name: (6, self.encoding.width(name)) for name in self.encoding.quantities}
-        if found != needed:
-            raise InputError(f"networks {found} do not fit the quantities {needed} of the crystal")
+        if shapes != needed:
+            raise InputError(f"networks {shapes} do not fit the quantities {needed} of the crystal")
 
     @classmethod
     def train(
@@ -93,16 +93,16 @@ class Surrogate:
         on_progress: Progress | None = None,
         identity: EngineIdentity | None = None,
     ) -> Surrogate:
-        """Train on states that another engine computed. The same states, recipe and machine give the same surrogate.
+        """Train on states that another engine computed; equal states, recipe and machine give equal surrogates.
 
         Args:
-            crystal: the crystal they are deformations of.
+            crystal: the reference crystal of the states.
             states: at least two; each quantity is learned from those that know it, if they are eight at least, or all.
-            recipe: the paper's, unless given.
-            on_progress: called with (quantity, epochs done, epochs in all), about 100 times a quantity.
-            identity: of the engine that computed the states (an engine's, a store's or a pack's ``identity``), kept as
-                :attr:`labelled_by`. It tells the k mesh: without it a recipe that learns from images leaves out
-                those with permuted axes.
+            recipe: the recipe; None is that of the paper.
+            on_progress: called with (quantity, epochs done, epochs in all), about 100 times for each quantity.
+            identity: identity of the engine that computed the states (an engine's, a store's or a pack's
+                ``identity``), kept as :attr:`labelled_by`. It holds the k mesh: without it a recipe that learns from
+                images leaves out those with permuted axes.
 
         Raises:
             InputError: too few states, states of another crystal, different Fourier bases, numbers not finite, or
@@ -145,7 +145,7 @@ class Surrogate:
 
     @property
     def labelled_by(self) -> EngineIdentity | None:
-        """Identity of the engine that computed the training states, or None where it was not told."""
+        """Identity of the engine that computed the training states, or None where training did not get it."""
         table = self.metadata.get("engine_table")
         return EngineIdentity(table) if isinstance(table, Mapping) else None
 
@@ -158,23 +158,23 @@ class Surrogate:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of what it cannot predict, because too few training states knew it."""
+        """Names of quantities that it cannot predict, because too few training states knew them."""
         return self.encoding.unknown
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Components of D that all training strains have in common: the stress on them is not known, and given as 0."""
+        """Names of components of D that are constant in training: the stress on them is unknown, and predicted as 0."""
         same = self.domain.lower == self.domain.upper
         return tuple(name for name, alike in zip(COMPONENTS, same, strict=True) if alike)
 
     def solve(self, deformation: Deformation, *, start: Any | None = None) -> CellState:
-        """Predicted relaxed state; ``start`` is of no use here and ignored.
+        """Predicted relaxed state at D; ``start`` is ignored.
 
-        Outside the training domain it predicts all the same and says so in ``provenance["in_domain"]``, and as
-        ``outside`` says.
+        A strain outside the training domain is predicted too, with ``provenance["in_domain"]`` False, and with a
+        warning or an error where ``outside`` is "warn" or "raise".
 
         Raises:
-            OutsideDomainError: it lies outside, and ``outside`` is "raise".
+            OutsideDomainError: D lies outside, and ``outside`` is "raise".
         """
         values = deformation.as_array()
         inside = bool(self.domain.contains(values))
@@ -198,17 +198,17 @@ class Surrogate:
         return self.encoding.decode(deformation, outputs, stress=stress, provenance=provenance)
 
     def reduced(self, deformations: FloatArray) -> dict[str, FloatArray]:
-        """What its regressions say of many strains at once: quantity → (n, width), as ``encoding`` means them.
+        """Outputs of the regressors at many strains at once: quantity → (n, width), to be decoded by ``encoding``.
 
         Args:
             deformations: (n, 6) rows (λa, λb, λc, θa, θb, θc), angles in degrees. Those outside the training domain
-                are answered without a word: ask ``domain``.
+                are neither flagged nor refused; ``domain`` tells them.
         """
         n = len(deformations)
         return {name: np.broadcast_to(y, (n, y.shape[-1])) for name, y in self._joint(deformations).items()}
 
     def solve_batch(self, deformations: FloatArray | Sequence[Sequence[float]]) -> Batch:
-        """Free energy, atoms and stress of many strains at once, without fields: microseconds a strain.
+        """Free energy, atoms and stress of many strains at once, without fields, in microseconds for each strain.
 
         Args:
             deformations: (n, 6) rows (λa, λb, λc, θa, θb, θc), angles in degrees.
@@ -228,13 +228,15 @@ class Surrogate:
         energy, stress = self._energies_and_stresses(values)
         internal = np.zeros((n, 0))
         if "internal" in self.regressors:
-            alone = self._in_double["internal"]
-            internal = np.concatenate([np.asarray(alone(values[i : i + BLOCK])) for i in range(0, max(n, 1), BLOCK)])
+            regressor = self._in_double["internal"]
+            internal = np.concatenate(
+                [np.asarray(regressor(values[i : i + BLOCK])) for i in range(0, max(n, 1), BLOCK)]
+            )
         positions = crystal.positions_ref + np.tensordot(internal, crystal.internal_basis, axes=1)
         return Batch(energy, internal, positions, stress, inside)
 
     def _energies_and_stresses(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """F (n,) and σ (n, 3, 3) at D (n, 6)."""
+        """F (n,), Hartree, and σ (n, 3, 3), Hartree/Bohr³, at D (n, 6)."""
         n = len(values)
         if self._mechanical.slopes is not None:
             outputs, slopes = self._mechanical.with_slopes(values)
@@ -242,7 +244,7 @@ class Surrogate:
             lattices = lattice_of_deformation(values, self._reference_lengths)
             stress = stress_of_energy_gradient(slopes, lattices, self._reference_lengths)
             return outputs["free_energy"][:, 0], stress
-        # A batch size takes seconds to compile: powers of two, and there are only a few.
+        # Each batch size takes seconds to compile: sizes are powers of two, so that there are only a few.
         padded = np.tile(self.domain.mean, (1 << max(n - 1, 0).bit_length(), 1))
         padded[:n] = values
         with double_precision():
@@ -250,7 +252,11 @@ class Surrogate:
         return np.asarray(energy)[:n], np.asarray(stress)[:n]
 
     def _checked(self, deformations: FloatArray | Sequence[Sequence[float]]) -> FloatArray:
-        """(n, 6) strains, where the free energy is known."""
+        """The strains as an array (n, 6).
+
+        Raises:
+            InputError: the free energy is unknown, or the strains are not an (n, 6) array of finite numbers.
+        """
         if "free_energy" in self.unknown:
             raise InputError("this surrogate does not know the free energy: too few of its training states did")
         values = np.asarray(deformations, dtype=float)
@@ -278,7 +284,7 @@ class Surrogate:
         values = self._checked(deformations)
         report_outside(self.outside, values[~self.domain.contains(values)])
         n = len(values)
-        # Each batch size is compiled for itself: round up to a power of two, and there are only a few.
+        # Each batch size is compiled separately: sizes are powers of two, so that there are only a few.
         padded = np.concatenate([values, np.ones(((1 << max(n - 1, 0).bit_length()) - n, 6))])
         with double_precision():
             energy, gradient = _energy_and_gradient(self._energy, padded)
@@ -291,9 +297,9 @@ class Surrogate:
     def uncertainty(self, deformation: Deformation) -> dict[str, float]:
         """Standard deviation of each prediction: two of three errors are smaller, one in twenty is twice as large.
 
-        Outside the training strains nothing was left out that could tell. A polynomial of degree n that fits within a
-        reach errs at r times that reach by some r^(n + 1) times as much: so much larger are the numbers there, with r
-        from :meth:`TrainingDomain.excess`.
+        Outside the training strains there are no left-out errors. The error of a polynomial of degree n that fits
+        within a reach grows by some r^(n + 1) at r times that reach: the numbers there are multiplied by this factor,
+        with r from :meth:`TrainingDomain.excess`.
 
         Returns:
             ``free_energy``, ``band_energy``, ``entropic_energy``, ``fermi_energy`` in Hartree, ``position`` in Bohr (of
@@ -321,7 +327,7 @@ class Surrogate:
 
     @cached_property
     def _mechanical(self) -> JointMaps:
-        """Of F alone."""
+        """The joined maps of F alone."""
         return JointMaps.of({"free_energy": self._in_double["free_energy"]})
 
     @cached_property
@@ -358,11 +364,11 @@ class Surrogate:
 
         Args:
             path: the file, or the name of a model that ships with the package ("mg").
-            outside: what a prediction outside the training domain does, see above.
+            outside: what a prediction outside the training domain does: "flag", "warn" or "raise"; see the class.
 
         Raises:
             InputError: there is no such file or model, or it needs a newer cellfields.
-            CorruptFileError: the file is truncated, altered, or no surrogate.
+            CorruptFileError: the file is truncated, altered, or not a surrogate.
         """
         path = models.find(path)
         tensors, table = _file.read_model(path)

@@ -3,11 +3,11 @@
     loss = mean over batch and outputs of (y − N(z))²  +  l2 · Σ w²        w: kernels of the hidden layers
 
 Adam; the samples are shuffled every epoch, and the last batch of an epoch may be smaller than the others. The penalty
-is part of the loss (this is not AdamW). Inputs, and what the recipe's trend leaves of the outputs (the paper: all but
-their mean), are standardised to zero mean and unit variance before.
+is part of the loss (this is not AdamW). Inputs, and the outputs less the recipe's trend (in the paper: less their
+mean), are standardised to zero mean and unit variance before.
 
 Training runs in single precision: on a CPU it is 2 to 2.5 times as fast as double, and its rounding errors (1e-7 of an
-output's standard deviation) lie far below what a network reaches. Predictions run in double (see ``_jax``).
+output's standard deviation) lie far below what a network reaches. Predictions run in double (see ``jax_arrays``).
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def fit_regressor(
     """Train the network of one quantity.
 
     Args:
-        quantity: its name; with ``recipe.seed`` it decides the initial weights.
+        quantity: name of the quantity; with ``recipe.seed`` it decides the initial weights.
         deformations: (n, 6) D of the training states.
-        outputs: (n, k) what they map to.
-        widths: hidden widths.
-        recipe: everything else.
+        outputs: (n, k) outputs at these states.
+        widths: widths of the hidden layers.
+        recipe: trend, seed and settings of the training.
         on_progress: called with (quantity, epochs done, epochs in all).
 
     Returns:
@@ -73,7 +73,7 @@ def fit_regressor(
 
 
 def spread(centred: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Standard deviation (k,) of (n, k) and its inverse; both 0 where it is a rounding error of ``values``."""
+    """Standard deviation (k,) of ``centred`` (n, k), and its inverse; both 0 where it is rounding of ``values``."""
     std = np.sqrt(np.mean(centred**2, axis=0))
     varies = std > _ROUNDING * np.abs(values).max(axis=0)
     std = np.where(varies, std, 0.0)
@@ -88,12 +88,12 @@ def minimise(
     rng: np.random.Generator,
     on_progress: Callable[[int, int], None] | None,
 ) -> Network:
-    """Train a network on standardised samples in single precision; ``rng`` shuffles them."""
+    """Train a network on standardised inputs (n, n_in) and targets (n, n_out) in single precision; ``rng`` shuffles."""
     optimiser_state = _initial_state(network)
     chunk = -(-recipe.epochs // _REPORTS)
     for start in range(0, recipe.epochs, chunk):
         stop = min(start + chunk, recipe.epochs)
-        # Always one whole chunk of shuffles, even if the last is not used up: one compilation, whatever the epochs.
+        # Always one whole chunk of shuffles, even if the last is not used up: one compilation for any number of epochs.
         orders = rng.permuted(np.tile(np.arange(len(inputs), dtype=np.int32), (chunk, 1)), axis=1)
         network, optimiser_state = _advance(
             network,
@@ -141,7 +141,7 @@ def _advance(
     learning_rate: float,
     l2: float,
 ) -> tuple[Network, optax.OptState]:
-    """The first ``epochs`` rows of ``orders`` (…, n), each an order of the samples, in one compiled call."""
+    """Train in the first ``epochs`` rows of ``orders`` (…, n), orders of the samples, in one compiled call."""
     optimiser = _adam(learning_rate)
     n = len(inputs)
     batches = -(-n // batch_size)

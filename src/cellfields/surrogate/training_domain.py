@@ -1,4 +1,4 @@
-"""Where a surrogate was trained, and so where it may be believed.
+"""The strains that a surrogate was trained on, where its predictions are no extrapolation.
 
     inside:   min_n D_n ≤ D ≤ max_n D_n  for each component,  and  |W (D − D̄)| ≤ 1.1 max_n |W (D_n − D̄)|
 
@@ -6,8 +6,8 @@ The box alone keeps corners that no training strain comes near; the Mahalanobis 
 covariance) cuts them. 1.1 allows for the mean and covariance having been fitted to the very strains they are compared
 with. A component that did not vary in training must keep its value.
 
-What happens outside is the user's choice: ``outside = "flag"`` says so in the state alone, ``"warn"`` (the default)
-also by a Python warning, ``"raise"`` refuses.
+What happens outside is the user's choice: ``outside = "flag"`` marks the state alone, ``"warn"`` (the default) gives
+a Python warning too, ``"raise"`` raises an error.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ class OutsideDomainWarning(UserWarning):
 
 
 def check_choice(outside: str) -> None:
-    """Refuse what is no :data:`Outside`.
+    """Check that ``outside`` is one of :data:`Outside`.
 
     Raises:
-        InputError: naming the choices.
+        InputError: it is not; the message names the choices.
     """
     if outside not in get_args(Outside):
         raise InputError(f"outside = {outside!r} must be one of {', '.join(get_args(Outside))}")
 
 
 def report_outside(outside: Outside, deformations: FloatArray) -> None:
-    """Warn of or refuse strains (n, 6) that are outside a training domain; none or ``"flag"``: nothing.
+    """Warn of or refuse strains (n, 6) that lie outside a training domain; with ``"flag"`` or n = 0 do nothing.
 
     Raises:
-        OutsideDomainError: ``outside`` is ``"raise"``.
+        OutsideDomainError: ``outside`` is ``"raise"``, and n is not 0.
     """
     if outside == "flag" or not len(deformations):
         return
-    told = "outside the strains that the model was trained on; the prediction is an extrapolation"
+    explanation = "outside the strains that the model was trained on; the prediction is an extrapolation"
     if outside == "raise":
         values = ", ".join(f"{x:g}" for x in deformations[0])
-        raise OutsideDomainError(f"D = ({values}) lies {told}")
-    # One text for all strains: Python shows it once a place, not once a strain.
-    warnings.warn(f"a deformation lies {told}", OutsideDomainWarning, stacklevel=3)
+        raise OutsideDomainError(f"D = ({values}) lies {explanation}")
+    # One text for all strains: Python shows it once for each place in the code, not for each strain.
+    warnings.warn(f"a deformation lies {explanation}", OutsideDomainWarning, stacklevel=3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +62,9 @@ class TrainingDomain:
 
     Attributes:
         lower: (6,) smallest training values.
-        upper: (6,) largest.
-        mean: (6,) D̄.
-        whitening: (6, 6) W.
+        upper: (6,) largest training values.
+        mean: (6,) mean D̄ of the training strains.
+        whitening: (6, 6) W, inverse root of their covariance.
         reach: largest distance |W (D − D̄)| that is inside.
     """
 
@@ -80,7 +80,7 @@ class TrainingDomain:
 
     @classmethod
     def fit(cls, deformations: FloatArray) -> TrainingDomain:
-        """From training strains (n, 6)."""
+        """Make the domain of training strains (n, 6)."""
         mean = deformations.mean(axis=0)
         centred = deformations - mean
         std = centred.std(axis=0)

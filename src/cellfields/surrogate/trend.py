@@ -1,6 +1,6 @@
 """The polynomial part of a map, by least squares: its Taylor expansion about the mean training strain.
 
-    P(z) = p₀ + Σ_i p_i z_i + Σ_{i≤j} p_ij z_i z_j          z: standardised D, 1 + 6 + 21 numbers an output
+    P(z) = p₀ + Σ_i p_i z_i + Σ_{i≤j} p_ij z_i z_j          z: standardised D, 1 + 6 + 21 numbers for each output
 
 Each output gets the degree 0, 1 or 2 that predicts left-out samples best. Leave-one-out residuals of a linear fit are
 closed-form: r_n / (1 − h_nn), h the projector onto the columns of the design matrix. A degree with as many numbers as
@@ -22,7 +22,7 @@ from cellfields.surrogate.recipe import MAX_DEGREE
 
 
 def monomials(z: Any, degree: int) -> Any:
-    """(…, d) → (…, T): all monomials of degree 1 to ``degree``; NumPy in, NumPy out, and JAX likewise."""
+    """All monomials (…, T) of degree 1 to ``degree`` at z (…, d), as a NumPy or JAX array like z."""
     if degree == 0:
         return z[..., :0]
     parts = [z]
@@ -32,7 +32,7 @@ def monomials(z: Any, degree: int) -> Any:
 
 
 def exponents(d: int, degree: int) -> IntArray:
-    """(T, d) powers of the variables in each of :func:`monomials`."""
+    """Powers (T, d) of the d variables in each of :func:`monomials`, in their order."""
     combinations = [c for n in range(1, degree + 1) for c in combinations_with_replacement(range(d), n)]
     powers = np.zeros((len(combinations), d), dtype=np.int64)
     for row, combination in enumerate(combinations):
@@ -42,13 +42,13 @@ def exponents(d: int, degree: int) -> IntArray:
 
 @cache
 def degrees(d: int) -> dict[int, int]:
-    """Number of :func:`monomials` in d variables → highest degree."""
+    """Table from the number of :func:`monomials` in d variables to their highest degree."""
     return {comb(d + degree, degree) - 1: degree for degree in range(MAX_DEGREE + 1)}
 
 
 @cache
 def _recursion(d: int, degree: int) -> tuple[tuple[IntArray, IntArray], ...]:
-    """For each degree from 2: which monomial of the degree before, times which variable."""
+    """For each degree from 2: indices (t,) of monomials of the degree before, and of the variables to multiply by."""
     steps = []
     before: list[tuple[int, ...]] = [(i,) for i in range(d)]
     for n in range(2, degree + 1):
@@ -59,11 +59,11 @@ def _recursion(d: int, degree: int) -> tuple[tuple[IntArray, IntArray], ...]:
 
 
 def fit_trend(z: FloatArray, outputs: FloatArray, max_degree: int) -> tuple[FloatArray, FloatArray]:
-    """Least-squares polynomial of the degree that leave-one-out prefers, for each output by itself.
+    """Least-squares polynomial of the degree with the smallest leave-one-out error, for each output separately.
 
     Args:
         z: (n, d) standardised inputs.
-        outputs: (n, k).
+        outputs: (n, k) outputs at z.
         max_degree: 0, 1 or 2.
 
     Returns:

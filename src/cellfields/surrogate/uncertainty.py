@@ -1,10 +1,10 @@
-"""How wrong a prediction of "best" may be: errors on strains left out, as they grow with the distance from the others.
+"""Uncertainty of predictions of "best": errors on strains left out, which grow with the distance from the others.
 
     v(D) = φ(z)ᵀ (AᵀA + λ)⁻¹ φ(z)          posterior variance of a polynomial of degree 4, in units of its noise
-    σ_q(D) = a_q v(D)^{c_q} ,  c_q ≥ 0      by its meaning: 68.3 % of left-out errors lie below σ, and 95.4 % below 2σ
+    σ_q(D) = a_q v(D)^{c_q} ,  c_q ≥ 0      chosen so that 68.3 % of left-out errors lie below σ, 95.4 % below 2σ
 
-A holds the training strains with their images. One v serves all quantities: it tells the middle of the training strains
-from their rim, which decides more than what is learned there. Exponent and factor of each quantity are fitted to errors
+A holds the training strains with their images. One v serves all quantities: it separates the middle of the training
+strains from their rim, which matters more than the quantity. Exponent and factor of each quantity are fitted to errors
 that the closed form gives for every strain, predicted from the others; no second model is trained.
 """
 
@@ -24,21 +24,21 @@ from cellfields.surrogate.state_encoding import StateEncoding, field_vectors
 from cellfields.surrogate.trend import degrees, monomials
 
 _DEGREE, _LENGTH, _RIDGE = 4, 4.5, 1e-4
-_COVERED = {1: 0.683, 2: 0.954}  # of a normal distribution; errors have longer tails, and the larger factor serves
+_COVERED = {1: 0.683, 2: 0.954}  # of a normal distribution; errors have longer tails, and the larger factor is used
 _STEEPEST = 2.0  # an exponent fitted to a narrow range of v must not explode far outside it
-_FLOOR = 0.01  # of the median error: the logarithm of a lucky hit says nothing
+_FLOOR = 0.01  # of the median error; smaller errors are raised to it, because their logarithms are accidental
 
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """Standard deviations of predictions.
+    """Standard deviations σ_q(D) of predictions.
 
     Attributes:
         input_mean: (6,) D̄ of z.
         input_scale: (6,) 1/σ_D.
         root: (T + 1, T + 1) R with v = |φ R|².
-        factor: quantity → a.
-        exponent: quantity → c.
+        factor: quantity → a, in the unit of the errors.
+        exponent: quantity → c, not negative.
     """
 
     input_mean: FloatArray
@@ -63,13 +63,13 @@ class Uncertainty:
         errors: Mapping[str, tuple[IntArray, FloatArray]],
         degree: int,
     ) -> Uncertainty:
-        """From the errors at left-out strains.
+        """Fit the factors and exponents to the errors at left-out strains.
 
         Args:
             z: (N, b, 6) standardised strains, b images of each.
-            input_mean, input_scale: how z follows from D.
-            errors: quantity → which strains know it (n,), and its errors there (n,), not negative.
-            degree: of the polynomials that made the errors; v has no higher one.
+            input_mean, input_scale: (6,) each: how z follows from D.
+            errors: quantity → indices (n,) of strains that know it, and its errors there (n,), not negative.
+            degree: highest degree of the polynomials that the errors are of; that of v is no higher.
         """
         root, distance = leverage(z, degree=min(_DEGREE, degree), length=_LENGTH, ridge=_RIDGE)
         laws = {name: _law(distance[rows], values) for name, (rows, values) in errors.items()}
@@ -77,7 +77,7 @@ class Uncertainty:
         return cls(input_mean, input_scale, root, factor, exponent)
 
     def __call__(self, deformation: Deformation) -> dict[str, float]:
-        """Quantity → standard deviation at D."""
+        """Quantity → standard deviation at D, in the unit of its errors."""
         z = (deformation.as_array() - self.input_mean) * self.input_scale
         row = np.concatenate([np.ones(1), monomials(z, degrees(6)[len(self.root) - 1])]) @ self.root
         distance = float(row @ row)
@@ -85,7 +85,7 @@ class Uncertainty:
 
 
 def _law(distance: FloatArray, errors: FloatArray) -> tuple[float, float]:
-    """a and c of σ = a v^c."""
+    """Factor a and exponent c of σ = a v^c, from v (n,) and errors (n,)."""
     if not errors.any():
         return 0.0, 0.0
     x = np.log(distance)
@@ -103,17 +103,17 @@ def left_out_errors(
     encoded: Mapping[str, tuple[IntArray, FloatArray]],
     residuals: Mapping[str, FloatArray],
 ) -> dict[str, tuple[IntArray, FloatArray]]:
-    """What left-out residuals of outputs mean, in the measures of :mod:`cellfields.evaluation.evaluate`.
+    """Left-out residuals of outputs converted to the error measures of :mod:`cellfields.evaluation.evaluate`.
 
     Args:
-        encoding: of the outputs.
+        encoding: the encoding of the outputs.
         states: N training states, without their images.
-        encoded: quantity → some that know it (n,), and its outputs (n, k).
-        residuals: quantity → true minus predicted (n, k) of these, each strain predicted from others.
+        encoded: quantity → indices (n,) of states that know it, and its outputs there (n, k).
+        residuals: quantity → true minus predicted outputs (n, k) there, each predicted by a fit to other strains.
 
     Returns:
-        Quantity → which states (n,), errors (n,): energies in Hartree, ``position`` in Bohr, ``<field>.relative_l2``,
-        what the modes leave out.
+        Quantity → indices (n,) of states, and errors (n,): energies in Hartree, ``position`` in Bohr, and
+        ``<field>.relative_l2``, which includes what the modes leave out.
     """
     integrals = {field: (energy, factor) for energy, (field, factor) in encoding.integrals.items()}
     errors: dict[str, tuple[IntArray, FloatArray]] = {}
