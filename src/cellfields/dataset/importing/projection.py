@@ -1,4 +1,4 @@
-"""Grid values → coefficients in the crystal's own Fourier basis, and what is lost on the way.
+"""Project values on a grid onto the crystal's Fourier basis, and measure what the coefficients do not hold.
 
     ‖f‖² = ‖f_kept‖² + ‖f_asymmetric‖² + ‖f_beyond‖²        Parseval on the grid
 
