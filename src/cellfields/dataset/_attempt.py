@@ -39,7 +39,7 @@ class Outcome:
 def attempt(
     engine: Engine, deformation: Deformation, start: Any | None, seal: Callable[[CellState], None] | None
 ) -> Outcome:
-    """Solve one sample, with remedies where it does not converge, and, given ``seal``, seal the state at once.
+    """Solve one sample, with remedies where it does not converge; seal the state at once if ``seal`` is not None.
 
     The state's provenance is completed with ``wall_seconds`` and ``cpu_seconds`` of the solve that succeeded (of this
     thread; an engine that works elsewhere states its own) and with ``remedy``, where one was needed.

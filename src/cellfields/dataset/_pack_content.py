@@ -1,6 +1,6 @@
 """The content of a pack file, and its encoding as bytes.
 
-header   crystal, engine settings, how each field was packed and the error of that         JSON
+header   crystal, engine settings, how each field was packed and with what error           JSON
 arrays   a row for each state: D, lattice, …, energies (float64; nan where a state does not know it)
          field.<name>.{kept, integral, coefficients, mean, modes}, the Fourier basis, provenance and failures (JSON)
 """
@@ -37,7 +37,7 @@ _FIELD = "field."
 
 
 class FieldSummary(BaseModel):
-    """How one field was packed, and what that cost.
+    """How one field was packed, and the relative errors that this made.
 
     Attributes:
         states: that have it.
@@ -137,7 +137,7 @@ class PackedDataset:
     Attributes:
         crystal: the reference crystal.
         identity: of the engine that computed the states.
-        fields: field → how it was packed and what that cost.
+        fields: field → how it was packed, and its errors.
         failures: samples that have no state.
         columns: everything but the fields.
         basis: Fourier basis of the original dataset, None if it has no fields.

@@ -5,8 +5,8 @@
     P v ≈ v̄ + Σ_k c_k b_k   on request: the leading principal components of what P left
 
 v is the folded vector of a field (:meth:`FourierBasis.to_vector`), in which Euclidean lengths are L² norms. Its first
-entry, the integral of a field stored as V f̄, stays exact: what is cut or rounded is the shape, never the number of
-electrons.
+entry, the integral of a field stored as V f̄, stays exact: truncation and rounding change the shape of a
+field, never the number of electrons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Allow one run of a study at a time: two runs over the same strains would solve each of them twice.
 
-Any number of processes may write into one dataset; whether they divide the strains among them is for whoever starts
-them to know. A person who starts ``cellfields label`` twice does not divide anything.
+Any number of processes may write into one dataset; whoever starts them must divide the strains among them.
+A person who starts ``cellfields label`` twice does not divide the strains.
 
 A run holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when
 the process dies, however it dies; the file is then swept like any temporary file whose writer is dead. Where the file

@@ -91,10 +91,10 @@ class Forecast:
     """Which strains a campaign would solve, and which are solved or in quarantine already.
 
     Attributes:
-        strains: different ones asked for.
+        strains: number of different strains asked for.
         solved: of these, how many are in the dataset.
-        quarantined: of the others, those that failed earlier.
-        missing: those to be solved.
+        quarantined: records of the others that failed earlier.
+        missing: the strains to be solved.
     """
 
     strains: int

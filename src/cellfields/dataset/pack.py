@@ -2,7 +2,7 @@
 
     exact (float64)   D, lattice, positions, internal, forces, stress, energies, ∫f of every field, provenance
     rounded           fields: Fourier-truncated, float32, on request reduced to principal components
-    stated            ‖f − f_packed‖ / ‖f‖ of each field, mean and largest over the states, as unpack gives them
+    reported          ‖f − f_packed‖ / ‖f‖ of each field, mean and largest over the states, as unpack gives them
 
 The dataset is read three times, one state at a time (to choose the cutoffs, to gather, to measure), so that memory
 holds little more than the packed numbers. An unpacked dataset has the settings, and so the keys, of the original: a

@@ -1,13 +1,13 @@
-"""What every imported state must keep, whoever computed it; what does not is refused with the number that is wrong.
+"""Checks that every imported state must pass; one that fails is refused with the number that is wrong.
 
     ∫ρ = N, whole and the same for all states                        ∫u = U
     σ = σᵀ ,  ‖σ‖ ≤ 500 GPa                                          atoms near their reference places
     |F_i − F_j| ≤ V ‖σ‖_max ‖η_i − η_j‖ + 2 mHa an atom              ‖·‖ Frobenius; η Green–Lagrange strain
 
-The last line is dF = V σ : dη with the largest stress that is believed: 500 GPa is 290 GPa of pressure, diamond
+The last line is dF = V σ : dη with the largest stress that is accepted: 500 GPa is 290 GPa of pressure, diamond
 compressed by more than a tenth in every direction. 2 mHa an atom are what numerical noise may add. A strain of 3 %
 explains 0.07 Ha an atom of magnesium at most; an energy in eV among energies in Hartree, or of another reference state,
-is off by more. That φ has zero mean is made so by its projection. A mistake that keeps every line (all energies of a
+is off by more. The projection gives φ zero mean. A mistake that violates none of these lines (all energies of a
 dataset in eV, an oxide with half of its electrons) is not found here.
 """
 

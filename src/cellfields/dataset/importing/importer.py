@@ -86,7 +86,7 @@ def import_records(
     electrons: float | None = None,
     on_record: Callable[[str], None] | None = None,
 ) -> ImportSummary:
-    """Seal the states of all records that can be one; a state of the same D that is there already is replaced.
+    """Seal the state of every record that is accepted; a state of the same D in the dataset is replaced.
 
     Args:
         create_store: opens the dataset of an :func:`imported_identity`; called once there is a state for it.

@@ -3,7 +3,7 @@
     ‖f‖² = ‖f_kept‖² + ‖f_asymmetric‖² + ‖f_beyond‖²        Parseval on the grid
 
 The basis holds what keeps the crystal's translations and inversion, up to its cutoff. A density that another code
-computed has that symmetry as far as its atoms, its mesh and its rounding do: what does not fit is measured, not hidden.
+computed has that symmetry as far as its atoms, its mesh and its rounding do; the part without it is measured.
 """
 
 from __future__ import annotations

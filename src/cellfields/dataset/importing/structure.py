@@ -3,8 +3,8 @@
     y_π(i) = x⁰_i + d_i + t  (mod 1)        y: the foreign atoms, x⁰: the reference ones, all fractional
 
 D follows from the lengths and angles of the foreign lattice vectors, which must be the deformed a, b, c in this order,
-in any orientation. Searched are the order of the atoms π and the origin t; the displacements d must be what the
-crystal's internal coordinates allow, d = Σ_α ξ_α B_α, up to what a relaxation leaves. Without an inversion centre the
+in any orientation. The order of the atoms π and the origin t are searched; the displacements d must be what the
+crystal's internal coordinates allow, d = Σ_α ξ_α B_α, up to the errors of a relaxation. Without an inversion centre the
 first atom stays, with one the centre does.
 """
 

@@ -7,7 +7,7 @@
     fields    density, coulomb_potential, … (every declared field): a cube file (ρ also CHGCAR) each
 
 Hartree atomic units, unless a column's name ends in _angstrom (a, b, c), _ev (energies) or _gpa (stress). Several
-numbers in a cell are separated by blanks. An empty cell is not known. Other columns are refused, but for ``name``.
+numbers in a cell are separated by blanks. An empty cell means not known. Other columns are refused, but for ``name``.
 """
 
 from __future__ import annotations
