@@ -67,8 +67,8 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
     atoms = np.shape(state.positions)[:1]
     tensors = {
         "lattice": _checked("lattice", state.lattice, (3, 3)),
-        "positions": _known("positions", state.positions, (*atoms, 3), state.unknown),
-        "internal": _known("internal", state.internal, np.shape(state.internal)[:1], state.unknown),
+        "positions": _finite_or_unknown("positions", state.positions, (*atoms, 3), state.unknown),
+        "internal": _finite_or_unknown("internal", state.internal, np.shape(state.internal)[:1], state.unknown),
     }
     if state.forces is not None:
         tensors["forces"] = _checked("forces", state.forces, (*atoms, 3))
@@ -151,8 +151,8 @@ def decode_state(
         atoms = tensors["positions"].shape[:1]
         arrays: dict[str, FloatArray] = {
             "lattice": _checked("lattice", tensors.pop("lattice"), (3, 3)),
-            "positions": _known("positions", tensors.pop("positions"), (*atoms, 3), unknown),
-            "internal": _known("internal", tensors["internal"], tensors.pop("internal").shape[:1], unknown),
+            "positions": _finite_or_unknown("positions", tensors.pop("positions"), (*atoms, 3), unknown),
+            "internal": _finite_or_unknown("internal", tensors["internal"], tensors.pop("internal").shape[:1], unknown),
         }
         for key, shape in (("forces", (*atoms, 3)), ("stress", (3, 3))):
             if key in tensors:
@@ -250,7 +250,7 @@ def _checked(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     return array.astype(np.float64, copy=False)
 
 
-def _known(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
+def _finite_or_unknown(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
     """An array of the given shape: finite, or nan throughout where the atoms are among the unknown."""
     if "internal" not in unknown:
         return _checked(name, values, shape)

@@ -131,5 +131,5 @@ def shortest_bond(crystal: Crystal) -> float:
 
 
 def formula(species: Sequence[str]) -> str:
-    """Chemical formula with the symbols in alphabetical order and every count written: Mg4, Mg1O1."""
+    """Chemical formula with the symbols in alphabetical order and every count written out: Mg4, Mg1O1."""
     return "".join(f"{symbol}{count}" for symbol, count in sorted(Counter(species).items()))
