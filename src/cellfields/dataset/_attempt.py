@@ -1,9 +1,9 @@
-"""One sample as a worker sees it: deformation in, an outcome out, never an exception of the engine's.
+"""Solve one sample in a worker: a failure of the engine is returned in the outcome instead of being raised.
 
-    the solve as asked → the same without its start ("cold start") → the engine's own remedies, three at most
+    the solve as asked → the solve without its start ("cold start") → the engine's own remedies, three at most
 
 Only a failure to converge (or an error that says so by ``retry = True``) is worth a remedy; a defect is not. Runs in
-whichever process or thread does the work, so what it takes and gives must pickle.
+whichever process or thread does the work, so its arguments and its result must pickle.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Outcome:
 def attempt(
     engine: Engine, deformation: Deformation, start: Any | None, seal: Callable[[CellState], None] | None
 ) -> Outcome:
-    """Solve one sample, with remedies where it does not converge, and, given ``seal``, seal the state at once.
+    """Solve one sample, with remedies where it does not converge; seal the state at once if ``seal`` is not None.
 
     The state's provenance is completed with ``wall_seconds`` and ``cpu_seconds`` of the solve that succeeded (of this
     thread; an engine that works elsewhere states its own) and with ``remedy``, where one was needed.

@@ -1,4 +1,4 @@
-"""CellState ↔ bytes.
+"""Encode a CellState as sealed bytes, and decode it.
 
     arrays   lattice, positions, internal, forces, stress, fields.<name>          float64, exact
     header   D, F, U, −TS, E_F, energy terms, provenance, units, what it belongs to   JSON, exact
@@ -67,8 +67,8 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
     atoms = np.shape(state.positions)[:1]
     tensors = {
         "lattice": _checked("lattice", state.lattice, (3, 3)),
-        "positions": _known("positions", state.positions, (*atoms, 3), state.unknown),
-        "internal": _known("internal", state.internal, np.shape(state.internal)[:1], state.unknown),
+        "positions": _finite_or_unknown("positions", state.positions, (*atoms, 3), state.unknown),
+        "internal": _finite_or_unknown("internal", state.internal, np.shape(state.internal)[:1], state.unknown),
     }
     if state.forces is not None:
         tensors["forces"] = _checked("forces", state.forces, (*atoms, 3))
@@ -81,12 +81,12 @@ def encode_state(state: CellState, *, record: Mapping[str, str] | None = None) -
             tensors[_FIELD + name] = _flat_field(name, state.fields.coefficients[name], state.fields.basis)
     if state.unknown - _UNKNOWN:
         raise InputError(f"unknown = {sorted(state.unknown)} of a state may name {', '.join(sorted(_UNKNOWN))}")
-    known = [n for n in ENERGIES if state.knows(n) or (n == "free_energy" and n not in state.unknown)]
+    known_energies = [n for n in ENERGIES if state.knows(n) or (n == "free_energy" and n not in state.unknown)]
     header = {
         "format": STATE_FORMAT,
         "record": dict(record or {}),
         "deformation": state.deformation.as_array().tolist(),
-        "energies": {name: _finite(name, getattr(state, name)) for name in known},
+        "energies": {name: _finite(name, getattr(state, name)) for name in known_energies},
         "energy_terms": {name: _finite(f"energy_terms.{name}", value) for name, value in state.energy_terms.items()},
         "provenance": plain(state.provenance, "provenance"),
         "units": dict(UNITS),
@@ -126,7 +126,7 @@ def decode_state(
 
     Args:
         data: the file's bytes.
-        bases: finds the Fourier basis of a hash; a dataset knows its own.
+        bases: returns the Fourier basis of a hash; a dataset finds those that it stores.
         record: entries that the state's own record must equal.
         name: of the file, for messages.
 
@@ -151,8 +151,8 @@ def decode_state(
         atoms = tensors["positions"].shape[:1]
         arrays: dict[str, FloatArray] = {
             "lattice": _checked("lattice", tensors.pop("lattice"), (3, 3)),
-            "positions": _known("positions", tensors.pop("positions"), (*atoms, 3), unknown),
-            "internal": _known("internal", tensors["internal"], tensors.pop("internal").shape[:1], unknown),
+            "positions": _finite_or_unknown("positions", tensors.pop("positions"), (*atoms, 3), unknown),
+            "internal": _finite_or_unknown("internal", tensors["internal"], tensors.pop("internal").shape[:1], unknown),
         }
         for key, shape in (("forces", (*atoms, 3)), ("stress", (3, 3))):
             if key in tensors:
@@ -190,10 +190,10 @@ def decode_state(
 
 def basis_hash(basis: FourierBasis) -> str:
     """SHA-256 of the integer vectors in their order, the origin rounded to 1e-10, and the kind of coefficients."""
-    found = hashlib.sha256(b"real" if basis.real else b"complex")
-    found.update(np.ascontiguousarray(basis.indices, dtype="<i8").tobytes())
-    found.update(",".join(f"{x:.10f}" for x in np.asarray(basis.origin) + 0.0).encode())
-    return found.hexdigest()
+    digest = hashlib.sha256(b"real" if basis.real else b"complex")
+    digest.update(np.ascontiguousarray(basis.indices, dtype="<i8").tobytes())
+    digest.update(",".join(f"{x:.10f}" for x in np.asarray(basis.origin) + 0.0).encode())
+    return digest.hexdigest()
 
 
 def encode_basis(basis: FourierBasis) -> bytes:
@@ -250,7 +250,7 @@ def _checked(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     return array.astype(np.float64, copy=False)
 
 
-def _known(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
+def _finite_or_unknown(name: str, values: Any, shape: tuple[int, ...], unknown: frozenset[str]) -> FloatArray:
     """An array of the given shape: finite, or nan throughout where the atoms are among the unknown."""
     if "internal" not in unknown:
         return _checked(name, values, shape)

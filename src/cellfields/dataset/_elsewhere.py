@@ -1,7 +1,7 @@
 """One solve in a process that somebody else's executor chose, on one BLAS thread.
 
 A process that is not the campaign's own keeps the limit once it has it: several threads of one process may solve at a
-time, and no two of them can put a limit on and off without getting in each other's way. In the campaign's own process
+time, and no two of them can put a limit on and off without disturbing each other. In the campaign's own process
 (an executor of threads, processes forked from it) the campaign holds the limit, and lifts it at its end.
 """
 

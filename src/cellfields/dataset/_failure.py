@@ -1,4 +1,4 @@
-"""What is kept of a sample that could not be solved: its deformation, what was tried, and why it failed."""
+"""The record of a sample that could not be solved: its deformation, what was tried, and why it failed."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Failure:
     def reason(self) -> str:
         """The message and the remedies that did not help, in one line; of a defect also the name of its exception."""
         tried = [attempt.remedy for attempt in self.attempts if attempt.remedy is not None]
-        told = f"a defect of the program ({self.error}: {self.message})" if self.unexpected else self.message
-        return told + (f" (tried too: {', '.join(tried)})" if tried else "")
+        cause = f"a defect of the program ({self.error}: {self.message})" if self.unexpected else self.message
+        return cause + (f" (tried too: {', '.join(tried)})" if tried else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -107,7 +107,7 @@ def _failures() -> TypeAdapter[Failure]:
 
 
 def sentence_of(error: BaseException) -> str:
-    """What an exception says: of this package's own the sentence alone, of others also what kind it is."""
+    """The message of an exception; one that is not of this package is preceded by the name of its type."""
     if isinstance(error, CellFieldsError):
         return _message(error)
     return f"{type(error).__name__}: {error}"

@@ -1,6 +1,6 @@
-"""What a pack file holds, and its bytes.
+"""The content of a pack file, and its encoding as bytes.
 
-header   crystal, engine settings, how each field was packed and the error of that         JSON
+header   crystal, engine settings, how each field was packed and with what error           JSON
 arrays   a row for each state: D, lattice, …, energies (float64; nan where a state does not know it)
          field.<name>.{kept, integral, coefficients, mean, modes}, the Fourier basis, provenance and failures (JSON)
 """
@@ -37,7 +37,7 @@ _FIELD = "field."
 
 
 class FieldSummary(BaseModel):
-    """How one field was packed, and what that cost.
+    """How one field was packed, and the relative errors that this made.
 
     Attributes:
         states: that have it.
@@ -73,7 +73,7 @@ class _Header(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What is exact, a row for each state: nan where a state does not know it; no array where none does."""
+    """The exact arrays, one row for each state: nan where a state lacks the quantity, no array where all states do."""
 
     arrays: Mapping[str, FloatArray]
     terms: list[str]
@@ -81,17 +81,17 @@ class Columns:
 
     @classmethod
     def of(cls, states: Sequence[CellState]) -> Columns:
-        """From states; of their fields only the volume is looked at."""
+        """The columns of these states; of their fields only the volume is used."""
         terms = sorted({name for state in states for name in state.energy_terms})
-        found: dict[str, list[Any]] = {
+        values_of_states: dict[str, list[Any]] = {
             "deformation": [state.deformation.as_array() for state in states],
             "energies": [[getattr(state, name) for name in ENERGIES] for state in states],
             "energy_terms": [[state.energy_terms.get(name) for name in terms] for state in states],
             "volume": [None if state.fields is None else state.fields.volume for state in states],
         }
-        found |= {name: [getattr(state, name) for state in states] for name in _ARRAYS}
+        values_of_states |= {name: [getattr(state, name) for state in states] for name in _ARRAYS}
         arrays = {}
-        for name, values in found.items():
+        for name, values in values_of_states.items():
             shape = next((np.shape(value) for value in values if value is not None), None)
             if shape is not None:
                 rows = [np.full(shape, np.nan) if value is None else np.asarray(value, float) for value in values]
@@ -102,25 +102,25 @@ class Columns:
         return len(self.provenance)
 
     def deformation(self, row: int) -> Deformation:
-        """D of one state."""
+        """The deformation of the state in one row."""
         return Deformation.from_array(self.arrays["deformation"][row])
 
     def state(self, row: int, fields: ElectronicFields | None, note: Mapping[str, Any]) -> CellState:
         """One state; ``note`` goes into its provenance if it has fields."""
-        found = {name: array[row] for name, array in self.arrays.items()}
-        energies = {name: float(x) for name, x in zip(ENERGIES, found["energies"], strict=True)}
-        terms = {name: float(x) for name, x in zip(self.terms, found["energy_terms"], strict=True) if not np.isnan(x)}
+        numbers = {name: array[row] for name, array in self.arrays.items()}
+        energies = {name: float(x) for name, x in zip(ENERGIES, numbers["energies"], strict=True)}
+        terms = {name: float(x) for name, x in zip(self.terms, numbers["energy_terms"], strict=True) if not np.isnan(x)}
         optional: dict[str, Any] = {name: x for name, x in energies.items() if name != "free_energy"}
-        optional |= {name: found[name] for name in ("forces", "stress") if name in found}
-        unknown = {"free_energy": np.isnan(energies["free_energy"]), "internal": np.isnan(found["positions"]).all()}
+        optional |= {name: numbers[name] for name in ("forces", "stress") if name in numbers}
+        unknown = {"free_energy": np.isnan(energies["free_energy"]), "internal": np.isnan(numbers["positions"]).all()}
         provenance = self.provenance[row]
         if fields is not None:
             provenance = {**provenance, "packed": [*provenance.get("packed", []), dict(note)]}
         return CellState(
             deformation=self.deformation(row),
-            lattice=found["lattice"],
-            positions=found["positions"],
-            internal=found["internal"],
+            lattice=numbers["lattice"],
+            positions=numbers["positions"],
+            internal=numbers["internal"],
             free_energy=energies["free_energy"],
             **{name: value for name, value in optional.items() if not np.isnan(value).all()},
             fields=fields,
@@ -137,7 +137,7 @@ class PackedDataset:
     Attributes:
         crystal: the reference crystal.
         identity: of the engine that computed the states.
-        fields: field → how it was packed and what that cost.
+        fields: field → how it was packed, and its errors.
         failures: samples that have no state.
         columns: everything but the fields.
         basis: Fourier basis of the original dataset, None if it has no fields.
@@ -162,7 +162,10 @@ class PackedDataset:
 
         ``provenance["packed"]`` is a list of what packing did to the fields, one entry for each time.
         """
-        note = {"version": self.version, "fields": {name: found.model_dump() for name, found in self.fields.items()}}
+        note = {
+            "version": self.version,
+            "fields": {name: summary.model_dump() for name, summary in self.fields.items()},
+        }
         for row in range(len(self)):
             yield self.columns.state(row, self._fields(row), note)
 
@@ -181,7 +184,7 @@ class PackedDataset:
             "states": len(self),
             "failed": len(self.failures),
             "version": self.version,
-            "fields": {name: found.model_dump() for name, found in self.fields.items()},
+            "fields": {name: summary.model_dump() for name, summary in self.fields.items()},
             "crystal": self.crystal.to_dict(),
             "engine": dict(self.identity.table),
         }
@@ -190,14 +193,16 @@ class PackedDataset:
         if self.basis is None or np.isnan(volume := float(self.columns.arrays["volume"][row])):
             return None
         size = vector_size(self.basis)
-        known = {name: found.vector(row, size) for name, found in self.packed.items() if found.has(row)}
-        coefficients = {name: self.basis.from_vector(vector) for name, vector in known.items()}
+        vectors = {
+            name: packed_field.vector(row, size) for name, packed_field in self.packed.items() if packed_field.has(row)
+        }
+        coefficients = {name: self.basis.from_vector(vector) for name, vector in vectors.items()}
         return ElectronicFields(self.basis, coefficients, volume)
 
     # -- bytes --------------------------------------------------------------------------------------------------
 
     def encode(self) -> bytes:
-        """Sealed bytes, the same for the same content.
+        """Sealed bytes of the dataset; equal content gives equal bytes.
 
         Raises:
             InputError: larger than a file may be.
@@ -211,7 +216,7 @@ class PackedDataset:
             "states": len(self),
             "energy_terms": self.columns.terms,
             "real": None if self.basis is None else bool(self.basis.real),
-            "fields": {name: found.model_dump() for name, found in self.fields.items()},
+            "fields": {name: summary.model_dump() for name, summary in self.fields.items()},
         }
         tensors = dict(self.columns.arrays)
         tensors["provenance"] = _text(self.columns.provenance)
@@ -219,8 +224,8 @@ class PackedDataset:
         if self.basis is not None:
             tensors["basis.indices"] = self.basis.indices.astype(np.int32)
             tensors["basis.origin"] = np.array(self.basis.origin)
-        for name, found in self.packed.items():
-            tensors |= {f"{_FIELD}{name}.{part}": array for part, array in found.tensors().items()}
+        for name, packed_field in self.packed.items():
+            tensors |= {f"{_FIELD}{name}.{part}": array for part, array in packed_field.tensors().items()}
         return sealed.seal(_KIND, header, tensors)
 
     @classmethod
@@ -265,10 +270,10 @@ def _text(tables: Sequence[Mapping[str, Any]]) -> Array:
 
 
 def _tables(text: Array) -> list[dict[str, Any]]:
-    found = json.loads(text.tobytes())
-    if text.dtype != np.uint8 or not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+    tables = json.loads(text.tobytes())
+    if text.dtype != np.uint8 or not isinstance(tables, list) or not all(isinstance(entry, dict) for entry in tables):
         raise InputError("a list of tables is expected")
-    return found
+    return tables
 
 
 def _crystal(header: _Header) -> Crystal:
@@ -298,7 +303,7 @@ def _packed(header: _Header, basis: FourierBasis | None, tensors: dict[str, Arra
         if parts:
             raise InputError("fields without a Fourier basis")
         return {}
-    return {n: PackedField.from_tensors(found, header.states, vector_size(basis)) for n, found in parts.items()}
+    return {n: PackedField.from_tensors(arrays, header.states, vector_size(basis)) for n, arrays in parts.items()}
 
 
 def _check_columns(header: _Header, crystal: Crystal, tensors: Mapping[str, Array], *, with_volume: bool) -> None:

@@ -1,12 +1,12 @@
-"""One field of all states of a dataset, in fewer numbers.
+"""Store one field of all states of a dataset in fewer numbers.
 
     v ≈ P v ,              P keeps the Fourier coefficients with ½|G⁰(m)|² ≤ E, E the smallest with
                            max over states ‖v − P v‖/‖v‖ ≤ tolerance
     P v ≈ v̄ + Σ_k c_k b_k   on request: the leading principal components of what P left
 
 v is the folded vector of a field (:meth:`FourierBasis.to_vector`), in which Euclidean lengths are L² norms. Its first
-entry, the integral of a field stored as V f̄, stays exact: what is cut or rounded is the shape, never the number of
-electrons.
+entry, the integral of a field stored as V f̄, stays exact: truncation and rounding change the shape of a
+field, never the number of electrons.
 """
 
 from __future__ import annotations
@@ -80,13 +80,13 @@ class PackedField:
         return PackedField(self.kept, self.integral, *single)
 
     def tensors(self) -> dict[str, Array]:
-        """Its arrays by name; :meth:`from_tensors` is the inverse."""
+        """The arrays of the field by name; :meth:`from_tensors` is the inverse."""
         names = ("kept", "integral", "coefficients", "mean", "modes")
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Array], states: int, size: int) -> PackedField:
-        """From arrays of a file.
+        """The field whose arrays were read from a file.
 
         Raises:
             InputError: they do not fit together, or to so many states and vectors of this size.
@@ -109,7 +109,7 @@ class TailScan:
     """The largest relative error that each cutoff would make, over the vectors shown so far."""
 
     def __init__(self, energies: FloatArray) -> None:
-        """From ½|G⁰|² of each entry of a vector, (P,)."""
+        """``energies`` is (P,): ½|G⁰|² in Hartree of each entry of a folded vector."""
         self._shells, self._shell_of = np.unique(np.round(energies, 8), return_inverse=True)
         self._worst = np.zeros(len(self._shells))
 
@@ -144,10 +144,10 @@ def kept_entries(energies: FloatArray, cutoff: float) -> IntArray:
 
 
 def single_precision(vector: FloatArray, name: str) -> Array:
-    """float32 of a vector.
+    """The vector rounded to float32.
 
     Raises:
-        InputError: a number too large for it.
+        InputError: a number is too large for single precision.
     """
     if np.abs(vector).max(initial=0.0) > _LARGEST:
         raise InputError(f"field {name!r} holds numbers too large for single precision; it cannot be packed")
@@ -167,11 +167,11 @@ def _principal_components(vectors: Array, count: int) -> tuple[FloatArray, Float
     count = min(count, len(gram))
     if count == 0:
         return mean, np.zeros((0, vectors.shape[1]))
-    values, found = eigh(gram, subset_by_index=(len(gram) - count, len(gram) - 1))
-    values, found = values[::-1], found[:, ::-1]
+    values, vectors_of_gram = eigh(gram, subset_by_index=(len(gram) - count, len(gram) - 1))
+    values, vectors_of_gram = values[::-1], vectors_of_gram[:, ::-1]
     significant = values > len(gram) * np.finfo(float).eps * max(values[0], 0.0)
-    found = found[:, significant]
-    components = (found / np.sqrt(values[significant])).T @ centred if wide else found.T
+    vectors_of_gram = vectors_of_gram[:, significant]
+    components = (vectors_of_gram / np.sqrt(values[significant])).T @ centred if wide else vectors_of_gram.T
     largest = np.abs(components).argmax(axis=1)  # signs are open: the largest entry is positive
     components *= np.sign(components[np.arange(len(components)), largest])[:, None]
     return mean, components

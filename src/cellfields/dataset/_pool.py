@@ -99,7 +99,7 @@ def interrupts_held_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread_environment() -> Iterator[None]:
-    """What a process started now sees before it loads NumPy; the parent's own environment is put back."""
+    """Processes started in the block load NumPy with one thread; the parent's environment is restored at its end."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
@@ -119,7 +119,7 @@ _problem: str | None = None
 
 
 def _start_worker(payload: bytes, lifeline: Connection, log_level: int | None) -> None:
-    """``log_level``: of the parent's log on stderr, which this process writes to as well, or None."""
+    """Load the engine; ``log_level`` is that of the parent's log on stderr, which this process writes to as well."""
     global _loaded, _problem
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     if log_level is not None:

@@ -1,4 +1,4 @@
-"""What a dataset was made with, as a sealed table, and the sentence that says how two such tables differ."""
+"""The settings that a dataset was made with, as a sealed table, and the sentence that says how two tables differ."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settings_table(crystal: Crystal, identity: EngineIdentity) -> dict[str, Any]
 
 
 def read_settings(data: bytes, name: str) -> dict[str, Any]:
-    """Inverse of sealing a settings table.
+    """Read and check the settings table that was sealed in ``data``; ``name`` is the file's, for messages.
 
     Raises:
         CorruptFileError: truncated, altered, foreign.
@@ -66,14 +66,14 @@ def require_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], directory
     Raises:
         SettingsMismatchError: naming each setting that differs, its value in the dataset and the one asked for.
     """
-    found = list(differences(stored["engine"], wanted["engine"], "engine"))
+    phrases = list(differences(stored["engine"], wanted["engine"], "engine"))
     if stored["crystal_hash"] != wanted["crystal_hash"]:
-        found = [*differences(stored["crystal"], wanted["crystal"], "crystal"), *found]
-    if not found:
+        phrases = [*differences(stored["crystal"], wanted["crystal"], "crystal"), *phrases]
+    if not phrases:
         return
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    more = f"; and {len(phrases) - _SHOWN} more" if len(phrases) > _SHOWN else ""
     raise SettingsMismatchError(
-        f"dataset {directory} was made with other settings: {'; '.join(found[:_SHOWN])}{more} "
+        f"dataset {directory} was made with other settings: {'; '.join(phrases[:_SHOWN])}{more} "
         "(use the old settings, or another directory)"
     )
 

@@ -1,4 +1,4 @@
-"""Who does the solves of a campaign: this process, its own pool of processes, or anybody's executor.
+"""Run the solves of a campaign in this process, in a pool of its own, or in an executor of the user's.
 
 Each of the three is a generator of (deformation, outcome) in order of completion, every state sealed before it is
 yielded. Closing the generator early stops the work: pending solves are cancelled, own workers ended.
@@ -45,7 +45,7 @@ _LOST_MESSAGE = (
 def in_this_process(
     store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None
 ) -> Outcomes:
-    """One after the other, here, on one BLAS thread like any worker."""
+    """Solve the samples one after the other in this process, on one BLAS thread like any worker."""
     with threadpool_limits(limits=1):
         for deformation in pending:
             yield deformation, attempt(engine, deformation, _start(starter, deformation), store.write)
@@ -54,7 +54,7 @@ def in_this_process(
 def in_own_pool(
     store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None, workers: int
 ) -> Outcomes:
-    """In a pool of spawned processes that is rebuilt when the operating system kills one of them.
+    """Solve the samples in a pool of spawned processes that is rebuilt when the operating system kills one of them.
 
     Which of the solves in flight killed the worker is not known, so each is tried again *alone*; the one that breaks
     the pool a second time has proved it, and is the one that fails.
@@ -78,7 +78,7 @@ def in_own_pool(
 def in_executor(
     store: DatasetStore, engine: Engine, pending: Sequence[Deformation], starter: Starter | None, executor: Executor
 ) -> Outcomes:
-    """Through any ``concurrent.futures.Executor``; it stays open. What it had finished is kept when this is closed.
+    """Solve through any ``concurrent.futures.Executor``, which stays open; closing this keeps what it had finished.
 
     A sample that comes back without an outcome (its worker was killed, its node's walltime was over, …) is handed out
     again; one that loses its worker three times is taken for the culprit and fails.
@@ -178,7 +178,7 @@ def _start(starter: Starter | None, deformation: Deformation) -> Any | None:
 
 
 def _verdict(error: Exception, losses: int) -> Literal["broken", "again", "failed"]:
-    """What it means that a sample came back without an outcome: for the campaign, or for the sample."""
+    """Whether a sample that came back without an outcome ends the campaign, is tried again, or has failed."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if kinds & _BROKEN or (losses == _MOST_LOSSES and not kinds & (_LOST | _LOST_OFTEN)):
         return "broken"
@@ -194,7 +194,7 @@ def _outcome(future: Future[Outcome], deformation: Deformation) -> Outcome:
     """Result of a finished future of the own pool.
 
     Raises:
-        BrokenExecutor: and whatever else concerns the campaign, not the sample.
+        BrokenExecutor: the pool broke. Other errors that end the campaign are raised as well.
     """
     try:
         return future.result()

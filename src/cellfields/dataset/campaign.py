@@ -2,7 +2,7 @@
 
     missing = {D : no intact sealed file of D};   for each, in any order, anywhere:  seal(engine.solve(D))
 
-Restart is the same call again. The order of completion decides nothing but the order of the events.
+To resume, repeat the call. The order in which solves end changes only the order of the events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cellfields.errors import InputError
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """One sample is settled.
+    """The event that one sample was skipped, was solved, or failed.
 
     Attributes:
         kind: "skipped" (there already, or failed earlier and not to be tried again), "solved" (its state is sealed
@@ -104,8 +104,8 @@ def label(
         store: where the states go.
         engine: must have the dataset's crystal and settings; picklable where other processes work.
         deformations: what is to be in the dataset; each is solved once, however often it is listed.
-        workers: processes of an own pool (spawned, one BLAS thread each); 1 solves in this process.
-        executor: any ``concurrent.futures.Executor`` instead of an own pool; ``workers`` is then ignored.
+        workers: processes of a pool of its own (spawned, one BLAS thread each); 1 solves in this process.
+        executor: any ``concurrent.futures.Executor`` instead of that pool; ``workers`` is then ignored.
         starter: what a solve may begin from, asked in this process just before the solve is handed out, or None.
         on_event: called in this process for every sample.
         retry_failed: try again what failed in an earlier campaign; otherwise it stays in quarantine, listed.

@@ -1,7 +1,7 @@
-"""One run of a study at a time: two that solve the same strains would pay for each of them twice.
+"""Allow one run of a study at a time: two runs over the same strains would solve each of them twice.
 
-Any number of processes may write into one dataset; whether they divide the strains among them is for whoever starts
-them to know. A person who starts ``cellfields label`` twice does not divide anything.
+Any number of processes may write into one dataset; whoever starts them must divide the strains among them.
+A person who starts ``cellfields label`` twice does not divide the strains.
 
 A run holds a lock on a file in the dataset's directory for as long as it lives. The kernel drops the lock when
 the process dies, however it dies; the file is then swept like any temporary file whose writer is dead. Where the file
@@ -50,7 +50,7 @@ def claimed(directory: Path) -> Iterator[None]:
 
 
 def _claim(path: Path) -> int:
-    """An open, locked file under the name, in which its holder stands."""
+    """Descriptor of the locked file ``path``, in which this process has written who holds it."""
     for _ in range(_TRIES):
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
         try:
@@ -58,13 +58,13 @@ def _claim(path: Path) -> int:
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, _holder())
                 return descriptor
-            told = os.pread(descriptor, 1000, 0)
+            holder_record = os.pread(descriptor, 1000, 0)
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
         time.sleep(_PAUSE)
-    raise InputError(_sentence(path.parent, told))
+    raise InputError(_sentence(path.parent, holder_record))
 
 
 def _holder() -> bytes:
@@ -72,9 +72,9 @@ def _holder() -> bytes:
     return json.dumps(about).encode()
 
 
-def _sentence(directory: Path, told: bytes) -> str:
+def _sentence(directory: Path, holder_record: bytes) -> str:
     try:
-        about = json.loads(told)
+        about = json.loads(holder_record)
         who = f"process {about['process']} on {about['machine']}, since {about['since']}"
     except (ValueError, KeyError, TypeError):
         who = "another process"

@@ -1,4 +1,4 @@
-"""What a campaign would do, without doing it: what is there, what is missing, how long and how large.
+"""Forecast a campaign without running it: what is solved, what is missing, how long it takes, how large it gets.
 
     time = ⌈missing / workers⌉ · median wall time of a solve ,     disk = missing · mean size of a sealed state
 
@@ -27,7 +27,7 @@ _LOOKED_AT = 200  # states read for the median
 
 @dataclass(frozen=True)
 class Cost:
-    """What one label takes.
+    """Time and disk space of one solve.
 
     Attributes:
         seconds: wall time of a solve.
@@ -44,7 +44,7 @@ class Cost:
 
     @classmethod
     def of_dataset(cls, store: DatasetStore) -> Cost | None:
-        """From the states of a dataset, whatever strains they belong to; None where it has none that say it."""
+        """The cost by the states of a dataset, whatever their strains; None if no state records its wall time."""
         seconds: list[float] = []
         with suppress(CorruptFileError):  # what was read before it will do
             for state in islice(store.states(), _LOOKED_AT):
@@ -61,7 +61,7 @@ class Cost:
 
     @classmethod
     def of_trial(cls, engine: Engine, deformations: Sequence[Deformation]) -> Cost:
-        """From one or two solves, here and now, that leave nothing behind: strains far from the reference take longer.
+        """The cost by one or two trial solves that store nothing: strains far from the reference take longer.
 
         Tried are the strain of median distance from the reference cell and the farthest one.
 
@@ -81,20 +81,20 @@ class Cost:
 
 
 def _distance(deformation: Deformation, engine: Engine) -> float:
-    """Of D from the reference cell: stretches in per cent and angles in degrees, as one number."""
+    """Distance of D from the reference cell: stretches in per cent and angles in degrees, as one number."""
     move = deformation.as_array() - Deformation.identity(engine.crystal).as_array()
     return float(sum((100 * x) ** 2 for x in move[:3]) + sum(x**2 for x in move[3:]))
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What labelling would do.
+    """Which strains a campaign would solve, and which are solved or in quarantine already.
 
     Attributes:
-        strains: different ones asked for.
+        strains: number of different strains asked for.
         solved: of these, how many are in the dataset.
-        quarantined: of the others, those that failed earlier.
-        missing: those to be solved.
+        quarantined: records of the others that failed earlier.
+        missing: the strains to be solved.
     """
 
     strains: int
@@ -106,7 +106,7 @@ class Forecast:
     def of(
         cls, store: DatasetStore | None, deformations: Sequence[Deformation], *, retry_failed: bool = False
     ) -> Forecast:
-        """For these strains and a dataset, which is only read; None where there is none yet."""
+        """The forecast for these strains; the dataset is only read, and ``store`` is None where there is none yet."""
         unique = list(dict.fromkeys(deformations))
         if store is None:
             return cls(len(unique), 0, (), tuple(unique))

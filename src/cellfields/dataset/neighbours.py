@@ -1,4 +1,4 @@
-"""A neighbour's density as the first density of a solve.
+"""Start a solve from the density of the nearest state that is solved already.
 
 start(D) = density of the sealed state whose D' minimises Σ_i ((D_i − D'_i)/spread_i)²
 """

@@ -2,7 +2,7 @@
 
     exact (float64)   D, lattice, positions, internal, forces, stress, energies, ∫f of every field, provenance
     rounded           fields: Fourier-truncated, float32, on request reduced to principal components
-    stated            ‖f − f_packed‖ / ‖f‖ of each field, mean and largest over the states, as unpack gives them
+    reported          ‖f − f_packed‖ / ‖f‖ of each field, mean and largest over the states, as unpack gives them
 
 The dataset is read three times, one state at a time (to choose the cutoffs, to gather, to measure), so that memory
 holds little more than the packed numbers. An unpacked dataset has the settings, and so the keys, of the original: a
@@ -71,18 +71,18 @@ def pack(
         energies = entry_energies(store.crystal, basis)
         packed = _gather(store, columns, {name: kept_entries(energies, value) for name, value in cutoffs.items()})
     if modes is not None:
-        packed = {name: found.reduced(modes) for name, found in packed.items()}
+        packed = {name: packed_field.reduced(modes) for name, packed_field in packed.items()}
     errors = _errors(store, columns, packed)
     fields = {
         name: FieldSummary(
             states=len(errors[name]),
             cutoff=cutoffs[name],
-            coefficients=found.kept.size + 1,
-            modes=None if found.modes is None else len(found.modes),
+            coefficients=packed_field.kept.size + 1,
+            modes=None if packed_field.modes is None else len(packed_field.modes),
             relative_l2_mean=float(np.mean(errors[name])),
             relative_l2_max=max(errors[name]),
         )
-        for name, found in packed.items()
+        for name, packed_field in packed.items()
     }
     content = PackedDataset(store.crystal, store.identity, fields, tuple(store.failures()), columns, basis, packed)
     write_durably(Path(path).absolute(), content.encode())
@@ -168,9 +168,9 @@ def _gather(store: DatasetStore, columns: Columns, kept: Mapping[str, IntArray])
 def _errors(store: DatasetStore, columns: Columns, packed: Mapping[str, PackedField]) -> dict[str, list[float]]:
     errors: dict[str, list[float]] = {name: [] for name in packed}
     for row, fields in _fields_again(store, columns) if packed else ():
-        for name, found in packed.items():
+        for name, packed_field in packed.items():
             if name in fields:
                 true = fields.vector(name)
-                left_out = float(np.linalg.norm(true - found.vector(row, len(true))))
+                left_out = float(np.linalg.norm(true - packed_field.vector(row, len(true))))
                 errors[name].append(left_out / float(np.linalg.norm(true)) if left_out else 0.0)
     return errors

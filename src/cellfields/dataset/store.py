@@ -1,4 +1,4 @@
-"""A dataset: a directory with one sealed file per solve, which are the only truth.
+"""A dataset is a directory with one sealed file per solve; these files alone say what is solved.
 
     dataset.json                        crystal, engine settings, their hashes, versions (sealed)
     states/<key>.safetensors            key = SHA-256 of (crystal, engine settings, D rounded to 1e-10)
@@ -7,7 +7,7 @@
 
 Every file appears under its name whole or not at all (:mod:`cellfields.storage.atomic`), and its name follows from
 its input, so any number of processes may write into one dataset, and restarting means solving what has no file.
-There is no index to go stale.
+There is no index that could disagree with the files.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class DatasetStore:
         return False
 
     def missing(self, deformations: Iterable[Deformation]) -> list[Deformation]:
-        """Those without an intact sealed state, in the order given, each once."""
+        """The deformations without an intact sealed state, in the order of the argument, each once."""
         unique = {self.key(deformation): deformation for deformation in deformations}
         return [deformation for deformation in unique.values() if not self.has(deformation)]
 
@@ -226,7 +226,7 @@ class DatasetStore:
         return self._read(key)
 
     def states(self) -> Iterator[CellState]:
-        """All sealed states, read one at a time, in the order of their keys: the same whatever order solved them.
+        """All sealed states, read one at a time, in the order of their keys, whatever order they were solved in.
 
         Raises:
             CorruptFileError: a file is truncated or altered.
@@ -267,7 +267,7 @@ class DatasetStore:
     # -- failures -----------------------------------------------------------------------------------------------
 
     def record_failure(self, deformation: Deformation, error: BaseException | Failure) -> None:
-        """Keep why a sample has no state.
+        """Record why a sample has no state.
 
         Raises:
             StoreError: the file system refused.

@@ -1,6 +1,6 @@
-"""States that somebody else's code computed → a dataset: tables with cube or CHGCAR densities, ABINIT's output folders.
+"""Import states of other codes into a dataset: tables with cube or CHGCAR densities, folders of ABINIT output.
 
-The files themselves are read in ``formats`` and ``engines.abinit``; here they become records, and records states.
+The files themselves are read in ``formats`` and ``engines.abinit``; here they become records and then states.
 """
 
 from cellfields.dataset.importing.importer import ImportSummary, import_records, imported_identity, read_source

@@ -24,7 +24,7 @@ _ENERGIES = ("free_energy", "band_energy", "fermi_energy")
 
 
 def read_folder(source: Path) -> Iterator[Record | InputError]:
-    """One record a run, in the order of the paths; for a run that cannot be read, the error that says why.
+    """Yield one record for each run, in the order of the paths; an unreadable run yields the error that says why.
 
     Raises:
         InputError: there is not one ``*_GSR.nc`` in the folder or below it.
@@ -35,8 +35,8 @@ def read_folder(source: Path) -> Iterator[Record | InputError]:
     for path in runs:
         name = str(path.relative_to(source)).removesuffix(_SUFFIX)
         try:
-            found = output_files(path.parent, path.name.removesuffix(_SUFFIX))
-            files = {kind: file for kind, file in found.items() if kind in _FILES}
+            outputs = output_files(path.parent, path.name.removesuffix(_SUFFIX))
+            files = {kind: file for kind, file in outputs.items() if kind in _FILES}
             yield _record(name, read_output(files, energies=(*_ENERGIES, "entropic")))
         except CellFieldsError as error:
             yield InputError(f"{name}: {error}")

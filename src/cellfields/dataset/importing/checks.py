@@ -1,13 +1,13 @@
-"""What every imported state must keep, whoever computed it; what does not is refused with the number that is wrong.
+"""Checks that every imported state must pass; one that fails is refused with the number that is wrong.
 
     ∫ρ = N, whole and the same for all states                        ∫u = U
     σ = σᵀ ,  ‖σ‖ ≤ 500 GPa                                          atoms near their reference places
     |F_i − F_j| ≤ V ‖σ‖_max ‖η_i − η_j‖ + 2 mHa an atom              ‖·‖ Frobenius; η Green–Lagrange strain
 
-The last line is dF = V σ : dη with the largest stress that is believed: 500 GPa is 290 GPa of pressure, diamond
+The last line is dF = V σ : dη with the largest stress that is accepted: 500 GPa is 290 GPa of pressure, diamond
 compressed by more than a tenth in every direction. 2 mHa an atom are what numerical noise may add. A strain of 3 %
 explains 0.07 Ha an atom of magnesium at most; an energy in eV among energies in Hartree, or of another reference state,
-is off by more. That φ has zero mean is made so by its projection. A mistake that keeps every line (all energies of a
+is off by more. The projection gives φ zero mean. A mistake that violates none of these lines (all energies of a
 dataset in eV, an oxide with half of its electrons) is not found here.
 """
 
@@ -33,7 +33,7 @@ _SHOWN = 4  # possible electron counts in a message
 
 
 def electron_tolerance(electrons: float) -> float:
-    """What a sum over a grid may miss: files have six digits, and VASP's grids 1e-5."""
+    """Electrons by which a sum over a grid may be wrong: files have six digits, and VASP's grids are good to 1e-5."""
     return 0.01 + 1e-4 * abs(electrons)
 
 
@@ -71,20 +71,20 @@ class DatasetChecks:
         Raises:
             InputError: one sentence about "it", the state.
         """
-        found = self._measure(state)
-        if "electrons" in found:
-            self._require_electrons(found["electrons"], state.volume, electrons)
+        measured = self._measure(state)
+        if "electrons" in measured:
+            self._require_electrons(measured["electrons"], state.volume, electrons)
         if state.stress is not None:
             _require_stress(state.stress)
         limit = shortest_bond(self.crystal) / 4
-        if not found.get("displacement", 0.0) <= limit:
+        if not measured.get("displacement", 0.0) <= limit:
             raise InputError(
-                f"an atom is {found['displacement']:.3g} Bohr from its reference fractional position (at most "
+                f"an atom is {measured['displacement']:.3g} Bohr from its reference fractional position (at most "
                 f"{limit:.3g}, a quarter of the shortest distance): are its internal coordinates fractional?"
             )
-        if not found.get("band_energy", 0.0) <= 1e-3 * abs(state.band_energy or 0.0) + 1e-4:
+        if not measured.get("band_energy", 0.0) <= 1e-3 * abs(state.band_energy or 0.0) + 1e-4:
             raise InputError(
-                f"its band_energy_density integrates to a number that is {found['band_energy']:.3g} Ha from its "
+                f"its band_energy_density integrates to a number that is {measured['band_energy']:.3g} Ha from its "
                 f"band_energy, {state.band_energy:.6g} Ha: they must be in Hartree/Bohr³ and Hartree per cell"
             )
 
@@ -94,20 +94,20 @@ class DatasetChecks:
         Raises:
             InputError: one sentence about "it", the state.
         """
-        found = _seen(self.crystal, state)
+        compared = _seen(self.crystal, state)
         others = [other for name, other in self._seen.items() if name != key]
         for other in others:
-            _require_same_electrons(found, other, state.volume)
+            _require_same_electrons(compared, other, state.volume)
         rivals = [other for other in others if other.free_energy is not None]
-        if found.free_energy is None or not rivals:
+        if compared.free_energy is None or not rivals:
             return
-        apart = np.abs(np.array([other.free_energy for other in rivals], dtype=float) - found.free_energy)
-        strains = np.linalg.norm([other.strain - found.strain for other in rivals], axis=(1, 2))
+        apart = np.abs(np.array([other.free_energy for other in rivals], dtype=float) - compared.free_energy)
+        strains = np.linalg.norm([other.strain - compared.strain for other in rivals], axis=(1, 2))
         allowed = _MOST_STRESS * state.volume * strains + _NOISE * self.crystal.n_atoms
         worst = int(np.argmax(apart - allowed))
         if apart[worst] > allowed[worst]:
             raise InputError(
-                f"its free energy, {found.free_energy:.6g} Ha, is {apart[worst]:.3g} Ha from that of "
+                f"its free energy, {compared.free_energy:.6g} Ha, is {apart[worst]:.3g} Ha from that of "
                 f"{rivals[worst].name} in the same dataset, where the strain between the two explains "
                 f"{allowed[worst]:.2g} Ha at most: both must be per cell of the crystal, of one reference, and in the "
                 "unit that the source says (a table's free_energy is in Hartree, free_energy_ev in eV)"
@@ -124,7 +124,7 @@ class DatasetChecks:
             self._measured.setdefault(name, []).append(value)
 
     def measured(self) -> dict[str, Any]:
-        """Of the states accepted; None where none of them tells.
+        """Ranges and extremes over the accepted states; an entry is None where no state has the quantity.
 
         Returns:
             ``electrons``: smallest and largest ∫ρ; ``free_energy_range``: largest less smallest F, Hartree an atom;
@@ -142,23 +142,23 @@ class DatasetChecks:
         }
 
     def _measure(self, state: CellState) -> dict[str, float]:
-        found: dict[str, float] = {}
+        measured: dict[str, float] = {}
         if state.knows("free_energy"):
-            found["free_energy"] = float(state.free_energy)
+            measured["free_energy"] = float(state.free_energy)
         if state.fields is not None and "density" in state.fields:
-            found["electrons"] = state.fields.integral("density")
+            measured["electrons"] = state.fields.integral("density")
         if state.fields is not None and "band_energy_density" in state.fields and state.band_energy is not None:
-            found["band_energy"] = abs(state.fields.integral("band_energy_density") - state.band_energy)
+            measured["band_energy"] = abs(state.fields.integral("band_energy_density") - state.band_energy)
         if state.stress is not None:
-            found["stress"] = float(np.abs(state.stress).max())
+            measured["stress"] = float(np.abs(state.stress).max())
         if state.knows("internal") and self.crystal.n_internal:
             moved = np.tensordot(state.internal, self.crystal.internal_basis, axes=1)
-            found["displacement"] = float(np.linalg.norm(moved @ state.lattice, axis=1).max())
-        return found
+            measured["displacement"] = float(np.linalg.norm(moved @ state.lattice, axis=1).max())
+        return measured
 
-    def _require_electrons(self, n: float, volume: float, told: float | None) -> None:
+    def _require_electrons(self, n: float, volume: float, stated: float | None) -> None:
         holds, tolerance = f"its density holds {_number(n)} electrons", electron_tolerance(n)
-        wanted, sayer = (told, "its source says") if self.electrons is None else (self.electrons, "the study says")
+        wanted, sayer = (stated, "its source says") if self.electrons is None else (self.electrons, "the study says")
         if wanted is not None:
             if abs(n - wanted) > tolerance:
                 raise InputError(f"{holds}, where {sayer} {wanted:g}{_likely(n, volume, (wanted,))}")
@@ -183,8 +183,8 @@ def _seen(crystal: Crystal, state: CellState) -> _Seen:
     )
 
 
-def _require_same_electrons(found: _Seen, other: _Seen, volume: float) -> None:
-    n = found.electrons
+def _require_same_electrons(compared: _Seen, other: _Seen, volume: float) -> None:
+    n = compared.electrons
     if n is None or other.electrons is None or abs(n - other.electrons) <= electron_tolerance(n):
         return
     raise InputError(
@@ -221,5 +221,5 @@ def _likely(electrons: float, volume: float, wanted: Sequence[float]) -> str:
         "it is one of two spins, or half of the density": 2.0,
         "it was counted twice": 0.5,
     }
-    found = [m for m, factor in mistakes.items() if any(abs(electrons * factor - n) < 2e-3 * n for n in wanted)]
-    return f"; it looks as if {', or '.join(found)}" if found else ""
+    explanations = [m for m, factor in mistakes.items() if any(abs(electrons * factor - n) < 2e-3 * n for n in wanted)]
+    return f"; it looks as if {', or '.join(explanations)}" if explanations else ""

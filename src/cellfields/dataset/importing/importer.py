@@ -1,4 +1,4 @@
-"""Records of any source → sealed states of one dataset; what does not belong is refused by name.
+"""Seal the records of any source as states of one dataset; a record that does not belong is refused by name.
 
     dataset settings = {"engine": "imported", "description": …, "field_cutoff": …}
 
@@ -31,8 +31,8 @@ def imported_identity(description: str, field_cutoff: float, kmesh: Sequence[int
     Args:
         description: which code computed the states, and how.
         field_cutoff: ½|G⁰|² up to which fields are kept, Hartree.
-        kmesh: k points along each axis of the crystal's cell, None where nobody told. It decides which images of a
-            state under the crystal's symmetry are as good as the state.
+        kmesh: k points along each axis of the crystal's cell, None if not known. It decides which images of a state
+            under the crystal's symmetry are as good as the state.
     """
     table: dict[str, Any] = {"engine": IMPORTED, "description": description, "field_cutoff": field_cutoff}
     return EngineIdentity(table if kmesh is None else table | {"kmesh": list(kmesh)})
@@ -40,7 +40,7 @@ def imported_identity(description: str, field_cutoff: float, kmesh: Sequence[int
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import did.
+    """Counts, losses and refusals of one import.
 
     Attributes:
         imported: states sealed.
@@ -86,7 +86,7 @@ def import_records(
     electrons: float | None = None,
     on_record: Callable[[str], None] | None = None,
 ) -> ImportSummary:
-    """Seal the states of all records that can be one; a state of the same D that is there already is replaced.
+    """Seal the state of every record that is accepted; a state of the same D in the dataset is replaced.
 
     Args:
         create_store: opens the dataset of an :func:`imported_identity`; called once there is a state for it.
@@ -104,7 +104,7 @@ def import_records(
     store: DatasetStore | None = None
     refused: list[str] = []
     seen: dict[str, str] = {}
-    known = dict.fromkeys((*STATE_NUMBERS, *FIELDS), 0)
+    states_knowing = dict.fromkeys((*STATE_NUMBERS, *FIELDS), 0)
     losses: dict[str, dict[str, float]] = {}
     force: float | None = None
     checks = DatasetChecks(crystal, electrons)
@@ -135,11 +135,11 @@ def import_records(
             continue
         checks.accept(key, state)
         seen[key] = record.name
-        for name in known:
-            known[name] += state.knows(name)
-        for name, found in state.provenance.get("losses", {}).items():
-            worst = losses.setdefault(name, dict.fromkeys(found, 0.0))
-            losses[name] = {part: max(value, worst[part]) for part, value in found.items()}
+        for name in states_knowing:
+            states_knowing[name] += state.knows(name)
+        for name, field_losses in state.provenance.get("losses", {}).items():
+            worst = losses.setdefault(name, dict.fromkeys(field_losses, 0.0))
+            losses[name] = {part: max(value, worst[part]) for part, value in field_losses.items()}
         if state.forces is not None:
             force = max(force or 0.0, float(np.linalg.norm(state.forces, axis=1).max()))
-    return ImportSummary(len(seen), tuple(refused), known, losses, force, checks.measured())
+    return ImportSummary(len(seen), tuple(refused), states_knowing, losses, force, checks.measured())

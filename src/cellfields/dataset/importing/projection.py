@@ -1,9 +1,9 @@
-"""Grid values → coefficients in the crystal's own Fourier basis, and what is lost on the way.
+"""Project values on a grid onto the crystal's Fourier basis, and measure what the coefficients do not hold.
 
     ‖f‖² = ‖f_kept‖² + ‖f_asymmetric‖² + ‖f_beyond‖²        Parseval on the grid
 
 The basis holds what keeps the crystal's translations and inversion, up to its cutoff. A density that another code
-computed has that symmetry as far as its atoms, its mesh and its rounding do: what does not fit is measured, not hidden.
+computed has that symmetry as far as its atoms, its mesh and its rounding do; the part without it is measured.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a source says of one cell → a state of the crystal; whatever it does not say stays unknown.
+"""Make a state of the crystal from what a source says of one cell; whatever it does not say stays unknown.
 
 cell          D as given, or the lattice vectors of the structure, or of a field's file
 atoms         ξ as given, or the structure's atoms, or those of a field's file
@@ -29,7 +29,7 @@ _ATOMS_AGREE = 0.02  # Bohr
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One cell, in the words of its source. None, or an entry left out: not known.
+    """One cell as its source describes it. What is None, or an entry that is left out, is not known.
 
     Attributes:
         name: of the file, folder or row, for messages.
@@ -69,20 +69,20 @@ def state_of(record: Record, crystal: Crystal, cutoff: float, max_loss: float) -
         InputError: no deformation of this crystal, contradictions, or a field that loses too much; the message is one
             sentence about "it", the record.
     """
-    own = None if record.structure is None else match(crystal, record.structure)
-    matches = {name: match(crystal, found.structure) for name, found in record.fields.items()}
-    known = [found for found in (own, *matches.values()) if found is not None]
-    deformation = record.deformation or (known[0].deformation if known else None)
+    structure_match = None if record.structure is None else match(crystal, record.structure)
+    matches = {name: match(crystal, grid_field.structure) for name, grid_field in record.fields.items()}
+    all_matches = [one_match for one_match in (structure_match, *matches.values()) if one_match is not None]
+    deformation = record.deformation or (all_matches[0].deformation if all_matches else None)
     if deformation is None:
         raise InputError("it says nothing of its cell: neither D, nor lattice vectors, nor a file that holds them")
     lattice = deformation.lattice(crystal)
-    internal = record.internal if record.internal is not None or not known else known[0].internal
+    internal = record.internal if record.internal is not None or not all_matches else all_matches[0].internal
     if internal is None and crystal.n_internal == 0:
         internal = np.zeros(0)
-    _require_agreement(crystal, lattice, internal, known)
+    _require_agreement(crystal, lattice, internal, all_matches)
     unknown = {"internal": internal is None, "free_energy": "free_energy" not in record.energies}
     fields, losses = _fields(record, matches, crystal, lattice, cutoff, max_loss)
-    forces, stress = _in_standard_frame(record, own)
+    forces, stress = _in_standard_frame(record, structure_match)
     return CellState(
         deformation=deformation,
         lattice=lattice,
@@ -97,22 +97,24 @@ def state_of(record: Record, crystal: Crystal, cutoff: float, max_loss: float) -
     )
 
 
-def _require_agreement(crystal: Crystal, lattice: FloatArray, internal: FloatArray | None, known: list[Match]) -> None:
-    for found in known:
-        theirs = found.deformation.lattice(crystal)
-        if not np.allclose(theirs, lattice, rtol=0, atol=_CELLS_AGREE * np.abs(lattice).max()):
+def _require_agreement(
+    crystal: Crystal, lattice: FloatArray, internal: FloatArray | None, all_matches: list[Match]
+) -> None:
+    for one_match in all_matches:
+        lattice_of_match = one_match.deformation.lattice(crystal)
+        if not np.allclose(lattice_of_match, lattice, rtol=0, atol=_CELLS_AGREE * np.abs(lattice).max()):
             raise InputError(
-                f"it contradicts itself: one place says D = {lattice_words(found.deformation)}, another has other "
+                f"it contradicts itself: one place says D = {lattice_words(one_match.deformation)}, another has other "
                 "lattice vectors"
             )
-        if internal is not None and internal.shape == found.internal.shape and internal.size:
-            apart = np.linalg.norm((internal - found.internal).reshape(-1, 3) @ lattice, axis=1).max()
+        if internal is not None and internal.shape == one_match.internal.shape and internal.size:
+            apart = np.linalg.norm((internal - one_match.internal).reshape(-1, 3) @ lattice, axis=1).max()
             if apart > _ATOMS_AGREE:
                 raise InputError(f"it contradicts itself: an atom is in two places {apart:.3g} Bohr apart")
 
 
 def lattice_words(deformation: Deformation) -> str:
-    """D in a sentence."""
+    """The six components of D with six digits, in parentheses, for a message."""
     return "(" + ", ".join(f"{x:.6g}" for x in deformation.as_array()) + ")"
 
 
@@ -129,8 +131,8 @@ def _fields(
     basis = FourierBasis.for_crystal(crystal, cutoff)
     volume = float(np.linalg.det(lattice))
     coefficients, losses = {}, {}
-    for name, found in record.fields.items():
-        coefficients[name], loss = project(name, found, matches[name].shift, volume, basis, crystal, cutoff)
+    for name, grid_field in record.fields.items():
+        coefficients[name], loss = project(name, grid_field, matches[name].shift, volume, basis, crystal, cutoff)
         if loss.asymmetry > max_loss:
             raise InputError(
                 f"{100 * loss.asymmetry:.2g} % of its {name} (relative L²) break the translations or the inversion of "
@@ -145,10 +147,10 @@ def _fields(
     return ElectronicFields(basis, coefficients, volume), {"losses": losses}
 
 
-def _in_standard_frame(record: Record, own: Match | None) -> tuple[FloatArray | None, FloatArray | None]:
+def _in_standard_frame(record: Record, structure_match: Match | None) -> tuple[FloatArray | None, FloatArray | None]:
     forces, stress = record.forces, record.stress
-    if own is not None and forces is not None:
-        forces = forces[own.order] @ own.rotation
-    if own is not None and stress is not None:
-        stress = own.rotation.T @ stress @ own.rotation
+    if structure_match is not None and forces is not None:
+        forces = forces[structure_match.order] @ structure_match.rotation
+    if structure_match is not None and stress is not None:
+        stress = structure_match.rotation.T @ stress @ structure_match.rotation
     return forces, stress

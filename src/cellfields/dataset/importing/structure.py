@@ -3,8 +3,8 @@
     y_π(i) = x⁰_i + d_i + t  (mod 1)        y: the foreign atoms, x⁰: the reference ones, all fractional
 
 D follows from the lengths and angles of the foreign lattice vectors, which must be the deformed a, b, c in this order,
-in any orientation. Searched are the order of the atoms π and the origin t; the displacements d must be what the
-crystal's internal coordinates allow, d = Σ_α ξ_α B_α, up to what a relaxation leaves. Without an inversion centre the
+in any orientation. The order of the atoms π and the origin t are searched; the displacements d must be what the
+crystal's internal coordinates allow, d = Σ_α ξ_α B_α, up to the errors of a relaxation. Without an inversion centre the
 first atom stays, with one the centre does.
 """
 
@@ -30,7 +30,7 @@ _DECIMALS = 10  # of D, as in a dataset's keys
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """The same in the crystal's terms.
+    """A foreign structure expressed as a deformation and internal coordinates of the crystal.
 
     Attributes:
         deformation: D.
@@ -38,7 +38,7 @@ class Match:
         shift: (3,) t, the foreign fractional coordinate of the crystal's origin.
         order: (N,) π, the foreign index of each of the crystal's atoms.
         rotation: (3, 3) Q; row vectors v of the foreign frame are v @ Q in the standard one.
-        asymmetry: how far an atom is, at most, from where ξ puts it, Bohr.
+        asymmetry: the largest distance of an atom from the place that ξ gives it, Bohr.
     """
 
     deformation: Deformation
@@ -50,7 +50,7 @@ class Match:
 
 
 def match(crystal: Crystal, structure: Structure) -> Match:
-    """Find D, ξ, and where the atoms and the origin of the crystal are.
+    """Find D and ξ of a structure, the order of its atoms and the place of the crystal's origin in it.
 
     Raises:
         InputError: other atoms, a cell that is no deformation of the reference cell within the allowed ranges, atoms
@@ -66,7 +66,7 @@ def match(crystal: Crystal, structure: Structure) -> Match:
     lattice = deformation.lattice(crystal)
     candidates = [_settle(crystal, lattice, structure.species, positions, t) for t in _shifts(crystal, structure)]
     # Equally good ones differ by a symmetry of the crystal: take the one that moves the origin least.
-    order, shift, displacements = min(candidates, key=lambda found: _badness(found, lattice))
+    order, shift, displacements = min(candidates, key=lambda candidate: _badness(candidate, lattice))
     farthest = _longest(displacements, lattice)
     limit = shortest_bond(crystal) / 4
     if farthest > limit:
@@ -100,7 +100,7 @@ def _settle(
     crystal: Crystal, lattice: FloatArray, species: Sequence[str], positions: FloatArray, shift: FloatArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Order, origin and displacements near one origin, such that the displacements sum to zero."""
-    forbidden = np.array([[ours != theirs for theirs in species] for ours in crystal.species])
+    forbidden = np.array([[expected != present for present in species] for expected in crystal.species])
     for _ in range(3):  # the first origin is off by the displacement of one atom; then it stays
         difference = positions[None, :] - shift - crystal.positions_ref[:, None]
         difference -= np.rint(difference)
@@ -131,5 +131,5 @@ def shortest_bond(crystal: Crystal) -> float:
 
 
 def formula(species: Sequence[str]) -> str:
-    """Mg4, MgO as Mg1O1: symbols in alphabetical order."""
+    """Chemical formula with the symbols in alphabetical order and every count written out: Mg4, Mg1O1."""
     return "".join(f"{symbol}{count}" for symbol, count in sorted(Counter(species).items()))

@@ -7,7 +7,7 @@
     fields    density, coulomb_potential, … (every declared field): a cube file (ρ also CHGCAR) each
 
 Hartree atomic units, unless a column's name ends in _angstrom (a, b, c), _ev (energies) or _gpa (stress). Several
-numbers in a cell are separated by blanks. An empty cell is not known. Other columns are refused, but for ``name``.
+numbers in a cell are separated by blanks. An empty cell means not known. Other columns are refused, but for ``name``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COLUMNS: Mapping[str, tuple[str, float]] = (
 
 
 def read_table(path: Path, crystal: Crystal) -> Iterator[Record | InputError]:
-    """One record a row, in order; for a row that cannot be read, the error that says why (it names file and row).
+    """Yield one record for each row, in order; an unreadable row yields the error, which names the file and the row.
 
     Raises:
         InputError: no such file, or a header of unknown, repeated or contradicting columns.
@@ -84,11 +84,11 @@ def _check_header(header: list[str], path: Path) -> None:
         if quantities.count(quantity) > 1:
             raise InputError(f"{path} has two columns for {quantity}")
     for group, other in ((COMPONENTS, (*_LENGTHS, *_ANGLES)), ((*_LENGTHS, *_ANGLES), COMPONENTS)):
-        given = [name for name in group if name in quantities]
-        if given and len(given) < len(group):
-            raise InputError(f"{path} has the column {given[0]}, but not {', '.join(set(group) - set(given))}")
-        if given and any(name in quantities for name in other):
-            raise InputError(f"{path} gives the cell twice, by {given[0]} and by {other[0]}: give one")
+        present = [name for name in group if name in quantities]
+        if present and len(present) < len(group):
+            raise InputError(f"{path} has the column {present[0]}, but not {', '.join(set(group) - set(present))}")
+        if present and any(name in quantities for name in other):
+            raise InputError(f"{path} gives the cell twice, by {present[0]} and by {other[0]}: give one")
     if "internal" in quantities and "positions" in quantities:
         raise InputError(f"{path} gives the atoms twice, by internal and by positions: give one")
 
@@ -120,14 +120,14 @@ def _record(header: list[str], row: list[str], name: str, folder: Path, crystal:
 
 
 def _deformation(values: Mapping[str, FloatArray], crystal: Crystal) -> Deformation | None:
-    given = {name: _one(name, values) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES) if name in values}
-    if not given:
+    numbers_by_name = {name: _one(name, values) for name in (*COMPONENTS, *_LENGTHS, *_ANGLES) if name in values}
+    if not numbers_by_name:
         return None
-    names = COMPONENTS if given.keys() <= set(COMPONENTS) else (*_LENGTHS, *_ANGLES)
-    lacking = [name for name in names if name not in given]
+    names = COMPONENTS if numbers_by_name.keys() <= set(COMPONENTS) else (*_LENGTHS, *_ANGLES)
+    lacking = [name for name in names if name not in numbers_by_name]
     if lacking:
-        raise InputError(f"{lacking[0]} is empty, but {next(iter(given))} is not")
-    numbers = np.array([given[name] for name in names])
+        raise InputError(f"{lacking[0]} is empty, but {next(iter(numbers_by_name))} is not")
+    numbers = np.array([numbers_by_name[name] for name in names])
     if names == COMPONENTS:
         return Deformation.from_array(numbers)
     if (numbers[:3] <= 0).any():
