@@ -1,4 +1,4 @@
-"""Two conventions of this folder for JAX: double precision where it is needed, and one formula for NumPy and JAX.
+"""Double precision in JAX where it is needed.
 
 Energies are differences of large numbers and are differentiated twice: single precision would show as noise in stress
 and stiffness. JAX's switch to float64 is global by default; here it is set for a block of code in the calling thread,
@@ -9,11 +9,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 
 def double_precision() -> AbstractContextManager[None]:
@@ -21,11 +18,3 @@ def double_precision() -> AbstractContextManager[None]:
     home = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")  # older versions
     context: AbstractContextManager[None] = home.enable_x64(True)
     return context
-
-
-def namespace(array: Any) -> Any:
-    """``jax.numpy`` for JAX arrays (traced ones too), ``numpy`` for everything else.
-
-    A single prediction is a few matrix-vector products: NumPy does them in a third of the time, and compiles nothing.
-    """
-    return jnp if isinstance(array, jax.Array) else np

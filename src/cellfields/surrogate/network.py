@@ -16,8 +16,8 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from cellfields.crystal.kinematics import array_namespace
 from cellfields.errors import InputError
-from cellfields.surrogate.jax_arrays import namespace
 from cellfields.surrogate.trend import degrees, monomials
 
 
@@ -67,7 +67,7 @@ class Network(eqx.Module):
 
     def __call__(self, inputs: Any) -> Any:
         """Outputs (…, n_out) at inputs (…, n_in), both standardised."""
-        xp = namespace(inputs)
+        xp = array_namespace(inputs)
         if np.ndim(self.kernels[0]) == 3:
             hidden = inputs.reshape(-1, inputs.shape[-1])
             for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):

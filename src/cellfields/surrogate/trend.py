@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cellfields._typing import FloatArray, IntArray
-from cellfields.surrogate.jax_arrays import namespace
+from cellfields.crystal.kinematics import array_namespace
 from cellfields.surrogate.recipe import MAX_DEGREE
 
 
@@ -28,7 +28,7 @@ def monomials(z: Any, degree: int) -> Any:
     parts = [z]
     for parents, axes in _recursion(z.shape[-1], degree):
         parts.append(parts[-1][..., parents] * z[..., axes])
-    return namespace(z).concatenate(parts, axis=-1)
+    return array_namespace(z).concatenate(parts, axis=-1)
 
 
 def exponents(d: int, degree: int) -> IntArray:
